@@ -1,0 +1,388 @@
+//! Which servers, or which tools, somebody asks for.
+
+use std::str::FromStr;
+
+use super::words::match_expression;
+use super::{Cursor, DEFAULT_PAGE_LIMIT, MAX_FILTERS, PAGE_LIMITS, Position, TransportKind};
+
+/// Which servers by health.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum HealthFilter {
+    /// Only those whose lease runs.
+    #[default]
+    Healthy,
+    /// Only those whose lease has run out and that are not pruned yet.
+    Unhealthy,
+    /// Both.
+    Any,
+}
+
+impl HealthFilter {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "true",
+            Self::Unhealthy => "false",
+            Self::Any => "any",
+        }
+    }
+}
+
+/// How much of each server an answer holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum View {
+    /// Of tools, resources and prompts what tells them apart: no schemas. Real catalogues weigh megabytes.
+    #[default]
+    Summary,
+    /// All that was registered.
+    Full,
+}
+
+impl View {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Summary => "summary",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// What a server has to match. Everything asked for must hold; asking the same thing twice means both.
+///
+/// ```
+/// use paulina::Filter;
+///
+/// let filter = Filter::new().tool("read_file").capability("sampling").tags(["production"]);
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Filter {
+    pub(crate) terms: Vec<(Term, String)>,
+    pub(crate) metadata: Vec<(String, String)>,
+    pub(crate) words: Option<String>,
+    pub(crate) health: HealthFilter,
+    pub(crate) limit: u32,
+    pub(crate) view: View,
+    pub(crate) after: Option<Position>,
+}
+
+/// The filters that are one exact text each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Term {
+    Name,
+    Tool,
+    Prompt,
+    Resource,
+    Capability,
+    Tag,
+    Transport,
+    Version,
+    Owner,
+}
+
+impl Term {
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Name,
+        Self::Tool,
+        Self::Prompt,
+        Self::Resource,
+        Self::Capability,
+        Self::Tag,
+        Self::Transport,
+        Self::Version,
+        Self::Owner,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Tool => "tool",
+            Self::Prompt => "prompt",
+            Self::Resource => "resource",
+            Self::Capability => "capability",
+            Self::Tag => "tag",
+            Self::Transport => "transport",
+            Self::Version => "version",
+            Self::Owner => "owner",
+        }
+    }
+}
+
+/// What is wrong with a query: mend the parameter that it names.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("query parameter {parameter:?} {detail}")]
+pub struct FilterError {
+    /// The parameter.
+    pub parameter: String,
+    /// What is wrong with it.
+    pub detail: String,
+}
+
+fn wrong(parameter: &str, detail: impl Into<String>) -> FilterError {
+    FilterError { parameter: parameter.to_owned(), detail: detail.into() }
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self {
+            terms: Vec::new(),
+            metadata: Vec::new(),
+            words: None,
+            health: HealthFilter::default(),
+            limit: DEFAULT_PAGE_LIMIT,
+            view: View::default(),
+            after: None,
+        }
+    }
+}
+
+impl Filter {
+    /// Every healthy server, a hundred a page, in summary.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn term(mut self, term: Term, text: impl Into<String>) -> Self {
+        self.terms.push((term, text.into()));
+        self.terms.sort_by_key(|(term, _)| *term);
+        self
+    }
+
+    /// Servers of this name.
+    #[must_use]
+    pub fn name(self, name: impl Into<String>) -> Self {
+        self.term(Term::Name, name)
+    }
+
+    /// Servers that offer this tool.
+    #[must_use]
+    pub fn tool(self, name: impl Into<String>) -> Self {
+        self.term(Term::Tool, name)
+    }
+
+    /// Servers that offer this prompt.
+    #[must_use]
+    pub fn prompt(self, name: impl Into<String>) -> Self {
+        self.term(Term::Prompt, name)
+    }
+
+    /// Servers that can serve this URI: they registered it, or a template that matches it.
+    #[must_use]
+    pub fn resource(self, uri: impl Into<String>) -> Self {
+        self.term(Term::Resource, uri)
+    }
+
+    /// Servers with this capability; `tools`, `resources` and `prompts` mean that they have any.
+    #[must_use]
+    pub fn capability(self, name: impl Into<String>) -> Self {
+        self.term(Term::Capability, name)
+    }
+
+    /// Servers with this tag.
+    #[must_use]
+    pub fn tag(self, tag: impl Into<String>) -> Self {
+        self.term(Term::Tag, tag)
+    }
+
+    /// Servers with all these tags.
+    #[must_use]
+    pub fn tags<T: Into<String>>(self, tags: impl IntoIterator<Item = T>) -> Self {
+        tags.into_iter().fold(self, Self::tag)
+    }
+
+    /// Servers reached by this transport.
+    #[must_use]
+    pub fn transport(self, kind: TransportKind) -> Self {
+        self.term(Term::Transport, kind.as_str())
+    }
+
+    /// Servers of this version.
+    #[must_use]
+    pub fn version(self, version: impl Into<String>) -> Self {
+        self.term(Term::Version, version)
+    }
+
+    /// Servers registered with the token of this name.
+    #[must_use]
+    pub fn owner(self, name: impl Into<String>) -> Self {
+        self.term(Term::Owner, name)
+    }
+
+    /// Servers with this pair of metadata.
+    #[must_use]
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.metadata.push((key.into(), value.into()));
+        self
+    }
+
+    /// Full text, best first: every word must match, as the beginning of a word, somewhere in the names, titles and
+    /// descriptions of the server and of what it offers, or in its tags.
+    #[must_use]
+    pub fn words(mut self, words: impl AsRef<str>) -> Self {
+        let words = words.as_ref();
+        self.words = Some(self.words.map_or_else(|| words.to_owned(), |before| format!("{before} {words}")));
+        self
+    }
+
+    /// Servers of this health; healthy ones if not set.
+    #[must_use]
+    pub fn health(mut self, health: HealthFilter) -> Self {
+        self.health = health;
+        self
+    }
+
+    /// How many a page holds, 1–1,000; 100 if not set.
+    #[must_use]
+    pub fn limit(mut self, limit: u32) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// How much of each server an answer holds; a summary if not set.
+    #[must_use]
+    pub fn view(mut self, view: View) -> Self {
+        self.view = view;
+        self
+    }
+
+    /// The page that begins where another one ended.
+    #[must_use]
+    pub fn after(mut self, cursor: Cursor) -> Self {
+        self.after = Some(cursor.position);
+        self
+    }
+
+    /// What no query can answer: empty texts, too many filters, a limit out of range, a `q` without words.
+    pub(crate) fn check(&self) -> Result<(), FilterError> {
+        if let Some((term, _)) = self.terms.iter().find(|(_, text)| text.is_empty()) {
+            return Err(wrong(term.as_str(), "must not be empty"));
+        }
+        if self.terms.len() + self.metadata.len() > MAX_FILTERS {
+            return Err(wrong("tag", format!("and the other filters are more than {MAX_FILTERS}")));
+        }
+        if !PAGE_LIMITS.contains(&self.limit) {
+            return Err(wrong("limit", "must be a whole number between 1 and 1000"));
+        }
+        self.expression().map(|_| ())
+    }
+
+    /// The full-text expression of `q`.
+    pub(crate) fn expression(&self) -> Result<Option<String>, FilterError> {
+        let Some(words) = &self.words else { return Ok(None) };
+        match match_expression(words) {
+            Ok(Some(expression)) => Ok(Some(expression)),
+            Ok(None) => Err(wrong("q", "holds no word to search for")),
+            Err(count) => Err(wrong("q", format!("has {count} words; at most {MAX_FILTERS} are allowed"))),
+        }
+    }
+
+    /// The query parameters that say the same, but for the cursor.
+    pub(crate) fn pairs(&self) -> Vec<(String, String)> {
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let mut pairs: Vec<_> = self.terms.iter().map(|(term, text)| pair(term.as_str(), text)).collect();
+        pairs.extend(self.metadata.iter().map(|(key, value)| pair("metadata", &format!("{key}:{value}"))));
+        pairs.extend(self.words.iter().map(|words| pair("q", words)));
+        pairs.push(pair("healthy", self.health.as_str()));
+        pairs.push(pair("limit", &self.limit.to_string()));
+        pairs.push(pair("view", self.view.as_str()));
+        pairs
+    }
+
+    /// Reads the query parameters of a request.
+    ///
+    /// A cursor carries the filters of the query it came from: the same parameters beside it are fine.
+    ///
+    /// # Errors
+    /// When a parameter is unknown or has a value of the wrong kind, or when parameters beside a cursor differ from
+    /// what it carries.
+    pub fn from_pairs<K: AsRef<str>, V: AsRef<str>>(
+        pairs: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Self, FilterError> {
+        let mut reader = Reader::default();
+        for (key, value) in pairs {
+            reader.read(key.as_ref(), value.as_ref())?;
+        }
+        reader.finish()
+    }
+}
+
+#[derive(Default)]
+struct Reader {
+    filter: Filter,
+    given: Vec<String>,
+    cursor: Option<Cursor>,
+}
+
+impl Reader {
+    fn read(&mut self, key: &str, value: &str) -> Result<(), FilterError> {
+        let filter = std::mem::take(&mut self.filter);
+        let once = matches!(key, "healthy" | "limit" | "view" | "cursor");
+        if once && self.given.iter().any(|given| given == key) {
+            return Err(wrong(key, "is given twice"));
+        }
+        self.given.push(if key == "tags" { "tag" } else { key }.to_owned());
+        self.filter = match key {
+            "tags" => filter.tags(value.split(',')),
+            "transport" => {
+                let kind = TransportKind::from_str(value).map_err(|detail| wrong(key, detail))?;
+                filter.transport(kind)
+            }
+            "metadata" => match value.split_once(':') {
+                Some((key, value)) if !key.is_empty() => filter.metadata(key, value),
+                _ => return Err(wrong(key, "must have the form key:value")),
+            },
+            "q" => filter.words(value),
+            "healthy" => {
+                let kinds = [HealthFilter::Healthy, HealthFilter::Unhealthy, HealthFilter::Any];
+                let kind = kinds.into_iter().find(|kind| kind.as_str() == value);
+                filter.health(kind.ok_or_else(|| wrong(key, "must be true, false or any"))?)
+            }
+            "limit" => filter
+                .limit(value.parse().map_err(|_| wrong(key, "must be a whole number between 1 and 1000"))?),
+            "view" => {
+                let view = [View::Summary, View::Full].into_iter().find(|view| view.as_str() == value);
+                filter.view(view.ok_or_else(|| wrong(key, "must be summary or full"))?)
+            }
+            "cursor" => {
+                let cursor = Cursor::from_str(value).map_err(|error| wrong(key, error.to_string()))?;
+                self.cursor = Some(cursor);
+                filter
+            }
+            _ => match Term::ALL.into_iter().find(|term| term.as_str() == key) {
+                Some(term) => filter.term(term, value),
+                None => return Err(wrong(key, "is not known here")),
+            },
+        };
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Filter, FilterError> {
+        let Some(cursor) = self.cursor else {
+            return self.filter.check().map(|()| self.filter);
+        };
+        let carried = Self::carried(&cursor)?;
+        let (given, known) = (self.filter.pairs(), carried.pairs());
+        for key in self.given.iter().filter(|key| *key != "cursor") {
+            let of = |pairs: &[(String, String)]| -> Vec<String> {
+                let mut values: Vec<_> =
+                    pairs.iter().filter(|(name, _)| name == key).map(|(_, value)| value.clone()).collect();
+                values.sort();
+                values
+            };
+            if of(&given) != of(&known) {
+                return Err(wrong(key, "differs from the query that the cursor belongs to"));
+            }
+        }
+        Ok(carried.after(cursor))
+    }
+
+    fn carried(cursor: &Cursor) -> Result<Filter, FilterError> {
+        let mut reader = Self::default();
+        for (key, value) in &cursor.pairs {
+            if key == "cursor" {
+                return Err(wrong("cursor", "is not one of this registry's"));
+            }
+            reader.read(key, value)?;
+        }
+        reader.filter.check().map(|()| reader.filter)
+    }
+}

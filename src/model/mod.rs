@@ -1,0 +1,43 @@
+//! The words of the registry as plain types: no SQL, no HTTP, no time but what is passed in.
+//!
+//! Each type is built from what a caller says (a builder in Rust, or JSON) and is checked once, whole, with every
+//! violation listed: [`Registration::validate`]. What lies behind that check need not ask again.
+
+mod capabilities;
+mod change;
+mod cursor;
+mod definition;
+mod document;
+mod filter;
+mod json;
+mod lease;
+mod limits;
+mod parse;
+mod registration;
+mod resource;
+mod server;
+mod stats;
+mod transport;
+mod validate;
+mod violation;
+mod words;
+
+pub use capabilities::{Capabilities, Flags};
+pub use change::{Change, ChangeKind, Revision, RevisionError};
+pub use cursor::{Cursor, CursorError};
+pub use definition::{Prompt, Tool};
+pub use filter::{Filter, FilterError, HealthFilter, View};
+pub use json::{Json, JsonError};
+pub use lease::{Health, LeaseId, LeaseRef, LeaseState, Refreshed, RefreshedMany};
+pub use limits::*;
+pub use registration::{Registered, Registration, ValidRegistration};
+pub use resource::{Resource, ResourceAddress};
+pub use server::{Page, Server, ToolEntry, ToolPage, ToolServer};
+pub use stats::{ServerStats, Stats};
+pub use transport::{Input, Transport, TransportKind};
+pub use violation::{ParseError, Violation};
+
+pub(crate) use cursor::Position;
+pub(crate) use filter::Term;
+pub(crate) use resource::uri_prefixes;
+pub(crate) use words::searchable;

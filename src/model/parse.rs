@@ -1,0 +1,360 @@
+//! JSON to a registration. What has the wrong type is written down and stands in as an empty value, so that the rest is
+//! still read, checked and reported.
+
+use std::collections::BTreeMap;
+
+use super::capabilities::Flags;
+use super::definition::object;
+use super::document::Node;
+use super::registration::Registration;
+use super::resource::{Resource, ResourceAddress};
+use super::violation::Violations;
+use super::{
+    Capabilities, Input, Json, MAX_COMMAND_WORDS, MAX_DEFINITIONS, MAX_INPUTS, MAX_TAGS, ParseError, Prompt,
+    Tool, Transport, TransportKind, ValidRegistration,
+};
+
+const MEMBERS: [&str; 13] = [
+    "id",
+    "name",
+    "title",
+    "version",
+    "description",
+    "transport",
+    "command",
+    "url",
+    "environment",
+    "headers",
+    "capabilities",
+    "tags",
+    "metadata",
+];
+
+/// Reads one definition on its own.
+pub(super) fn single<T>(
+    json: &Json,
+    parse: impl FnOnce(&Node<'_>, &mut Violations) -> T,
+) -> Result<T, ParseError> {
+    let mut violations = Violations::default();
+    let parsed = parse(&Node::root(json.as_str().as_bytes())?, &mut violations);
+    violations.into_result().map_err(ParseError::Invalid)?;
+    Ok(parsed)
+}
+
+/// Reads the body of `POST /v1/servers`.
+pub(super) fn registration(text: &[u8]) -> Result<ValidRegistration, ParseError> {
+    let root = Node::root(text)?;
+    let mut violations = Violations::default();
+    let Some(members) = root.object(&mut violations) else {
+        return Err(violations
+            .into_result()
+            .map_or_else(ParseError::Invalid, |()| ParseError::Invalid(Vec::new())));
+    };
+    let mut body = Body { members: BTreeMap::new(), violations };
+    for (key, node) in members {
+        if !MEMBERS.contains(&key.as_str()) && key != "ttl" {
+            body.violations.push(&node.pointer, "is no member of a registration");
+        } else if !node.is_null() {
+            body.members.insert(key, node);
+        }
+    }
+    for required in ["name", "transport"] {
+        if !body.members.contains_key(required) {
+            body.violations.push(&root.pointer.key(required), "is required");
+        }
+    }
+    let registration = body.read(&root);
+    let mut violations = body.violations;
+    violations.add_unless_covered(super::validate::check(&registration));
+    violations.into_result().map_err(ParseError::Invalid)?;
+    registration.validate().map_err(|invalid| ParseError::Invalid(invalid.0))
+}
+
+struct Body<'a> {
+    members: BTreeMap<String, Node<'a>>,
+    violations: Violations,
+}
+
+impl Body<'_> {
+    fn read(&mut self, root: &Node<'_>) -> Registration {
+        let transport = self.transport(root);
+        let mut registration = Registration::new(self.text("name").unwrap_or_default(), transport);
+        registration.id = self.text("id");
+        registration.title = self.text("title");
+        registration.version = self.text("version");
+        registration.description = self.text("description");
+        if let Some(capabilities) = self.members.get("capabilities") {
+            registration.capabilities = self::capabilities(capabilities, &mut self.violations);
+        }
+        registration.tags = self.texts("tags", "an array of strings", MAX_TAGS);
+        if let Some(node) = self.members.get("metadata") {
+            for (key, node) in node.object(&mut self.violations).unwrap_or_default() {
+                let value = node.string(&mut self.violations).unwrap_or_default();
+                registration.metadata.insert(key, value);
+            }
+        }
+        if let Some(node) = self.members.get("ttl") {
+            if let Some(seconds) = node.whole_number(&mut self.violations) {
+                registration.ttl = u32::try_from(seconds).unwrap_or(if seconds < 0 { 0 } else { u32::MAX });
+            }
+        }
+        registration
+    }
+
+    fn text(&mut self, key: &str) -> Option<String> {
+        let node = self.members.get(key)?;
+        Some(node.string(&mut self.violations).unwrap_or_default())
+    }
+
+    fn texts(&mut self, key: &str, wanted: &str, most: usize) -> Vec<String> {
+        let Some(node) = self.members.get(key) else { return Vec::new() };
+        let items = array(node, wanted, most, &mut self.violations);
+        items.iter().map(|item| item.string(&mut self.violations).unwrap_or_default()).collect()
+    }
+
+    fn inputs(&mut self, key: &str) -> Vec<Input> {
+        let Some(node) = self.members.get(key) else { return Vec::new() };
+        let items = array(node, "an array of objects", MAX_INPUTS, &mut self.violations);
+        items.iter().map(|item| input(item, &mut self.violations)).collect()
+    }
+
+    fn transport(&mut self, root: &Node<'_>) -> Transport {
+        let kind = self.members.get("transport").and_then(|node| {
+            let text = node.string(&mut self.violations)?;
+            let kind = text.parse::<TransportKind>();
+            kind.map_err(|detail| self.violations.push(&node.pointer, detail)).ok()
+        });
+        let command = self.texts("command", "a non-empty array of strings", MAX_COMMAND_WORDS);
+        let url = self.text("url");
+        let environment = self.inputs("environment");
+        let headers = self.inputs("headers");
+        let foreign: &[&str] = match kind {
+            Some(TransportKind::Stdio) => &["url", "headers"],
+            Some(TransportKind::StreamableHttp | TransportKind::Sse) => &["command", "environment"],
+            None => &[],
+        };
+        for key in foreign {
+            if let Some(node) = self.members.get(*key).filter(|node| !node.is_empty_array()) {
+                self.violations.push(&node.pointer, "belongs to another transport");
+            }
+        }
+        let own = if kind == Some(TransportKind::Stdio) { "command" } else { "url" };
+        if kind.is_some() && !self.members.contains_key(own) {
+            self.violations.push(&root.pointer.key(own), "is required by this transport");
+        }
+        match kind {
+            Some(TransportKind::StreamableHttp) => {
+                Transport::StreamableHttp { url: url.unwrap_or_default(), headers }
+            }
+            Some(TransportKind::Sse) => Transport::Sse { url: url.unwrap_or_default(), headers },
+            Some(TransportKind::Stdio) => Transport::Stdio { command, environment },
+            None => Transport::Stdio { command: vec![String::from("unknown")], environment },
+        }
+    }
+}
+
+fn array<'a>(node: &Node<'a>, wanted: &str, most: usize, violations: &mut Violations) -> Vec<Node<'a>> {
+    let mut items = node.array(wanted, violations).unwrap_or_default();
+    if items.len() > most {
+        violations.push(&node.pointer, format!("has {} items; at most {most} are allowed", items.len()));
+        items.clear();
+    }
+    items
+}
+
+fn capabilities(node: &Node<'_>, violations: &mut Violations) -> Capabilities {
+    let mut capabilities = Capabilities::default();
+    let mut flags = BTreeMap::new();
+    for (key, node) in node.object(violations).unwrap_or_default() {
+        match key.as_str() {
+            "tools" => capabilities.tools = definitions(&node, "tools", violations, tool),
+            "resources" => capabilities.resources = definitions(&node, "resources", violations, resource),
+            "prompts" => capabilities.prompts = definitions(&node, "prompts", violations, prompt),
+            _ if node.is_null() => {}
+            _ => {
+                if let Some(options) = node.json(violations) {
+                    flags.insert(key, options);
+                }
+            }
+        }
+    }
+    capabilities.flags = Flags(flags);
+    capabilities
+}
+
+fn definitions<T>(
+    node: &Node<'_>,
+    what: &str,
+    violations: &mut Violations,
+    parse: fn(&Node<'_>, &mut Violations) -> T,
+) -> Vec<T> {
+    if node.is_null() {
+        return Vec::new();
+    }
+    let wanted = format!("an array of {what}, each a string or an object");
+    let items = array(node, &wanted, MAX_DEFINITIONS, violations);
+    items.iter().map(|item| parse(item, violations)).collect()
+}
+
+/// The members of a definition: those that the registry reads, and all of them as text.
+struct Definition {
+    texts: BTreeMap<String, String>,
+    members: Vec<(String, Option<Json>)>,
+}
+
+impl Definition {
+    fn read(node: &Node<'_>, keys: &[&str], violations: &mut Violations) -> Self {
+        let mut definition = Self { texts: BTreeMap::new(), members: Vec::new() };
+        for (key, node) in node.object(violations).unwrap_or_default() {
+            if keys.contains(&key.as_str()) && !node.is_null() {
+                let text = node.string(violations).unwrap_or_default();
+                definition.texts.insert(key.clone(), text);
+            }
+            let json = node.json(violations);
+            definition.members.push((key, json));
+        }
+        definition
+    }
+
+    fn take(&mut self, key: &str) -> Option<String> {
+        self.texts.remove(key)
+    }
+
+    fn json(&self) -> Json {
+        let members: Vec<_> = self.members.iter().map(|(key, json)| (key.as_str(), json.clone())).collect();
+        object(&members)
+    }
+}
+
+macro_rules! named {
+    ($parse:ident, $name:ident) => {
+        pub(super) fn $parse(node: &Node<'_>, violations: &mut Violations) -> $name {
+            if node.is_string() {
+                return $name::new(node.string(violations).unwrap_or_default());
+            }
+            let mut read = Definition::read(node, &["name", "title", "description"], violations);
+            let name = read.take("name");
+            if name.is_none() && !read.members.is_empty() {
+                violations.push(&node.pointer.key("name"), "is required");
+            }
+            $name {
+                name: name.unwrap_or_default(),
+                title: read.take("title"),
+                description: read.take("description"),
+                definition: Some(read.json()),
+            }
+        }
+    };
+}
+named!(tool, Tool);
+named!(prompt, Prompt);
+
+pub(super) fn resource(node: &Node<'_>, violations: &mut Violations) -> Resource {
+    if node.is_string() {
+        return Resource::new(node.string(violations).unwrap_or_default());
+    }
+    let keys = ["uri", "uri_template", "uriTemplate", "name", "title", "description", "mimeType"];
+    let mut read = Definition::read(node, &keys, violations);
+    for (key, _) in &mut read.members {
+        if key == "uriTemplate" {
+            "uri_template".clone_into(key);
+        }
+    }
+    let mut addresses = vec![read.take("uri").map(ResourceAddress::Uri)];
+    addresses
+        .extend(["uri_template", "uriTemplate"].map(|key| read.take(key).map(ResourceAddress::Template)));
+    let mut addresses = addresses.into_iter().flatten();
+    let address = addresses.next();
+    if !read.members.is_empty() && (address.is_none() || addresses.next().is_some()) {
+        violations.push(&node.pointer, "needs one of uri and uri_template, and only one");
+    }
+    Resource {
+        address: address.unwrap_or_else(|| ResourceAddress::Uri(String::new())),
+        name: read.take("name"),
+        title: read.take("title"),
+        description: read.take("description"),
+        mime_type: read.take("mimeType"),
+        definition: Some(read.json()),
+    }
+}
+
+fn input(node: &Node<'_>, violations: &mut Violations) -> Input {
+    let mut input = Input::new("");
+    let members = node.object(violations).unwrap_or_default();
+    if !members.is_empty() && !members.iter().any(|(key, _)| key == "name") {
+        violations.push(&node.pointer.key("name"), "is required");
+    }
+    for (key, node) in members {
+        match key.as_str() {
+            "name" => input.name = node.string(violations).unwrap_or_default(),
+            "description" if !node.is_null() => input.description = node.string(violations),
+            "required" => input.required = node.boolean(violations).unwrap_or_default(),
+            "secret" => input.secret = node.boolean(violations).unwrap_or_default(),
+            "value" => violations.push(&node.pointer, "is refused: secrets don't belong in a registry"),
+            "description" => {}
+            _ => violations.push(&node.pointer, "is none of name, description, required and secret"),
+        }
+    }
+    input
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn violations(body: &str) -> Vec<(String, String)> {
+        match registration(body.as_bytes()) {
+            Err(ParseError::Invalid(list)) => {
+                list.into_iter().map(|violation| (violation.pointer, violation.detail)).collect()
+            }
+            other => panic!("expected violations, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn lists_every_violation_once_and_where_it_is() {
+        let body = r#"{"id": "a b", "name": 7, "transport": "stdio", "command": [], "url": "http://x", "ttl": 0.5,
+            "capabilities": {"tools": ["a", 1, {"name": "a"}, {"title": "t"}], "resources": [{}], "x": 3},
+            "tags": ["a,b", 5], "metadata": {"k": 1, "bad key": "v"}, "colour": "red",
+            "environment": [{"name": "A", "value": "secret"}]}"#;
+        let found: Vec<String> = violations(body).into_iter().map(|(pointer, _)| pointer).collect();
+        let expected = [
+            "/colour",
+            "/command",
+            "/url",
+            "/environment/0/value",
+            "/name",
+            "/capabilities/tools/1",
+            "/capabilities/tools/3/name",
+            "/capabilities/resources/0",
+            "/tags/1",
+            "/metadata/k",
+            "/ttl",
+            "/id",
+            "/capabilities/tools/2/name",
+            "/capabilities/x",
+            "/tags/0",
+            "/metadata/bad key",
+        ];
+        let sorted = |mut list: Vec<String>| {
+            list.sort();
+            list
+        };
+        assert_eq!(sorted(found), sorted(expected.map(String::from).to_vec()));
+    }
+
+    #[test]
+    fn keeps_a_definition_to_the_last_digit_and_gives_a_template_its_one_name() {
+        let body = r#"{"name": "n", "transport": "http", "url": "https://x/mcp", "headers": [], "command": null,
+            "capabilities": {"tools": [{"inputSchema": {"maximum": 1e400}, "name": "t", "z": 0.10}],
+            "resources": [{"uriTemplate": "a:{b}", "name": "A"}]}}"#;
+        let valid = registration(body.as_bytes()).unwrap();
+        let capabilities = &valid.get().capabilities;
+        assert_eq!(
+            capabilities.tools[0].definition().as_str(),
+            r#"{"inputSchema":{"maximum":1e400},"name":"t","z":0.10}"#
+        );
+        assert_eq!(capabilities.resources[0].definition().as_str(), r#"{"uri_template":"a:{b}","name":"A"}"#);
+        assert_eq!(valid.get().transport.kind(), TransportKind::StreamableHttp);
+    }
+}

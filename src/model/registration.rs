@@ -1,0 +1,239 @@
+//! What a server says of itself when it registers.
+
+use std::collections::BTreeMap;
+
+use super::capabilities::Flags;
+use super::violation::list;
+use super::{
+    Capabilities, DEFAULT_TTL_SECONDS, Input, Json, LeaseId, ParseError, Prompt, Resource, Server, Tool,
+    Transport, Violation,
+};
+
+/// What a server says of itself when it registers. Only a name and a transport are needed.
+///
+/// ```
+/// use paulina::Registration;
+///
+/// let registration = Registration::stdio("filesystem", ["/usr/local/bin/mcp-filesystem", "/srv"])
+///     .version("1.0.0")
+///     .tool("read_file")
+///     .resource("file:///{path}")
+///     .capability("sampling")
+///     .tag("local")
+///     .metadata("team", "search");
+/// assert!(registration.validate().is_ok());
+/// ```
+///
+/// The builder takes anything; [`validate`](Self::validate), which registering calls, lists all that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registration {
+    pub(crate) id: Option<String>,
+    pub(crate) name: String,
+    pub(crate) title: Option<String>,
+    pub(crate) version: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) transport: Transport,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) tags: Vec<String>,
+    pub(crate) metadata: BTreeMap<String, String>,
+    pub(crate) ttl: u32,
+}
+
+impl Registration {
+    /// A server that is started as a program and speaks over its standard input and output.
+    #[must_use]
+    pub fn stdio<C>(name: impl Into<String>, command: C) -> Self
+    where
+        C: IntoIterator<Item: Into<String>>,
+    {
+        let command = command.into_iter().map(Into::into).collect();
+        Self::new(name.into(), Transport::Stdio { command, environment: Vec::new() })
+    }
+
+    /// A server behind a streamable HTTP endpoint.
+    #[must_use]
+    pub fn streamable_http(name: impl Into<String>, url: impl Into<String>) -> Self {
+        Self::new(name.into(), Transport::StreamableHttp { url: url.into(), headers: Vec::new() })
+    }
+
+    /// A server behind an endpoint of HTTP with server-sent events, the older way.
+    #[must_use]
+    pub fn sse(name: impl Into<String>, url: impl Into<String>) -> Self {
+        Self::new(name.into(), Transport::Sse { url: url.into(), headers: Vec::new() })
+    }
+
+    pub(super) fn new(name: String, transport: Transport) -> Self {
+        Self {
+            id: None,
+            name,
+            title: None,
+            version: None,
+            description: None,
+            transport,
+            capabilities: Capabilities::default(),
+            tags: Vec::new(),
+            metadata: BTreeMap::new(),
+            ttl: DEFAULT_TTL_SECONDS,
+        }
+    }
+
+    /// Reads the JSON body of `POST /v1/servers`.
+    ///
+    /// # Errors
+    /// When the text is not JSON or not a valid registration; every violation is listed.
+    pub fn from_json(text: &[u8]) -> Result<ValidRegistration, ParseError> {
+        super::parse::registration(text)
+    }
+
+    /// A stable id, `[A-Za-z0-9._-]{1,128}`. Registering the same id again replaces the registration. Without one the
+    /// registry makes one.
+    #[must_use]
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// A name for people.
+    #[must_use]
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.title = Some(title.into());
+        self
+    }
+
+    /// The server's version.
+    #[must_use]
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = Some(version.into());
+        self
+    }
+
+    /// What the server is for.
+    #[must_use]
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.description = Some(description.into());
+        self
+    }
+
+    /// Adds a tool: its name, or the whole [`Tool`].
+    #[must_use]
+    pub fn tool(mut self, tool: impl Into<Tool>) -> Self {
+        self.capabilities.tools.push(tool.into());
+        self
+    }
+
+    /// Adds a resource: its URI or template, or the whole [`Resource`].
+    #[must_use]
+    pub fn resource(mut self, resource: impl Into<Resource>) -> Self {
+        self.capabilities.resources.push(resource.into());
+        self
+    }
+
+    /// Adds a prompt: its name, or the whole [`Prompt`].
+    #[must_use]
+    pub fn prompt(mut self, prompt: impl Into<Prompt>) -> Self {
+        self.capabilities.prompts.push(prompt.into());
+        self
+    }
+
+    /// Adds a capability that has no options, `sampling` or `logging` say.
+    #[must_use]
+    pub fn capability(self, name: impl Into<String>) -> Self {
+        self.capability_options(name, Json::from(serde_json::Value::Bool(true)))
+    }
+
+    /// Adds a capability with its options: an object, or `true` or `false`.
+    #[must_use]
+    pub fn capability_options(mut self, name: impl Into<String>, options: impl Into<Json>) -> Self {
+        let Flags(flags) = &mut self.capabilities.flags;
+        flags.insert(name.into(), options.into());
+        self
+    }
+
+    /// Adds a tag.
+    #[must_use]
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.tags.push(tag.into());
+        self
+    }
+
+    /// Adds a pair of metadata.
+    #[must_use]
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.metadata.insert(key.into(), value.into());
+        self
+    }
+
+    /// Declares what a client has to provide: an environment variable with stdio, a header with HTTP.
+    #[must_use]
+    pub fn input(mut self, input: Input) -> Self {
+        match &mut self.transport {
+            Transport::Stdio { environment, .. } => environment.push(input),
+            Transport::StreamableHttp { headers, .. } | Transport::Sse { headers, .. } => headers.push(input),
+        }
+        self
+    }
+
+    /// How long the lease runs without a refresh, in seconds: 1–86,400, 30 if not set.
+    #[must_use]
+    pub fn ttl(mut self, seconds: u32) -> Self {
+        self.ttl = seconds;
+        self
+    }
+
+    /// Checks everything at once.
+    ///
+    /// # Errors
+    /// Every violation, each with a pointer to the member that it would have in the JSON body.
+    pub fn validate(mut self) -> Result<ValidRegistration, Invalid> {
+        super::validate::check(&self).into_result().map_err(Invalid)?;
+        self.tags.sort();
+        self.tags.dedup();
+        Ok(ValidRegistration(self))
+    }
+}
+
+/// All that is wrong with a registration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the registration is not valid: {}", list(.0))]
+pub struct Invalid(pub Vec<Violation>);
+
+/// A registration that has passed every check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ValidRegistration(Registration);
+
+impl ValidRegistration {
+    pub(crate) fn get(&self) -> &Registration {
+        &self.0
+    }
+
+    /// The id that it names, or else a new one: `<slug of the name>-<12 hex digits>`.
+    pub(crate) fn id_or_new(&self) -> String {
+        if let Some(id) = &self.0.id {
+            return id.clone();
+        }
+        let mut slug = String::new();
+        for character in self.0.name.chars() {
+            if character.is_ascii_alphanumeric() {
+                slug.push(character.to_ascii_lowercase());
+            } else if !slug.is_empty() && !slug.ends_with('-') {
+                slug.push('-');
+            }
+        }
+        slug.truncate(100);
+        let slug = slug.trim_end_matches('-');
+        let random = uuid::Uuid::new_v4().simple().to_string();
+        let digits = random.get(..12).unwrap_or(&random);
+        if slug.is_empty() { format!("server-{digits}") } else { format!("{slug}-{digits}") }
+    }
+}
+
+/// What registering gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registered {
+    /// The record, definitions included.
+    pub server: Server,
+    /// The lease, new with every registration.
+    pub lease: LeaseId,
+    /// Whether the id was new; if not, the registration under it was replaced.
+    pub created: bool,
+}

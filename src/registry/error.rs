@@ -1,0 +1,60 @@
+//! What a caller of the registry can be told.
+
+use crate::model::{FilterError, ParseError, Violation};
+use crate::store::StoreError;
+
+/// Why the registry did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The registration breaks the rules: each violation names a place and what would be right there.
+    #[error("the registration is not valid: {}", list(.0))]
+    InvalidRegistration(Vec<Violation>),
+    /// The filter asks for what no query can answer: mend what it names.
+    #[error(transparent)]
+    InvalidFilter(#[from] FilterError),
+    /// No server has this id: register it again.
+    #[error("no server with id {0:?} is registered; register it again")]
+    NotRegistered(String),
+    /// The lease that was named is over, since another process has registered the id: let it be.
+    #[error("the lease of {0:?} was replaced: another process has registered this id since")]
+    LeaseReplaced(String),
+    /// The disk is full: reads go on, leases stand still. Make room; nothing else is needed.
+    #[error(
+        "the disk that holds the database is full; reads go on and leases stand still until there is room"
+    )]
+    StorageFull,
+    /// Somebody else holds the database's write lock, or too much is waiting: try again in a moment.
+    #[error("the registry has too much to do; try again in a moment")]
+    Overloaded,
+    /// The registry was closed: open it again.
+    #[error("the registry is closed")]
+    Closed,
+    /// The database failed: see the cause, and the log of the registry.
+    #[error("the database failed")]
+    Storage(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+fn list(violations: &[Violation]) -> String {
+    violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Full => Self::StorageFull,
+            StoreError::Busy => Self::Overloaded,
+            StoreError::Failed(error) => Self::Storage(Box::new(error)),
+        }
+    }
+}
+
+impl From<ParseError> for Error {
+    fn from(error: ParseError) -> Self {
+        match error {
+            ParseError::Malformed(detail) => {
+                Self::InvalidRegistration(vec![Violation { pointer: String::new(), detail }])
+            }
+            ParseError::Invalid(violations) => Self::InvalidRegistration(violations),
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The registry in process: a handle that is cheap to clone, over one task that writes and a few connections that read.
+//!
+//! Writing goes through a queue to the task, and is answered when it is committed. Reading goes straight to SQLite.
+
+mod error;
+mod lease_clock;
+mod options;
+mod start;
+mod task;
+
+pub use error::Error;
+pub use options::Options;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::{RwLock, mpsc, watch};
+
+use crate::model::{
+    Filter, FilterError, LeaseRef, LeaseState, Page, Position, Refreshed, RefreshedMany, Registered,
+    Registration, Server, Stats, ToolPage, ValidRegistration,
+};
+use crate::store::{Command, Deregistration, Job, Moment, OpenError, Readers, RefreshOutcome};
+use lease_clock::LeaseClock;
+use task::answer;
+
+/// A registry of MCP servers, in this process.
+///
+/// Cloning gives another handle to the same registry. When the last handle is dropped, or one of them is
+/// [closed](Self::close), the task behind it stops and leaves the file clean.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use paulina::{Filter, Registration, Registry};
+///
+/// let registry = Registry::in_memory().await?;
+/// let registered = registry
+///     .register(Registration::stdio("filesystem", ["/usr/local/bin/mcp-filesystem"]).tool("read_file").tag("local"))
+///     .await?;
+/// registry.refresh(&registered).await?;
+///
+/// let page = registry.find(Filter::new().tool("read_file")).await?;
+/// assert_eq!(page.servers[0].name, "filesystem");
+/// registry.close().await;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Registry {
+    queue: mpsc::Sender<Command>,
+    inner: Arc<Inner>,
+    retention: i64,
+}
+
+/// What the handles and the task share.
+struct Inner {
+    lease_clock: LeaseClock,
+    readers: RwLock<Option<Readers>>,
+    closing: watch::Sender<bool>,
+    closed: watch::Receiver<bool>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Inner").field("lease_clock", &self.lease_clock).finish_non_exhaustive()
+    }
+}
+
+impl Registry {
+    /// Opens the registry in a file, and creates the file if there is none. The path `:memory:` means
+    /// [`in_memory`](Self::in_memory).
+    ///
+    /// # Errors
+    /// When the file is no database of Paulina's, is served by another process, or cannot be written; see
+    /// [`OpenError`]. The file is then as it was.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Options::new().open(path).await
+    }
+
+    /// A registry that is gone with the process.
+    ///
+    /// # Errors
+    /// When SQLite cannot make a database in memory.
+    pub async fn in_memory() -> Result<Self, OpenError> {
+        Options::new().open(":memory:").await
+    }
+
+    fn now(&self) -> Moment {
+        self.inner.lease_clock.now()
+    }
+
+    async fn ask<I, O>(&self, input: I, command: impl FnOnce(Job<I, O>) -> Command) -> Result<O, Error> {
+        let (job, receiver) = Job::new(input);
+        self.queue.send(command(job)).await.map_err(|_| Error::Closed)?;
+        answer(receiver).await
+    }
+
+    /// Registers a server, or replaces the registration under its id, whole, and renews its lease. Registering the same
+    /// again renews the lease and changes nothing else.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRegistration`] with every violation; [`Error::StorageFull`] and the like.
+    pub async fn register(&self, registration: Registration) -> Result<Registered, Error> {
+        let valid = registration.validate().map_err(|invalid| Error::InvalidRegistration(invalid.0))?;
+        self.register_valid(valid).await
+    }
+
+    /// As [`register`](Self::register), with a registration that was checked before.
+    ///
+    /// # Errors
+    /// [`Error::StorageFull`] and the like.
+    pub async fn register_valid(&self, registration: ValidRegistration) -> Result<Registered, Error> {
+        let registered = self.ask(Box::new(registration), Command::Register).await?;
+        let (id, name) = (&registered.server.id, &registered.server.name);
+        tracing::info!(id, name, replaced = !registered.created, "registered");
+        Ok(registered)
+    }
+
+    /// Refreshes a lease: that of whatever holds the id, or, given a [`Registered`], only that one. A refresh that
+    /// comes late, but before the pruner, revives the registration.
+    ///
+    /// # Errors
+    /// [`Error::NotRegistered`]: register again. [`Error::LeaseReplaced`]: another process has registered the id.
+    pub async fn refresh(&self, lease: impl Into<LeaseRef>) -> Result<Refreshed, Error> {
+        let lease = lease.into();
+        let id = lease.id.clone();
+        match self.ask(vec![lease], Command::Refresh).await?.into_iter().next() {
+            Some(RefreshOutcome::Refreshed(refreshed)) => Ok(refreshed),
+            Some(RefreshOutcome::Replaced) => Err(Error::LeaseReplaced(id)),
+            Some(RefreshOutcome::NotRegistered) | None => Err(Error::NotRegistered(id)),
+        }
+    }
+
+    /// Refreshes many leases at once, whoever holds the ids.
+    ///
+    /// # Errors
+    /// [`Error::StorageFull`] and the like; an id that is not registered is no error, but listed in the answer.
+    pub async fn refresh_many<I>(&self, ids: I) -> Result<RefreshedMany, Error>
+    where
+        I: IntoIterator<Item: Into<String>>,
+    {
+        let leases: Vec<LeaseRef> = ids.into_iter().map(|id| LeaseRef::new(id, None)).collect();
+        let ids: Vec<String> = leases.iter().map(|lease| lease.id.clone()).collect();
+        let mut answer = RefreshedMany::default();
+        for (id, outcome) in ids.into_iter().zip(self.ask(leases, Command::Refresh).await?) {
+            match outcome {
+                RefreshOutcome::Refreshed(refreshed) => answer.refreshed.push(refreshed),
+                RefreshOutcome::NotRegistered | RefreshOutcome::Replaced => answer.not_registered.push(id),
+            }
+        }
+        Ok(answer)
+    }
+
+    /// Takes a server out: whatever holds the id, or, given a [`Registered`], only that registering of it.
+    ///
+    /// # Errors
+    /// [`Error::NotRegistered`]; [`Error::LeaseReplaced`]: another process has registered the id.
+    pub async fn deregister(&self, lease: impl Into<LeaseRef>) -> Result<(), Error> {
+        let lease = lease.into();
+        let id = lease.id.clone();
+        match self.ask(lease, Command::Deregister).await? {
+            Deregistration::Done { name } => {
+                tracing::info!(id, name, "deregistered");
+                Ok(())
+            }
+            Deregistration::NotRegistered => Err(Error::NotRegistered(id)),
+            Deregistration::Replaced => Err(Error::LeaseReplaced(id)),
+        }
+    }
+
+    /// One server with all that it registered; none if the id is not registered.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::Storage`].
+    pub async fn get(&self, id: &str) -> Result<Option<Server>, Error> {
+        let readers = self.inner.readers.read().await;
+        Ok(readers.as_ref().ok_or(Error::Closed)?.get(id, self.now()).await?)
+    }
+
+    /// The servers that match a filter, a page of them.
+    ///
+    /// # Errors
+    /// [`Error::InvalidFilter`], [`Error::Closed`], [`Error::Storage`].
+    pub async fn find(&self, filter: Filter) -> Result<Page, Error> {
+        filter.check()?;
+        let expression = filter.expression()?;
+        check_position(&filter, |position| match position {
+            Position::Server(_) => expression.is_none(),
+            Position::RankedServer(..) => expression.is_some(),
+            Position::Tool(_) | Position::RankedTool(..) => false,
+        })?;
+        let readers = self.inner.readers.read().await;
+        let readers = readers.as_ref().ok_or(Error::Closed)?;
+        Ok(readers.find(&filter, expression.as_deref(), self.now()).await?)
+    }
+
+    /// The tools that match a filter, each once, with the servers that offer it. Here the filters `tool` and `q` choose
+    /// tools, and all others choose servers.
+    ///
+    /// # Errors
+    /// [`Error::InvalidFilter`], [`Error::Closed`], [`Error::Storage`].
+    pub async fn tools(&self, filter: Filter) -> Result<ToolPage, Error> {
+        filter.check()?;
+        let expression = filter.expression()?;
+        check_position(&filter, |position| match position {
+            Position::Tool(_) => expression.is_none(),
+            Position::RankedTool(..) => expression.is_some(),
+            Position::Server(_) | Position::RankedServer(..) => false,
+        })?;
+        let readers = self.inner.readers.read().await;
+        let readers = readers.as_ref().ok_or(Error::Closed)?;
+        Ok(readers.tools(&filter, expression.as_deref(), self.now()).await?)
+    }
+
+    /// Whether a server is alive, and what is left of its lease; none if the id is not registered.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::Storage`].
+    pub async fn health(&self, id: &str) -> Result<Option<LeaseState>, Error> {
+        let readers = self.inner.readers.read().await;
+        Ok(readers.as_ref().ok_or(Error::Closed)?.health(id, self.now()).await?)
+    }
+
+    /// Totals of all that is registered.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::Storage`].
+    pub async fn stats(&self) -> Result<Stats, Error> {
+        let readers = self.inner.readers.read().await;
+        Ok(readers.as_ref().ok_or(Error::Closed)?.stats(self.now()).await?)
+    }
+
+    /// Deletes now what has expired, instead of at the next turn of the pruner.
+    ///
+    /// # Errors
+    /// [`Error::StorageFull`] and the like.
+    pub async fn prune(&self) -> Result<(), Error> {
+        while task::tell(&self.ask(self.retention, Command::Prune).await?) {}
+        Ok(())
+    }
+
+    /// Commits nothing, to see that the database takes writes.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn check_writable(&self) -> Result<(), Error> {
+        self.ask((), Command::Commit).await
+    }
+
+    /// Finishes what was asked, stops the task and closes the file. Every handle is closed then.
+    pub async fn close(&self) {
+        self.inner.closing.send_replace(true);
+        let mut closed = self.inner.closed.clone();
+        // An error means that the task is gone, and with it the connections.
+        let _ = closed.wait_for(|closed| *closed).await;
+    }
+}
+
+/// A cursor belongs to one kind of question.
+fn check_position(filter: &Filter, fits: impl FnOnce(&Position) -> bool) -> Result<(), FilterError> {
+    if filter.after.as_ref().is_none_or(fits) {
+        return Ok(());
+    }
+    let detail = "belongs to another kind of query; begin again without one".to_owned();
+    Err(FilterError { parameter: "cursor".to_owned(), detail })
+}

@@ -1,0 +1,110 @@
+//! How a registry is opened.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{RwLock, mpsc, watch};
+
+use super::lease_clock::LeaseClock;
+use super::task::{QUEUE, Task};
+use super::{Inner, Registry, start};
+use crate::clock::{Clock, SystemClock};
+use crate::store::{self, Location, OpenError};
+
+/// How a registry is opened.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), paulina::OpenError> {
+/// use std::time::Duration;
+///
+/// let registry = paulina::Options::new().retention(Duration::from_secs(60)).open(":memory:").await?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Options {
+    prune_interval: Duration,
+    retention: Duration,
+    clock: Option<Arc<dyn Clock>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Options {
+    /// Pruned every second, nothing retained, by the system's clock.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { prune_interval: Duration::from_secs(1), retention: Duration::ZERO, clock: None }
+    }
+
+    /// How often leases that have run out are looked for. At least a quarter of a second.
+    #[must_use]
+    pub fn prune_interval(mut self, interval: Duration) -> Self {
+        self.prune_interval = interval;
+        self
+    }
+
+    /// How long an unhealthy server stays before it is deleted.
+    #[must_use]
+    pub fn retention(mut self, retention: Duration) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    /// Where time comes from.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// Opens the registry in a file, and creates the file if there is none; `:memory:` for one in memory.
+    ///
+    /// # Errors
+    /// See [`OpenError`]. The file is then as it was.
+    pub async fn open(self, path: impl AsRef<Path>) -> Result<Registry, OpenError> {
+        let path = path.as_ref();
+        let location =
+            if path == Path::new(":memory:") { Location::Memory } else { Location::File(path.to_owned()) };
+        let mut opened = store::open(&location).await?;
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let wall = clock.wall().timestamp_millis();
+        let leases = opened.writer.opened_with_leases();
+        let lease = start::lease_time(&mut opened.writer, opened.beside.as_mut(), wall).await;
+        let lease = lease.map_err(|error| OpenError::Migration {
+            path: location.path().to_owned(),
+            detail: error.to_string(),
+        })?;
+        let (queue, receiver) = mpsc::channel(QUEUE);
+        let (closed_sender, closed) = watch::channel(false);
+        let inner = Arc::new(Inner {
+            lease_clock: LeaseClock::new(Arc::clone(&clock), lease, leases),
+            readers: RwLock::new(Some(opened.readers)),
+            closing: watch::Sender::new(false),
+            closed,
+        });
+        let retention = i64::try_from(self.retention.as_millis()).unwrap_or(i64::MAX);
+        let task = Task {
+            closing: inner.closing.subscribe(),
+            inner: Arc::clone(&inner),
+            clock,
+            queue: receiver,
+            writer: opened.writer,
+            beside: opened.beside,
+            prune_interval: self.prune_interval,
+            retention,
+            closed: closed_sender,
+        };
+        tokio::spawn(task.run());
+        let registry = Registry { queue, inner, retention };
+        registry.check_writable().await.map_err(|error| OpenError::Migration {
+            path: location.path().to_owned(),
+            detail: error.to_string(),
+        })?;
+        Ok(registry)
+    }
+}

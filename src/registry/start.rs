@@ -1,0 +1,50 @@
+//! What time it is for leases when a registry starts, and whether its history goes on.
+//!
+//! The file beside the database says more than the database: the lease clock to a tick, and how far the database had
+//! come. A database that knows less than the file, or that comes without one, was put back from a backup. Its leases
+//! are then as old as the backup, and its revisions may have been told already: the clock is taken from the database
+//! itself, and a new epoch begins.
+
+use crate::store::{Beside, Moment, StoreError, Writer};
+
+use super::lease_clock::TICK;
+
+/// What the file beside the database is to say.
+pub(super) fn record(writer: &Writer, now: Moment, clean: bool) -> crate::store::Record {
+    let revision = writer.revision();
+    crate::store::Record {
+        epoch: revision.epoch,
+        revision: i64::try_from(revision.number).unwrap_or(i64::MAX),
+        committed: writer.committed(),
+        now: now.lease,
+        clean,
+    }
+}
+
+/// The lease time to begin with.
+pub(super) async fn lease_time(
+    writer: &mut Writer,
+    beside: Option<&mut Beside>,
+    wall: i64,
+) -> Result<i64, StoreError> {
+    let fresh = writer.committed() == 0;
+    if fresh {
+        return Ok(wall);
+    }
+    let revision = writer.revision();
+    let noted = beside.and_then(Beside::read).filter(|noted| {
+        noted.epoch == revision.epoch
+            && u64::try_from(noted.revision).is_ok_and(|number| number <= revision.number)
+            && noted.committed <= writer.committed()
+    });
+    let Some(noted) = noted else {
+        writer.begin_epoch().await?;
+        tracing::warn!(
+            epoch = writer.revision().epoch,
+            "the database was put back from a backup, or moved without the file beside it: a new epoch begins"
+        );
+        return Ok(writer.committed());
+    };
+    let unclean = if noted.clean { 0 } else { TICK };
+    Ok(noted.now.max(writer.committed()) + unclean)
+}

@@ -1,0 +1,186 @@
+//! The one task that writes: it drains its queue, commits, answers, moves the lease clock on, and prunes.
+//!
+//! A lone command is run at once; what comes in while it commits waits together and shares the next commit. Pruning is
+//! a command like any other, taken in bites behind whoever waits, so that it stands in order with the refreshes: no
+//! refresh that was answered is followed by an expiry before its time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::Inner;
+use super::lease_clock::TICK;
+use crate::clock::Clock;
+use crate::store::{Beside, Command, Job, Moment, Pruned, StoreError, Writer};
+
+/// How many commands may wait.
+pub(super) const QUEUE: usize = 4_096;
+/// How many commands share a commit.
+const BATCH: usize = 512;
+/// How often the oldest changes are deleted.
+const TRIM_INTERVAL: Duration = Duration::from_secs(60);
+
+pub(super) struct Task {
+    pub(super) inner: Arc<Inner>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) queue: mpsc::Receiver<Command>,
+    pub(super) writer: Writer,
+    pub(super) beside: Option<Beside>,
+    pub(super) prune_interval: Duration,
+    pub(super) retention: i64,
+    pub(super) closing: watch::Receiver<bool>,
+    pub(super) closed: watch::Sender<bool>,
+}
+
+/// When what is due next.
+struct Schedule {
+    tick: Duration,
+    prune: Duration,
+    trim: Duration,
+}
+
+impl Task {
+    /// Works until the registry is closed or nobody holds it any more.
+    pub(super) async fn run(mut self) {
+        let tick = Duration::from_millis(TICK.unsigned_abs());
+        let start = self.clock.monotonic();
+        let mut due =
+            Schedule { tick: start + tick, prune: start + self.prune_interval, trim: start + TRIM_INTERVAL };
+        let mut closing = self.closing.clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = asked_to_close(&mut closing) => break,
+                () = self.clock.sleep_until(due.tick) => {
+                    due.tick = self.clock.monotonic() + tick;
+                    self.tick(&mut due).await;
+                }
+                command = self.queue.recv() => match command {
+                    Some(command) => self.batch(command).await,
+                    None => break,
+                },
+            }
+        }
+        self.close().await;
+    }
+
+    /// Runs what waits, from this command on.
+    async fn batch(&mut self, first: Command) {
+        let mut batch = vec![first];
+        while batch.len() < BATCH {
+            match self.queue.try_recv() {
+                Ok(command) => batch.push(command),
+                Err(_) => break,
+            }
+        }
+        self.commit(batch).await;
+    }
+
+    async fn commit(&mut self, mut batch: Vec<Command>) {
+        let now = self.inner.lease_clock.tick();
+        let told = self.writer.revision();
+        match self.writer.run(&mut batch, now).await {
+            Ok(()) => {
+                if self.inner.lease_clock.is_paused() {
+                    self.inner.lease_clock.resume();
+                    tracing::info!("the database takes writes again; leases run on after a standstill");
+                }
+            }
+            Err(error) if error.stops_writing() => self.pause(&error),
+            Err(_) => {}
+        }
+        if self.writer.revision() != told {
+            self.note(now, false);
+        }
+        batch.into_iter().for_each(Command::answer);
+    }
+
+    fn pause(&self, error: &StoreError) {
+        if !self.inner.lease_clock.is_paused() {
+            self.inner.lease_clock.pause();
+            tracing::error!(%error, "the database takes no writes; leases stand still until it does");
+        }
+    }
+
+    /// Four times a second: moves the lease clock on and does what is due.
+    async fn tick(&mut self, due: &mut Schedule) {
+        let now = self.inner.lease_clock.tick();
+        self.note(now, false);
+        let monotonic = self.clock.monotonic();
+        if self.inner.lease_clock.is_paused() {
+            self.commit(vec![Command::Commit(Job::new(()).0)]).await;
+            return;
+        }
+        if monotonic >= due.prune {
+            due.prune = monotonic + self.prune_interval;
+            if self.prune(now).await {
+                due.prune = monotonic;
+                due.tick = monotonic;
+            }
+        }
+        if monotonic >= due.trim {
+            due.trim = monotonic + TRIM_INTERVAL;
+            self.commit(vec![Command::Trim(Job::new(()).0)]).await;
+        }
+    }
+
+    /// Takes one bite, together with what waits, if there is anything to prune; says whether there is more.
+    async fn prune(&mut self, now: Moment) -> bool {
+        match self.writer.prunable(self.retention, now).await {
+            Ok(true) => {}
+            Ok(false) => return false,
+            Err(error) => {
+                tracing::error!(%error, "cannot look for leases that have run out");
+                return false;
+            }
+        }
+        let (job, mut answer) = Job::new(self.retention);
+        self.batch(Command::Prune(job)).await;
+        answer.try_recv().is_ok_and(|pruned| pruned.is_ok_and(|pruned| tell(&pruned)))
+    }
+
+    /// Keeps the lease clock in the file beside the database.
+    fn note(&mut self, now: Moment, clean: bool) {
+        let Some(beside) = &mut self.beside else { return };
+        if let Err(error) = beside.write(&super::start::record(&self.writer, now, clean)) {
+            tracing::warn!(%error, "cannot keep the lease clock beside the database");
+        }
+    }
+
+    async fn close(mut self) {
+        self.queue.close();
+        while let Some(command) = self.queue.recv().await {
+            self.batch(command).await;
+        }
+        let (job, answer) = Job::new(());
+        self.commit(vec![Command::Commit(job)]).await;
+        let clean = matches!(answer.await, Ok(Ok(())));
+        let now = self.inner.lease_clock.now();
+        self.note(now, clean);
+        if let Some(readers) = self.inner.readers.write().await.take() {
+            readers.close().await;
+        }
+        self.writer.close().await;
+        drop(self.beside);
+        self.closed.send_replace(true);
+    }
+}
+
+/// Logs what has expired, and says whether there is more to prune.
+pub(super) fn tell(pruned: &Pruned) -> bool {
+    for (id, name) in &pruned.expired {
+        tracing::info!(id, name, "expired");
+    }
+    pruned.more
+}
+
+/// An answer that has not come: the task is gone.
+pub(super) async fn answer<O>(receiver: oneshot::Receiver<Result<O, StoreError>>) -> Result<O, super::Error> {
+    Ok(receiver.await.map_err(|_| super::Error::Closed)??)
+}
+
+async fn asked_to_close(closing: &mut watch::Receiver<bool>) {
+    // The sender lives in `Inner`, which the task holds itself.
+    let _ = closing.wait_for(|closing| *closing).await;
+}

@@ -1,0 +1,157 @@
+//! A [`Filter`] as SQL: joins on indexed columns, each in its place and in a fixed order, so that equal kinds of
+//! questions are equal statements and stay prepared.
+
+use sqlx::{QueryBuilder, Sqlite};
+
+use super::Moment;
+use super::rows;
+use crate::model::{Filter, HealthFilter, Position, Term, uri_prefixes};
+
+/// A statement being put together.
+pub(super) type Statement = QueryBuilder<Sqlite>;
+
+/// The page of servers that a filter asks for, with one row more than its limit if there are more, and on each row
+/// the epoch and revision of the same snapshot. There is at least one row: an empty page has no `number` on it.
+pub(super) fn servers(filter: &Filter, expression: Option<&str>, now: Moment) -> Statement {
+    let mut sql = Statement::new("WITH page AS (SELECT s.number AS number, ");
+    sql.push(if expression.is_some() { "f.rank AS score" } else { "0.0 AS score" });
+    sql.push(" FROM servers s");
+    if expression.is_some() {
+        sql.push(" JOIN server_text f ON f.rowid = s.number");
+    }
+    joins(&mut sql, filter, Tools::ChooseServers);
+    sql.push(" WHERE TRUE");
+    conditions(&mut sql, filter, now);
+    if let Some(expression) = expression {
+        sql.push(" AND f.server_text MATCH ").push_bind(expression.to_owned());
+    }
+    match &filter.after {
+        Some(Position::RankedServer(score, number)) if expression.is_some() => {
+            let score = f64::from_bits(*score);
+            sql.push(" AND (f.rank, s.number) > (").push_bind(score);
+            sql.push(", ").push_bind(*number).push(")");
+        }
+        Some(Position::Server(number)) => {
+            sql.push(" AND s.number > ").push_bind(*number);
+        }
+        _ => {}
+    }
+    sql.push(if expression.is_some() { " ORDER BY f.rank, s.number" } else { " ORDER BY s.number" });
+    sql.push(" LIMIT ").push_bind(i64::from(filter.limit) + 1);
+    sql.push(") SELECT g.epoch, g.revision, page.score, ");
+    for columns in rows::columns(filter.view) {
+        sql.push(columns);
+    }
+    sql.push(
+        " FROM settings g LEFT JOIN page ON TRUE LEFT JOIN servers s ON s.number = page.number \
+         LEFT JOIN leases l ON l.server = page.number",
+    );
+    sql
+}
+
+/// The page of tools that a filter asks for, by name, with one row more than its limit if there are more.
+pub(super) fn tools(filter: &Filter, expression: Option<&str>, now: Moment) -> Statement {
+    let mut sql = Statement::new("WITH page AS (SELECT t.name AS name, ");
+    sql.push(if expression.is_some() { "min(f.rank) AS score" } else { "0.0 AS score" });
+    sql.push(" FROM tools t JOIN servers s ON s.number = t.server");
+    if expression.is_some() {
+        sql.push(" JOIN tool_text f ON f.rowid = t.number");
+    }
+    joins(&mut sql, filter, Tools::AreChosen);
+    sql.push(" WHERE TRUE");
+    conditions(&mut sql, filter, now);
+    for (_, name) in filter.terms.iter().filter(|(term, _)| *term == Term::Tool) {
+        sql.push(" AND t.name = ").push_bind(name.clone());
+    }
+    if let Some(expression) = expression {
+        sql.push(" AND f.tool_text MATCH ").push_bind(expression.to_owned());
+    }
+    if let Some(Position::Tool(name)) = &filter.after {
+        sql.push(" AND t.name > ").push_bind(name.clone());
+    }
+    sql.push(" GROUP BY t.name");
+    if let Some(Position::RankedTool(score, name)) = &filter.after {
+        sql.push(" HAVING (min(f.rank), t.name) > (").push_bind(f64::from_bits(*score));
+        sql.push(", ").push_bind(name.clone()).push(")");
+    }
+    sql.push(" ORDER BY score, t.name LIMIT ").push_bind(i64::from(filter.limit) + 1);
+    sql.push(
+        ") SELECT page.name, page.score, min(s.number), t.title, t.description, count(DISTINCT t.definition) AS definitions, \
+         json_group_array(json_array(s.id, s.name, s.transport, l.expires_at) ORDER BY s.number) AS servers \
+         FROM page JOIN tools t ON t.name = page.name JOIN servers s ON s.number = t.server",
+    );
+    joins(&mut sql, filter, Tools::AreChosen);
+    sql.push(" WHERE TRUE");
+    conditions(&mut sql, filter, now);
+    sql.push(" GROUP BY page.name ORDER BY page.score, page.name");
+    sql
+}
+
+/// Whether the filter `tool` is about the servers or about the tools themselves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tools {
+    ChooseServers,
+    AreChosen,
+}
+
+/// The lease, and a join for each filter on a table of its own. Each of them has at most one row a server.
+fn joins(sql: &mut Statement, filter: &Filter, tools: Tools) {
+    sql.push(" JOIN leases l ON l.server = s.number");
+    for (index, (term, text)) in filter.terms.iter().enumerate() {
+        let (table, column) = match term {
+            Term::Tool if tools == Tools::ChooseServers => ("tools", "name"),
+            Term::Prompt => ("prompts", "name"),
+            Term::Capability => ("capabilities", "name"),
+            Term::Tag => ("tags", "tag"),
+            Term::Tool | Term::Resource | Term::Name | Term::Transport | Term::Version | Term::Owner => {
+                continue;
+            }
+        };
+        sql.push(format_args!(
+            " JOIN {table} j{index} ON j{index}.server = s.number AND j{index}.{column} = "
+        ));
+        sql.push_bind(text.clone());
+        if *term == Term::Capability {
+            sql.push(format_args!(" AND j{index}.options <> 'false'"));
+        }
+    }
+    for (index, (key, value)) in filter.metadata.iter().enumerate() {
+        sql.push(format_args!(" JOIN metadata m{index} ON m{index}.server = s.number AND m{index}.key = "));
+        sql.push_bind(key.clone());
+        sql.push(format_args!(" AND m{index}.value = ")).push_bind(value.clone());
+    }
+}
+
+/// The filters on the server's own row, its lease, and the resources that it can serve.
+fn conditions(sql: &mut Statement, filter: &Filter, now: Moment) {
+    for (term, text) in &filter.terms {
+        let column = match term {
+            Term::Name => "name",
+            Term::Transport => "transport",
+            Term::Version => "version",
+            Term::Owner => "owner",
+            Term::Resource => {
+                resource(sql, text);
+                continue;
+            }
+            Term::Tool | Term::Prompt | Term::Capability | Term::Tag => continue,
+        };
+        sql.push(format_args!(" AND s.{column} = ")).push_bind(text.clone());
+    }
+    match filter.health {
+        HealthFilter::Any => return,
+        HealthFilter::Healthy => sql.push(" AND l.expires_at > "),
+        HealthFilter::Unhealthy => sql.push(" AND l.expires_at <= "),
+    };
+    sql.push_bind(now.lease);
+}
+
+/// Servers that registered the URI, or a template that matches it. Templates are looked up by the text before their
+/// first wildcard, which must be a beginning of the URI.
+fn resource(sql: &mut Statement, uri: &str) {
+    sql.push(" AND s.number IN (SELECT server FROM resources WHERE uri = ").push_bind(uri.to_owned());
+    sql.push(" UNION ALL SELECT r.server FROM json_each(");
+    sql.push_bind(serde_json::Value::from(uri_prefixes(uri)).to_string());
+    sql.push(") p CROSS JOIN resources r ON r.prefix = p.value WHERE ").push_bind(uri.to_owned());
+    sql.push(" GLOB r.glob)");
+}

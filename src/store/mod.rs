@@ -1,0 +1,52 @@
+//! The only SQL.
+//!
+//! SQLite is the truth: what a query returns, SQL joins decide, and what SQL can state (a unique key, a foreign key, a
+//! CHECK) the schema states. One [`Writer`] holds the one writing connection; [`Readers`] are a few connections that
+//! can only read. Nothing here knows what time it is: callers pass a [`Moment`].
+//!
+//! Fixed statements go through sqlx's checked macros. Only what a filter asks for is put together at run time, in
+//! `filter.rs`, and the columns of a record, which several statements share, in `rows.rs`.
+
+mod beside;
+mod changes;
+mod error;
+mod filter;
+mod leases;
+mod open;
+mod reader;
+mod rows;
+mod schema;
+mod servers;
+mod writer;
+
+pub(crate) use beside::{Beside, Record};
+pub use error::OpenError;
+pub(crate) use error::StoreError;
+pub(crate) use leases::{Deregistration, Pruned, RefreshOutcome};
+pub(crate) use open::{Location, open};
+pub(crate) use reader::Readers;
+pub(crate) use writer::{Command, Job, Writer};
+
+use chrono::{DateTime, Utc};
+
+/// The time at which something is read or written, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment {
+    /// Lease time, which leases are measured in.
+    pub(crate) lease: i64,
+    /// The wall clock.
+    pub(crate) wall: i64,
+    /// What added to a lease time gives the wall time that it will be then.
+    pub(crate) offset: i64,
+}
+
+impl Moment {
+    pub(crate) fn wall_of(self, lease_time: i64) -> DateTime<Utc> {
+        time(lease_time.saturating_add(self.offset))
+    }
+}
+
+/// Milliseconds as a time; what no calendar holds becomes 1970.
+pub(crate) fn time(milliseconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(milliseconds).unwrap_or_default()
+}

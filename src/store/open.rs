@@ -1,0 +1,163 @@
+//! Opening a database: refuse what is not ours before anything is written, then migrate, then connect.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
+use tokio::sync::Mutex;
+
+use super::schema;
+use super::{Beside, OpenError, Readers, Writer};
+
+/// Where a registry lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Location {
+    /// In a file.
+    File(PathBuf),
+    /// In memory, and gone with the process.
+    Memory,
+}
+
+impl Location {
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::File(path) => path,
+            Self::Memory => Path::new(":memory:"),
+        }
+    }
+}
+
+/// A connection that several tasks take in turn.
+pub(crate) type Shared = Arc<Mutex<SqliteConnection>>;
+
+/// An open database.
+pub(crate) struct Opened {
+    pub(crate) writer: Writer,
+    pub(crate) readers: Readers,
+    pub(crate) beside: Option<Beside>,
+}
+
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The WAL is cut back to this after a checkpoint, in bytes.
+const JOURNAL_SIZE_LIMIT: &str = "67108864";
+
+/// Opens or creates a database and takes its lock.
+pub(crate) async fn open(location: &Location) -> Result<Opened, OpenError> {
+    let path = match location {
+        Location::Memory => return open_in_memory().await,
+        Location::File(path) => path,
+    };
+    let beside = Beside::lock(path)?;
+    if let Err(refused) = inspect(path).await {
+        beside.withdraw();
+        return Err(refused);
+    }
+    let sqlite = |error: sqlx::Error| OpenError::sqlite(path, &error);
+    create(path)?;
+    let mut writing = file_options(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("journal_size_limit", JOURNAL_SIZE_LIMIT)
+        .connect()
+        .await
+        .map_err(sqlite)?;
+    let migrated = schema::migrate(&mut writing).await;
+    migrated.map_err(|detail| OpenError::Migration { path: path.clone(), detail })?;
+    let count = std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 8));
+    let mut connections = Vec::with_capacity(count);
+    for _ in 0..count {
+        let reading = file_options(path).read_only(true).connect().await.map_err(sqlite)?;
+        connections.push(Arc::new(Mutex::new(reading)));
+    }
+    let writer = Writer::new(Arc::new(Mutex::new(writing))).await.map_err(sqlite)?;
+    Ok(Opened { writer, readers: Readers::new(connections), beside: Some(beside) })
+}
+
+/// One connection for everything: a database in memory is seen by the connection that made it, and by no other.
+async fn open_in_memory() -> Result<Opened, OpenError> {
+    let path = Location::Memory.path().to_owned();
+    let sqlite = |error: sqlx::Error| OpenError::sqlite(&path, &error);
+    let options = SqliteConnectOptions::new().in_memory(true).foreign_keys(true);
+    let mut connection = options.connect().await.map_err(sqlite)?;
+    let migrated = schema::migrate(&mut connection).await;
+    migrated.map_err(|detail| OpenError::Migration { path: path.clone(), detail })?;
+    let connection = Arc::new(Mutex::new(connection));
+    let writer = Writer::new(Arc::clone(&connection)).await.map_err(sqlite)?;
+    Ok(Opened { writer, readers: Readers::new(vec![connection]), beside: None })
+}
+
+fn file_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new().filename(path).foreign_keys(true).busy_timeout(BUSY_TIMEOUT)
+}
+
+/// Creates the file so that only its owner may read it; SQLite would leave that to the umask.
+fn create(path: &Path) -> Result<(), OpenError> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(OpenError::Io { path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a file that is no SQLite database, somebody else's, or a newer Paulina's. Reads only.
+async fn inspect(path: &Path) -> Result<(), OpenError> {
+    let mut header = Vec::new();
+    match std::fs::File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(OpenError::Io { path: path.to_owned(), source }),
+        Ok(file) => {
+            let read = file.take(16).read_to_end(&mut header);
+            read.map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+        }
+    }
+    if header.is_empty() {
+        return Ok(());
+    }
+    if header != b"SQLite format 3\0" {
+        return Err(OpenError::NotADatabase { path: path.to_owned() });
+    }
+    let sqlite = |error: sqlx::Error| OpenError::sqlite(path, &error);
+    let mut connection = file_options(path).read_only(true).connect().await.map_err(sqlite)?;
+    let verdict = inspect_schema(path, &mut connection).await;
+    connection.close().await.map_err(sqlite)?;
+    verdict
+}
+
+async fn inspect_schema(path: &Path, connection: &mut SqliteConnection) -> Result<(), OpenError> {
+    let sqlite = |error: sqlx::Error| OpenError::sqlite(path, &error);
+    let id: i64 = sqlx::query("PRAGMA application_id")
+        .fetch_one(&mut *connection)
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(sqlite)?;
+    let tables: i64 = sqlx::query("SELECT count(*) FROM sqlite_schema")
+        .fetch_one(&mut *connection)
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(sqlite)?;
+    if tables == 0 {
+        return Ok(());
+    }
+    if id != schema::APPLICATION_ID {
+        return Err(OpenError::ForeignDatabase { path: path.to_owned() });
+    }
+    let found: Option<i32> = sqlx::query("SELECT max(version) FROM refinery_schema_history")
+        .fetch_one(&mut *connection)
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(sqlite)?;
+    match (found, schema::newest()) {
+        (Some(found), known) if found > known => {
+            Err(OpenError::NewerDatabase { path: path.to_owned(), found, known })
+        }
+        _ => Ok(()),
+    }
+}
