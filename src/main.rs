@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The command `paulina`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    paulina::cli::main()
+}

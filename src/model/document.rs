@@ -55,12 +55,11 @@ impl<'a> Node<'a> {
         if !self.is_string() {
             return self.expected("a string", violations);
         }
-        match serde_json::from_str(self.raw.get()) {
-            Ok(text) => Some(text),
-            Err(_) => {
-                violations.push(&self.pointer, "holds half of a surrogate pair, which is no character");
-                None
-            }
+        if let Ok(text) = serde_json::from_str(self.raw.get()) {
+            Some(text)
+        } else {
+            violations.push(&self.pointer, "holds half of a surrogate pair, which is no character");
+            None
         }
     }
 

@@ -93,10 +93,10 @@ impl Body<'_> {
                 registration.metadata.insert(key, value);
             }
         }
-        if let Some(node) = self.members.get("ttl") {
-            if let Some(seconds) = node.whole_number(&mut self.violations) {
-                registration.ttl = u32::try_from(seconds).unwrap_or(if seconds < 0 { 0 } else { u32::MAX });
-            }
+        if let Some(node) = self.members.get("ttl")
+            && let Some(seconds) = node.whole_number(&mut self.violations)
+        {
+            registration.ttl = u32::try_from(seconds).unwrap_or(if seconds < 0 { 0 } else { u32::MAX });
         }
         registration
     }

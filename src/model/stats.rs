@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Revision;
 
 /// Totals of what is registered, healthy or not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Stats {
     /// The servers.
@@ -27,7 +27,7 @@ pub struct Stats {
 }
 
 /// Totals of servers. A name that nobody has is not there; a server with two tags counts under both.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct ServerStats {
     /// All of them.

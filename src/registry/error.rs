@@ -18,6 +18,9 @@ pub enum Error {
     /// The lease that was named is over, since another process has registered the id: let it be.
     #[error("the lease of {0:?} was replaced: another process has registered this id since")]
     LeaseReplaced(String),
+    /// The id is taken, and only a new one was to be registered: choose another, or replace it.
+    #[error("the id {0:?} is registered already")]
+    AlreadyRegistered(String),
     /// The disk is full: reads go on, leases stand still. Make room; nothing else is needed.
     #[error(
         "the disk that holds the database is full; reads go on and leases stand still until there is room"

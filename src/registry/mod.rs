@@ -20,7 +20,7 @@ use crate::model::{
     Filter, FilterError, LeaseRef, LeaseState, Page, Position, Refreshed, RefreshedMany, Registered,
     Registration, Server, Stats, ToolPage, ValidRegistration,
 };
-use crate::store::{Command, Deregistration, Job, Moment, OpenError, Readers, RefreshOutcome};
+use crate::store::{Command, Deregistration, Job, Moment, OpenError, Put, Readers, RefreshOutcome};
 use lease_clock::LeaseClock;
 use task::answer;
 
@@ -109,7 +109,22 @@ impl Registry {
     /// # Errors
     /// [`Error::StorageFull`] and the like.
     pub async fn register_valid(&self, registration: ValidRegistration) -> Result<Registered, Error> {
-        let registered = self.ask(Box::new(registration), Command::Register).await?;
+        self.put(registration, false).await
+    }
+
+    /// As [`register_valid`](Self::register_valid), but never replaces.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyRegistered`] when the id is taken; [`Error::StorageFull`] and the like.
+    pub async fn register_new(&self, registration: ValidRegistration) -> Result<Registered, Error> {
+        self.put(registration, true).await
+    }
+
+    async fn put(&self, registration: ValidRegistration, only_new: bool) -> Result<Registered, Error> {
+        let id = registration.id_or_new();
+        let put = Put { id: id.clone(), registration: Box::new(registration), only_new };
+        let registered = self.ask(put, |job| Command::Register(Box::new(job))).await?;
+        let registered = registered.ok_or(Error::AlreadyRegistered(id))?;
         let (id, name) = (&registered.server.id, &registered.server.name);
         tracing::info!(id, name, replaced = !registered.created, "registered");
         Ok(registered)

@@ -19,7 +19,7 @@ pub(super) const QUEUE: usize = 4_096;
 /// How many commands share a commit.
 const BATCH: usize = 512;
 /// How often the oldest changes are deleted.
-const TRIM_INTERVAL: Duration = Duration::from_secs(60);
+const TRIM_INTERVAL: Duration = Duration::from_mins(1);
 
 pub(super) struct Task {
     pub(super) inner: Arc<Inner>,

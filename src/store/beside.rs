@@ -25,7 +25,7 @@ pub(crate) struct Record {
     pub(crate) clean: bool,
 }
 
-const LENGTH: usize = 92;
+const LENGTH: usize = 90;
 
 impl Record {
     fn line(&self) -> String {

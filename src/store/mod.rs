@@ -25,6 +25,7 @@ pub(crate) use error::StoreError;
 pub(crate) use leases::{Deregistration, Pruned, RefreshOutcome};
 pub(crate) use open::{Location, open};
 pub(crate) use reader::Readers;
+pub(crate) use servers::Put;
 pub(crate) use writer::{Command, Job, Writer};
 
 use chrono::{DateTime, Utc};

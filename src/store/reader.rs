@@ -180,10 +180,10 @@ impl Readers {
     /// Closes the connections as soon as nobody reads.
     pub(crate) async fn close(self) {
         for connection in self.connections {
-            if let Ok(connection) = Arc::try_unwrap(connection) {
-                if let Err(error) = connection.into_inner().close().await {
-                    tracing::warn!(%error, "a reading connection was not closed in order");
-                }
+            if let Ok(connection) = Arc::try_unwrap(connection)
+                && let Err(error) = connection.into_inner().close().await
+            {
+                tracing::warn!(%error, "a reading connection was not closed in order");
             }
         }
     }

@@ -62,7 +62,7 @@ impl AsyncQuery<Vec<Migration>> for Migrating<'_> {
 
 impl AsyncMigrate for Migrating<'_> {}
 
-/// version, name, applied_on, checksum: a row of refinery's history.
+/// A row of refinery's history: version, name, time, checksum.
 fn applied(row: &sqlx::sqlite::SqliteRow) -> Result<Migration, sqlx::Error> {
     use time::{OffsetDateTime, format_description::well_known::Rfc3339};
     let applied_on: String = row.try_get(2)?;

@@ -49,23 +49,36 @@ pub(super) async fn load(
     }))
 }
 
-/// Registers: inserts, replaces, or only renews the lease when nothing else is new.
+/// A registration on its way into the tables.
+pub(crate) struct Put {
+    /// The id that it names, or one made for it.
+    pub(crate) id: String,
+    /// What the server says of itself.
+    pub(crate) registration: Box<ValidRegistration>,
+    /// Whether an id that is taken is to be left alone.
+    pub(crate) only_new: bool,
+}
+
+/// Registers: inserts, replaces, or only renews the lease when nothing else is new. Nothing if the id is taken and only
+/// a new one is wanted.
 pub(super) async fn register(
     connection: &mut SqliteConnection,
     ledger: &mut Ledger,
-    registration: &ValidRegistration,
+    put: &Put,
     now: Moment,
-) -> Result<Registered, StoreError> {
+) -> Result<Option<Registered>, StoreError> {
     let lease = LeaseId::random();
-    let id = registration.id_or_new();
-    let stored = load(connection, Key::Id(&id), View::Full, now).await?;
-    let mut server = record(registration.get(), id, now);
+    let stored = load(connection, Key::Id(&put.id), View::Full, now).await?;
+    if stored.is_some() && put.only_new {
+        return Ok(None);
+    }
+    let mut server = record(put.registration.get(), put.id.clone(), now);
     let Some(stored) = stored else {
         let number = insert(connection, &server).await?;
         insert_children(connection, number, &server).await?;
         insert_lease(connection, number, lease, &server, now).await?;
         ledger.record(connection, ChangeKind::Registered, None, Some(&server), now).await?;
-        return Ok(Registered { server, lease, created: true });
+        return Ok(Some(Registered { server, lease, created: true }));
     };
 
     server.registered_at = stored.server.registered_at;
@@ -83,7 +96,7 @@ pub(super) async fn register(
     } else if !same {
         ledger.record(connection, ChangeKind::Updated, Some(&stored.server), Some(&server), now).await?;
     }
-    Ok(Registered { server, lease, created: false })
+    Ok(Some(Registered { server, lease, created: false }))
 }
 
 /// The record of a registration made now.

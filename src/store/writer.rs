@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 
 use super::changes::Ledger;
 use super::open::Shared;
-use super::{Deregistration, Moment, Pruned, RefreshOutcome, StoreError, changes, leases, servers};
-use crate::model::{LeaseRef, Registered, Revision, ValidRegistration};
+use super::{Deregistration, Moment, Pruned, Put, RefreshOutcome, StoreError, changes, leases, servers};
+use crate::model::{LeaseRef, Registered, Revision};
 
 /// A question to the writer and the way back for its answer.
 pub(crate) struct Job<I, O> {
@@ -37,8 +37,8 @@ impl<I, O> Job<I, O> {
 
 /// What the writer can be told to do.
 pub(crate) enum Command {
-    /// Register, or replace, or renew.
-    Register(Job<Box<ValidRegistration>, Registered>),
+    /// Register, or replace, or renew; no answer if the id is taken and only a new one was wanted.
+    Register(Box<Job<Put, Option<Registered>>>),
     /// Refresh leases.
     Refresh(Job<Vec<LeaseRef>, Vec<RefreshOutcome>>),
     /// Take a server out.
@@ -207,10 +207,10 @@ impl Writer {
 
     /// Closes the connection; as the last one of its file it folds the WAL into the database.
     pub(crate) async fn close(self) {
-        if let Ok(connection) = std::sync::Arc::try_unwrap(self.connection) {
-            if let Err(error) = connection.into_inner().close().await {
-                tracing::warn!(%error, "the database was not closed in order; the next start recovers it");
-            }
+        if let Ok(connection) = std::sync::Arc::try_unwrap(self.connection)
+            && let Err(error) = connection.into_inner().close().await
+        {
+            tracing::warn!(%error, "the database was not closed in order; the next start recovers it");
         }
     }
 }

@@ -1,0 +1,48 @@
+//! The command line, one file a command.
+
+mod serve;
+mod shutdown;
+mod telemetry;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The registry for MCP servers: which are there, what can they do, are they alive?
+#[derive(Debug, Parser)]
+#[command(name = "paulina", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve a registry over HTTP.
+    Serve(Box<serve::Serve>),
+    /// Print the OpenAPI 3.1 document of the HTTP API.
+    Openapi,
+}
+
+/// Runs the command that the arguments of the process name. 0: done; 1: failed, with the reason on standard error;
+/// 2: the arguments are wrong.
+#[must_use]
+pub fn main() -> ExitCode {
+    let Arguments { command } = Arguments::parse();
+    let result = match command {
+        Command::Serve(serve) => serve.run(),
+        Command::Openapi => print(&crate::http::document()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "paulina: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
+}

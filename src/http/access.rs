@@ -1,0 +1,117 @@
+//! Who may ask: the checks of `Host` and `Origin` that keep web pages out.
+//!
+//! A page in somebody's browser can have its own name resolve to 127.0.0.1 and then talk to what listens there (DNS
+//! rebinding). Its requests say that name as `Host`, and most say where they come from as `Origin`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::problem::{Code, Problem};
+
+/// The names that a server answers to.
+#[derive(Debug)]
+pub(super) struct Hosts {
+    listen: IpAddr,
+    allowed: Vec<String>,
+}
+
+impl Hosts {
+    pub(super) fn new(listen: SocketAddr, allowed: &[String]) -> Arc<Self> {
+        Arc::new(Self { listen: listen.ip(), allowed: allowed.iter().map(|name| plain(name)).collect() })
+    }
+
+    fn allows(&self, authority: &Authority) -> bool {
+        let host = plain(authority.host());
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        match address {
+            Ok(address) if address.is_loopback() || address == self.listen => true,
+            _ => host == "localhost" || self.allowed.contains(&host),
+        }
+    }
+
+    fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
+        let mut hosts = headers.get_all(header::HOST).iter();
+        let host = match (hosts.next(), hosts.next()) {
+            (Some(host), None) => host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()),
+            _ => None,
+        };
+        // RFC 9112, section 3.2.2: with a request target in absolute form the Host is not looked at.
+        let authority = uri.authority().cloned().or(host);
+        let Some(authority) = authority.filter(|authority| self.allows(authority)) else {
+            let detail =
+                "this registry does not answer to the Host of the request; allow it with --allowed-host";
+            return Err(Problem::new(Code::HostNotAllowed, detail));
+        };
+        let own = |origin: &str| {
+            let named = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+            named.is_some_and(|named| named.eq_ignore_ascii_case(authority.as_str()))
+        };
+        let foreign = |origin: &axum::http::HeaderValue| !origin.to_str().is_ok_and(own);
+        if headers.get_all(header::ORIGIN).iter().any(foreign) {
+            let detail = "this registry does not answer to web pages of another origin";
+            return Err(Problem::new(Code::OriginNotAllowed, detail));
+        }
+        Ok(())
+    }
+}
+
+/// A host name to compare: lower case, without the dot that ends a full name.
+fn plain(name: &str) -> String {
+    name.trim_end_matches('.').to_ascii_lowercase()
+}
+
+pub(super) async fn layer(State(hosts): State<Arc<Hosts>>, request: Request, next: Next) -> Response {
+    match hosts.check(request.headers(), request.uri()) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(host: &str, origin: Option<&str>) -> Option<&'static str> {
+        let hosts = Hosts::new("192.0.2.7:7285".parse().unwrap(), &["Registry.Example".to_owned()]);
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, host.parse().unwrap());
+        if let Some(origin) = origin {
+            headers.insert(header::ORIGIN, origin.parse().unwrap());
+        }
+        let problem = hosts.check(&headers, &Uri::from_static("/v1/servers")).err()?;
+        Some(if serde_json::to_string(&problem).unwrap().contains("host_not_allowed") {
+            "host"
+        } else {
+            "origin"
+        })
+    }
+
+    #[test]
+    fn only_its_own_names_and_its_own_pages() {
+        for host in [
+            "localhost:7285",
+            "LOCALHOST",
+            "127.0.0.1:7285",
+            "127.9.9.9",
+            "[::1]:80",
+            "192.0.2.7",
+            "registry.example.:1",
+        ] {
+            assert_eq!(verdict(host, None), None, "{host}");
+        }
+        for host in
+            ["evil.example", "localhost.evil.example", "192.0.2.8", "0.0.0.0", "127.0.0.1.evil.example"]
+        {
+            assert_eq!(verdict(host, None), Some("host"), "{host}");
+        }
+        assert_eq!(verdict("localhost:7285", Some("http://localhost:7285")), None);
+        assert_eq!(verdict("localhost:7285", Some("http://localhost:9999")), Some("origin"));
+        assert_eq!(verdict("localhost:7285", Some("null")), Some("origin"));
+    }
+}

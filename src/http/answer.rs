@@ -1,0 +1,52 @@
+//! Answers in JSON, with a weak `ETag` where they can be asked for again.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::problem::{Code, Problem};
+
+/// A JSON body.
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    match serde_json::to_vec(body) {
+        Ok(body) => {
+            let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+            (status, kind, body).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, "cannot write an answer as JSON");
+            Problem::new(Code::Internal, "the answer cannot be written as JSON").into_response()
+        }
+    }
+}
+
+/// The number of what an answer depends on.
+pub(super) fn fingerprint(parts: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    parts.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A JSON body, or 304 when the caller has it already. The tag is weak: lease times are not part of it.
+pub(super) fn tagged(request: &HeaderMap, fingerprint: u64, body: &impl Serialize) -> Response {
+    let tag = format!("W/\"{fingerprint:016x}\"");
+    let known = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|tags| tags.to_str().ok());
+    let known = known.flat_map(|tags| tags.split(',')).map(str::trim);
+    let mut response = if known.into_iter().any(|known| known == "*" || weakly_equal(known, &tag)) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        json(StatusCode::OK, body)
+    };
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+/// RFC 9110, section 8.8.3.2: weak comparison looks at the quoted part alone.
+fn weakly_equal(one: &str, other: &str) -> bool {
+    one.trim_start_matches("W/") == other.trim_start_matches("W/")
+}

@@ -1,0 +1,69 @@
+//! Whether the process is up and ready, the document of the API, and what there is no route for.
+
+use axum::extract::{OriginalUri, State};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::answer::json;
+use super::problem::{Code, Problem};
+use super::{App, openapi, query};
+
+/// That all is well.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Status {
+    /// `ok`
+    #[schema(example = "ok")]
+    status: &'static str,
+}
+
+const OK: Status = Status { status: "ok" };
+
+/// Is the process up?
+#[utoipa::path(
+    get, path = "/healthz", operation_id = "healthz", tag = "operations",
+    responses((status = 200, description = "The process is up.", body = Status))
+)]
+pub(super) async fn healthz(uri: Uri) -> Result<Response, Problem> {
+    query::none(&uri)?;
+    Ok(json(StatusCode::OK, &OK))
+}
+
+/// Is the registry ready?
+///
+/// Its database takes writes and its migrations are applied. 503 while it starts or stops.
+#[utoipa::path(
+    get, path = "/readyz", operation_id = "readyz", tag = "operations",
+    responses(
+        (status = 200, description = "The registry is ready.", body = Status),
+        (status = 507, description = "storage_full"),
+    )
+)]
+pub(super) async fn readyz(State(app): State<App>, uri: Uri) -> Result<Response, Problem> {
+    query::none(&uri)?;
+    if app.is_stopping() {
+        return Err(Problem::new(Code::Overloaded, "the registry is stopping"));
+    }
+    app.registry.check_writable().await?;
+    Ok(json(StatusCode::OK, &OK))
+}
+
+/// This document.
+#[utoipa::path(
+    get, path = "/openapi.json", operation_id = "openapi", tag = "operations",
+    responses((status = 200, description = "The API as an OpenAPI 3.1 document.", body = Object))
+)]
+pub(super) async fn openapi(uri: Uri) -> Result<Response, Problem> {
+    query::none(&uri)?;
+    let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    Ok((kind, openapi::text()).into_response())
+}
+
+pub(super) async fn not_found(OriginalUri(uri): OriginalUri) -> Problem {
+    Problem::new(Code::NotFound, format!("there is no route {:?}; see /openapi.json", uri.path()))
+}
+
+pub(super) async fn method_not_allowed(method: Method, OriginalUri(uri): OriginalUri) -> Problem {
+    Problem::new(Code::MethodNotAllowed, format!("{method} is not known at {:?}", uri.path()))
+}

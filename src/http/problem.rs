@@ -1,0 +1,226 @@
+//! Errors as RFC 9457 `application/problem+json`, <https://www.rfc-editor.org/rfc/rfc9457>.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::model::{FilterError, Health, ParseError, Violation};
+use crate::registry::Error;
+
+/// The stable codes of problems.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// The body is not JSON.
+    MalformedJson,
+    /// The body is JSON, but not a valid registration; `errors` names each field.
+    InvalidRegistration,
+    /// A query parameter is unknown or has a value of the wrong kind.
+    InvalidQuery,
+    /// No such server is registered: register it again.
+    NotRegistered,
+    /// No such route.
+    NotFound,
+    /// The route knows other methods; see `Allow`.
+    MethodNotAllowed,
+    /// The `Host` is none that this registry answers to.
+    HostNotAllowed,
+    /// The `Origin` is none that this registry answers to.
+    OriginNotAllowed,
+    /// The body did not arrive in time.
+    RequestTimeout,
+    /// The body is over the limit.
+    PayloadTooLarge,
+    /// The body is not `application/json`.
+    UnsupportedMediaType,
+    /// `If-None-Match: *`, and the id is taken.
+    AlreadyRegistered,
+    /// The named lease is no longer this server's.
+    LeaseReplaced,
+    /// Too much to do, or starting or stopping: try again after `Retry-After`.
+    Overloaded,
+    /// The disk is full: reads go on, leases stand still.
+    StorageFull,
+    /// The registry failed; its log says why.
+    Internal,
+}
+
+impl Code {
+    /// Every code.
+    pub(super) const ALL: [Self; 16] = [
+        Self::MalformedJson,
+        Self::InvalidRegistration,
+        Self::InvalidQuery,
+        Self::NotRegistered,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::HostNotAllowed,
+        Self::OriginNotAllowed,
+        Self::RequestTimeout,
+        Self::PayloadTooLarge,
+        Self::UnsupportedMediaType,
+        Self::AlreadyRegistered,
+        Self::LeaseReplaced,
+        Self::Overloaded,
+        Self::StorageFull,
+        Self::Internal,
+    ];
+
+    /// Name, status, title.
+    fn row(self) -> (&'static str, StatusCode, &'static str) {
+        match self {
+            Self::MalformedJson => ("malformed_json", StatusCode::BAD_REQUEST, "The body is not JSON"),
+            Self::InvalidRegistration => {
+                ("invalid_registration", StatusCode::UNPROCESSABLE_ENTITY, "The registration is not valid")
+            }
+            Self::InvalidQuery => ("invalid_query", StatusCode::BAD_REQUEST, "The query is not valid"),
+            Self::NotRegistered => ("not_registered", StatusCode::NOT_FOUND, "No such server is registered"),
+            Self::NotFound => ("not_found", StatusCode::NOT_FOUND, "No such route"),
+            Self::MethodNotAllowed => {
+                ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, "The route knows other methods")
+            }
+            Self::HostNotAllowed => ("host_not_allowed", StatusCode::FORBIDDEN, "The host is not allowed"),
+            Self::OriginNotAllowed => {
+                ("origin_not_allowed", StatusCode::FORBIDDEN, "The origin is not allowed")
+            }
+            Self::RequestTimeout => {
+                ("request_timeout", StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time")
+            }
+            Self::PayloadTooLarge => {
+                ("payload_too_large", StatusCode::PAYLOAD_TOO_LARGE, "The body is over the limit")
+            }
+            Self::UnsupportedMediaType => (
+                "unsupported_media_type",
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "The body is not application/json",
+            ),
+            Self::AlreadyRegistered => {
+                ("already_registered", StatusCode::PRECONDITION_FAILED, "The id is registered already")
+            }
+            Self::LeaseReplaced => ("lease_replaced", StatusCode::CONFLICT, "The lease was replaced"),
+            Self::Overloaded => ("overloaded", StatusCode::SERVICE_UNAVAILABLE, "The registry is overloaded"),
+            Self::StorageFull => ("storage_full", StatusCode::INSUFFICIENT_STORAGE, "The disk is full"),
+            Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "The registry failed"),
+        }
+    }
+
+    /// Its name.
+    pub(super) fn as_str(self) -> &'static str {
+        self.row().0
+    }
+
+    /// Its status.
+    pub(super) fn status(self) -> StatusCode {
+        self.row().1
+    }
+}
+
+/// An error, as RFC 9457 defines it, with the members `code` and `errors`.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Problem {
+    /// A URI for the kind of problem: `urn:paulina:problem:` and the code.
+    r#type: String,
+    /// The kind of problem in words.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// What happened, and the way out.
+    detail: String,
+    /// The kind of problem: stable.
+    #[schema(inline = false)]
+    code: Code,
+    /// Every violation of a rejected body.
+    errors: Vec<Violation>,
+    /// `unhealthy`, where the health of a server that is not registered was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health: Option<Health>,
+}
+
+impl Problem {
+    /// A problem of this kind.
+    pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
+        let (name, status, title) = code.row();
+        Self {
+            r#type: format!("urn:paulina:problem:{name}"),
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            code,
+            errors: Vec::new(),
+            health: None,
+        }
+    }
+
+    /// The kind of problem in words.
+    pub(super) fn title(&self) -> &'static str {
+        self.title
+    }
+
+    /// One that lists violations.
+    pub(super) fn invalid(errors: Vec<Violation>) -> Self {
+        let detail = match errors.len() {
+            1 => "the registration breaks one rule; see errors".to_owned(),
+            count => format!("the registration breaks {count} rules; see errors"),
+        };
+        Self { errors, ..Self::new(Code::InvalidRegistration, detail) }
+    }
+
+    pub(super) fn not_registered(id: &str) -> Self {
+        Error::NotRegistered(id.to_owned()).into()
+    }
+
+    /// The answer to a question for the health of what is not there.
+    pub(super) fn unhealthy(self) -> Self {
+        Self { health: Some(Health::Unhealthy), ..self }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let detail = error.to_string();
+        match error {
+            Error::InvalidRegistration(errors) => Self::invalid(errors),
+            Error::InvalidFilter(error) => error.into(),
+            Error::NotRegistered(_) => Self::new(Code::NotRegistered, detail),
+            Error::LeaseReplaced(_) => Self::new(Code::LeaseReplaced, detail),
+            Error::StorageFull => Self::new(Code::StorageFull, detail),
+            Error::Overloaded | Error::Closed => Self::new(Code::Overloaded, detail),
+            Error::AlreadyRegistered(_) => Self::new(Code::AlreadyRegistered, detail),
+            Error::Storage(cause) => {
+                tracing::error!(error = &*cause, "the database failed");
+                Self::new(Code::Internal, "the database failed; the registry's log says why")
+            }
+        }
+    }
+}
+
+impl From<FilterError> for Problem {
+    fn from(error: FilterError) -> Self {
+        Self::new(Code::InvalidQuery, error.to_string())
+    }
+}
+
+impl From<ParseError> for Problem {
+    fn from(error: ParseError) -> Self {
+        match error {
+            ParseError::Malformed(_) => Self::new(Code::MalformedJson, error.to_string()),
+            ParseError::Invalid(errors) => Self::invalid(errors),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.code.status();
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}

@@ -1,0 +1,65 @@
+//! Query strings: what is not known is refused, never ignored.
+
+use std::str::FromStr;
+
+use axum::http::Uri;
+
+use super::problem::{Code, Problem};
+use crate::model::{Filter, FilterError, LeaseId};
+
+fn pairs(uri: &Uri) -> impl Iterator<Item = (String, String)> {
+    form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned()
+}
+
+fn refused(parameter: &str, detail: &str) -> Problem {
+    FilterError { parameter: parameter.to_owned(), detail: detail.to_owned() }.into()
+}
+
+/// The filter that a query string describes.
+pub(super) fn filter(uri: &Uri) -> Result<Filter, Problem> {
+    if !is_utf8(uri.query().unwrap_or_default()) {
+        return Err(Problem::new(Code::InvalidQuery, "the query is not percent-encoded UTF-8"));
+    }
+    Ok(Filter::from_pairs(pairs(uri))?)
+}
+
+/// Nothing.
+pub(super) fn none(uri: &Uri) -> Result<(), Problem> {
+    match pairs(uri).next() {
+        Some((key, _)) => Err(refused(&key, "is not known here")),
+        None => Ok(()),
+    }
+}
+
+/// `lease=<uuid>`, or nothing.
+pub(super) fn lease(uri: &Uri) -> Result<Option<LeaseId>, Problem> {
+    let mut lease = None;
+    for (key, value) in pairs(uri) {
+        if key != "lease" {
+            return Err(refused(&key, "is not known here"));
+        }
+        if lease.is_some() {
+            return Err(refused(&key, "is given twice"));
+        }
+        lease = Some(LeaseId::from_str(&value).map_err(|_| refused(&key, "must be a UUID"))?);
+    }
+    Ok(lease)
+}
+
+/// Whether a percent-encoded text decodes to UTF-8. The parser would put replacement characters in its place.
+fn is_utf8(query: &str) -> bool {
+    let mut bytes = Vec::with_capacity(query.len());
+    let mut rest = query.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let hex =
+            after.get(..2).filter(|_| *first == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
+        if let Some(byte) = hex.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            bytes.push(byte);
+            rest = after.get(2..).unwrap_or_default();
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    std::str::from_utf8(&bytes).is_ok()
+}

@@ -1,0 +1,143 @@
+//! Registering, reading and taking out servers.
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{OriginalUri, Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::answer::{fingerprint, json, tagged};
+use super::body::JsonBody;
+use super::openapi::{FilterQuery, RegisteredRecord, RegistrationBody, ServerPage, ServerRecord};
+use super::problem::{Code, Problem};
+use super::{App, query};
+use crate::model::{LeaseId, LeaseRef, Registration, Server};
+
+/// The id in a path. One that is no text at all belongs to nobody.
+pub(super) fn id(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
+    path.map(|Path(id)| id).map_err(|_| Problem::new(Code::NotRegistered, "the id in the path is not UTF-8"))
+}
+
+#[derive(Serialize)]
+struct WithLease<'a> {
+    #[serde(flatten)]
+    server: &'a Server,
+    lease: LeaseId,
+}
+
+/// Register a server.
+///
+/// Registering an id again replaces its registration whole and renews its lease; sending the same again changes
+/// nothing but the lease. The answer alone carries `lease`, new with every POST. With `If-None-Match: *` an id that is
+/// taken is refused.
+#[utoipa::path(
+    post, path = "/v1/servers", operation_id = "register", tag = "registering",
+    params(("If-None-Match" = Option<String>, Header, description = "`*`: only if the id is not taken", example = "*")),
+    request_body(content = RegistrationBody, content_type = "application/json"),
+    responses(
+        (status = 201, description = "Registered; the id was new.", body = RegisteredRecord,
+            headers(("Location" = String, description = "the server's own address"))),
+        (status = 200, description = "The registration under this id was replaced, or found the same.", body = RegisteredRecord),
+        (status = 400, description = "malformed_json"),
+        (status = 408, description = "request_timeout"),
+        (status = 412, description = "already_registered"),
+        (status = 413, description = "payload_too_large"),
+        (status = 415, description = "unsupported_media_type"),
+        (status = 422, description = "invalid_registration"),
+        (status = 507, description = "storage_full"),
+    )
+)]
+pub(super) async fn register(
+    State(app): State<App>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    query::none(&uri)?;
+    let registration = Registration::from_json(&body)?;
+    let new_only = headers.get(header::IF_NONE_MATCH).is_some_and(|tag| tag == "*");
+    let registered = if new_only {
+        app.registry.register_new(registration).await?
+    } else {
+        app.registry.register_valid(registration).await?
+    };
+    let status = if registered.created { StatusCode::CREATED } else { StatusCode::OK };
+    let location = HeaderValue::from_str(&format!("{}/{}", uri.path(), registered.server.id));
+    let mut response = json(status, &WithLease { server: &registered.server, lease: registered.lease });
+    if let (StatusCode::CREATED, Ok(location)) = (status, location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// Find servers.
+///
+/// All filters AND together, and a repeated one means all of them. The order is that of registration; with `q`, best
+/// first.
+#[utoipa::path(
+    get, path = "/v1/servers", operation_id = "find", tag = "finding",
+    params(FilterQuery, ("If-None-Match" = Option<String>, Header, description = "the `ETag` of an earlier answer")),
+    responses(
+        (status = 200, description = "A page of servers.", body = ServerPage, headers(("ETag" = String, description = "weak; lease times are not part of it"))),
+        (status = 304, description = "The answer to this question has not changed but for lease times."),
+    )
+)]
+pub(super) async fn find(State(app): State<App>, headers: HeaderMap, uri: Uri) -> Result<Response, Problem> {
+    let page = app.registry.find(query::filter(&uri)?).await?;
+    let servers: Vec<u64> = page.servers.iter().map(Server::fingerprint).collect();
+    let next = page.next_cursor.as_ref().map(ToString::to_string);
+    Ok(tagged(&headers, fingerprint(&(servers, next, &page.revision)), &page))
+}
+
+/// One server.
+///
+/// With all that it registered, schemas included, as it sent it.
+#[utoipa::path(
+    get, path = "/v1/servers/{id}", operation_id = "get", tag = "finding",
+    params(
+        ("id" = String, Path, description = "the server's id", example = "filesystem-abc123"),
+        ("If-None-Match" = Option<String>, Header, description = "the `ETag` of an earlier answer"),
+    ),
+    responses(
+        (status = 200, description = "The record.", body = ServerRecord, headers(("ETag" = String, description = "weak; lease times are not part of it"))),
+        (status = 304, description = "The record has not changed but for its lease times."),
+        (status = 404, description = "not_registered"),
+    )
+)]
+pub(super) async fn get(
+    State(app): State<App>,
+    path: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    query::none(&uri)?;
+    let id = id(path)?;
+    let server = app.registry.get(&id).await?.ok_or_else(|| Problem::not_registered(&id))?;
+    Ok(tagged(&headers, server.fingerprint(), &server))
+}
+
+/// Deregister a server.
+///
+/// With `lease`, only that registering of it: another process may have registered the id since.
+#[utoipa::path(
+    delete, path = "/v1/servers/{id}", operation_id = "deregister", tag = "registering",
+    params(
+        ("id" = String, Path, description = "the server's id", example = "filesystem-abc123"),
+        ("lease" = Option<uuid::Uuid>, Query, description = "the lease that registering gave", example = "0f9f3d2e-6f3c-4c86-9a5e-3b8a54b1f1aa"),
+    ),
+    responses(
+        (status = 204, description = "Gone."),
+        (status = 404, description = "not_registered"),
+        (status = 409, description = "lease_replaced"),
+        (status = 507, description = "storage_full"),
+    )
+)]
+pub(super) async fn deregister(
+    State(app): State<App>,
+    path: Result<Path<String>, PathRejection>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let lease = query::lease(&uri)?;
+    app.registry.deregister(LeaseRef::new(id(path)?, lease)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}

@@ -1,0 +1,27 @@
+//! Totals.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
+
+use super::answer::{fingerprint, tagged};
+use super::problem::Problem;
+use super::{App, query};
+use crate::model::Stats;
+
+/// Totals.
+///
+/// Of all that is registered, healthy or not.
+#[utoipa::path(
+    get, path = "/v1/stats", operation_id = "stats", tag = "finding",
+    params(("If-None-Match" = Option<String>, Header, description = "the `ETag` of an earlier answer")),
+    responses(
+        (status = 200, description = "The totals.", body = Stats, headers(("ETag" = String, description = "weak"))),
+        (status = 304, description = "The totals have not changed."),
+    )
+)]
+pub(super) async fn stats(State(app): State<App>, headers: HeaderMap, uri: Uri) -> Result<Response, Problem> {
+    query::none(&uri)?;
+    let stats = app.registry.stats().await?;
+    Ok(tagged(&headers, fingerprint(&stats), &stats))
+}

@@ -1,0 +1,28 @@
+//! Tools, each once, with the servers that offer it.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
+
+use super::answer::{fingerprint, tagged};
+use super::openapi::{ToolQuery, Tools};
+use super::problem::Problem;
+use super::{App, query};
+
+/// Find tools.
+///
+/// Each tool once, by name, with the servers that offer it; with `q`, best first. Here `tool` and `q` choose tools, and
+/// all other filters choose servers.
+#[utoipa::path(
+    get, path = "/v1/tools", operation_id = "tools", tag = "finding",
+    params(ToolQuery, ("If-None-Match" = Option<String>, Header, description = "the `ETag` of an earlier answer")),
+    responses(
+        (status = 200, description = "A page of tools.", body = Tools, headers(("ETag" = String, description = "weak"))),
+        (status = 304, description = "The answer to this question has not changed."),
+    )
+)]
+pub(super) async fn tools(State(app): State<App>, headers: HeaderMap, uri: Uri) -> Result<Response, Problem> {
+    let page = app.registry.tools(query::filter(&uri)?).await?;
+    let next = page.next_cursor.as_ref().map(ToString::to_string);
+    Ok(tagged(&headers, fingerprint(&(&page.tools, next)), &page))
+}
