@@ -13,6 +13,8 @@ mod error;
 mod filter;
 mod leases;
 mod open;
+#[cfg(test)]
+mod plans;
 mod reader;
 mod rows;
 mod schema;

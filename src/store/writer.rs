@@ -121,6 +121,11 @@ impl Writer {
         })
     }
 
+    #[cfg(test)]
+    pub(super) fn connection(&self) -> Shared {
+        std::sync::Arc::clone(&self.connection)
+    }
+
     /// How far the catalogue has come.
     pub(crate) fn revision(&self) -> Revision {
         Revision { epoch: self.epoch.clone(), number: u64::try_from(self.revision).unwrap_or_default() }

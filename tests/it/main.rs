@@ -1,4 +1,16 @@
-//! One integration binary over real files and sockets.
-#![allow(missing_docs, reason = "tests")]
+//! One integration binary, one module an area, over real files and real sockets.
+//!
+//! Time is a `ManualClock` wherever it matters; nothing here sleeps to let time pass, and nothing asserts how long
+//! something took.
 
-mod smoke;
+mod bad_input;
+mod crash;
+mod document;
+mod find;
+mod http;
+mod lease_time;
+mod limits;
+mod model;
+mod registry;
+mod start;
+mod support;
