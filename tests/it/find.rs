@@ -1,1 +1,240 @@
+//! Finding: every filter, both views, full text, resources, cursors.
 
+use serde_json::{Value, json};
+
+use crate::support::{Api, ids};
+
+async fn catalogue() -> Api {
+    let api = Api::new().await;
+    let schema = json!({"type": "object", "properties": {"path": {"type": "string"}}});
+    let servers = [
+        json!({"id": "fs", "name": "filesystem", "version": "1.0.0", "transport": "stdio", "command": ["/fs"],
+            "title": "Files", "description": "Reads and writes files in repositories",
+            "capabilities": {"tools": [{"name": "read_file", "description": "Reads a file", "inputSchema": schema, "annotations": {"readOnlyHint": true}}, "writeFile"],
+                "resources": ["file://*", {"uri": "file:///etc/hosts", "name": "hosts", "size": 7}], "sampling": true},
+            "tags": ["local", "production"], "metadata": {"team": "search", "zone": "a:b"}}),
+        json!({"id": "git", "name": "git", "version": "2.0.0", "transport": "http", "url": "http://127.0.0.1:8000/mcp",
+            "description": "Talks to GitHub", "capabilities": {"tools": ["git_log", {"name": "read_file", "title": "Read", "description": "Reads a blob"}],
+                "resources": [{"uriTemplate": "git://{repo}/[x]?{path}", "name": "Blob", "mimeType": "text/plain"}],
+                "prompts": [{"name": "commit", "arguments": [{"name": "why"}]}], "sampling": false, "logging": {}},
+            "tags": ["production"]}),
+        json!({"id": "café", "name": "Resume", "transport": "sse", "url": "https://x/sse", "description": "Les résumés du café"}),
+    ];
+    for mut body in servers {
+        if body["id"] == "café" {
+            body["id"] = json!("cafe");
+        }
+        api.register(&body).await;
+    }
+    api
+}
+
+#[tokio::test]
+async fn every_filter_is_exact_and_all_of_them_hold() {
+    let api = catalogue().await;
+    let cases: [(&str, &[&str]); 34] = [
+        ("", &["fs", "git", "cafe"]),
+        ("name=git", &["git"]),
+        ("name=gi", &[]),
+        ("name=git&name=filesystem", &[]),
+        ("tool=read_file", &["fs", "git"]),
+        ("tool=read_file&tool=git_log", &["git"]),
+        ("tool=READ_FILE", &[]),
+        ("prompt=commit", &["git"]),
+        ("capability=sampling", &["fs"]),
+        ("capability=logging", &["git"]),
+        ("capability=tools", &["fs", "git"]),
+        ("capability=resources", &["fs", "git"]),
+        ("capability=prompts", &["git"]),
+        ("tag=production", &["fs", "git"]),
+        ("tags=production,local", &["fs"]),
+        ("tag=production&tag=local", &["fs"]),
+        ("transport=stdio", &["fs"]),
+        ("transport=http", &["git"]),
+        ("transport=streamable-http", &["git"]),
+        ("version=2.0.0", &["git"]),
+        ("owner=somebody", &[]),
+        ("metadata=team:search", &["fs"]),
+        ("metadata=zone:a:b", &["fs"]),
+        ("metadata=team:other", &[]),
+        ("healthy=any", &["fs", "git", "cafe"]),
+        ("healthy=false", &[]),
+        ("tool=read_file&tag=local&version=1.0.0&capability=tools&metadata=team:search&q=file", &["fs"]),
+        ("tool=read_file&tag=local&version=2.0.0", &[]),
+        ("resource=file:///etc/hosts", &["fs"]),
+        ("resource=file:///tmp/x", &["fs"]),
+        ("resource=file:", &[]),
+        ("resource=git://a/%5Bx%5D%3Fb", &["git"]),
+        ("resource=git://a/x%3Fb", &[]),
+        ("limit=1", &["fs"]),
+    ];
+    for (query, expected) in cases {
+        assert_eq!(api.ids(query).await, expected, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn full_text_finds_the_beginnings_of_words_in_any_place() {
+    let api = catalogue().await;
+    let cases: [(&str, &[&str]); 22] = [
+        ("read", &["fs", "git"]),
+        ("rea", &["fs", "git"]),
+        ("read_file", &["fs", "git"]),
+        ("readFile", &["fs", "git"]),
+        ("write_file", &["fs"]),
+        ("WRITE", &["fs"]),
+        ("github", &["git"]),
+        ("GitHub", &["git"]),
+        ("hub", &["git"]),
+        ("git log", &["git"]),
+        ("files repository", &["fs"]),
+        ("repositor", &["fs"]),
+        ("production", &["fs", "git"]),
+        ("hosts", &["fs"]),
+        ("blob", &["git"]),
+        ("resume", &["cafe"]),
+        ("résumé", &["cafe"]),
+        ("cafe", &["cafe"]),
+        ("fs", &[]),
+        ("ead", &[]),
+        ("read nothing", &[]),
+        ("\"read\" OR (file* NEAR", &[]),
+    ];
+    for (query, expected) in cases {
+        let query: String = form_urlencoded::byte_serialize(query.as_bytes()).collect();
+        let mut found = api.ids(&format!("q={query}")).await;
+        found.sort_by_key(|id| ["fs", "git", "cafe"].iter().position(|known| known == id));
+        assert_eq!(found, expected, "{query}");
+    }
+    // What is half typed keeps matching: the stem of the whole word is not needed for its beginning.
+    for end in 1..="repositories".len() {
+        assert_eq!(api.ids(&format!("q={}", &"repositories"[..end])).await.contains(&"fs".to_owned()), true, "{end}");
+    }
+    assert_eq!(api.ids("q=git").await[0], "git", "a name weighs more than a description");
+}
+
+#[tokio::test]
+async fn a_summary_leaves_definitions_out_and_a_full_view_keeps_all() {
+    let api = catalogue().await;
+    let summary = &api.get("/v1/servers?name=filesystem").await.json()["servers"][0]["capabilities"];
+    assert_eq!(summary["tools"], json!([{"name": "read_file", "description": "Reads a file"}, {"name": "writeFile"}]));
+    assert_eq!(
+        summary["resources"],
+        json!([{"uri_template": "file://*"}, {"uri": "file:///etc/hosts", "name": "hosts"}])
+    );
+    let git = &api.get("/v1/servers?name=git").await.json()["servers"][0]["capabilities"];
+    assert_eq!(
+        git["resources"],
+        json!([{"uri_template": "git://{repo}/[x]?{path}", "name": "Blob", "mimeType": "text/plain"}])
+    );
+    assert_eq!((&git["sampling"], &git["logging"]), (&json!(false), &json!({})));
+
+    let full = api.get("/v1/servers?name=filesystem&view=full").await.json();
+    let record = api.get("/v1/servers/fs").await.json();
+    assert_eq!(full["servers"][0], record);
+    assert_eq!(record["capabilities"]["tools"][0]["annotations"], json!({"readOnlyHint": true}));
+    assert_eq!(record["capabilities"]["resources"][1]["size"], 7);
+}
+
+#[tokio::test]
+async fn tools_are_listed_once_with_who_offers_them() {
+    let api = catalogue().await;
+    let page = api.get("/v1/tools").await.json();
+    let names: Vec<&str> = page["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["git_log", "read_file", "writeFile"]);
+    let read = &page["tools"][1];
+    assert_eq!((&read["title"], &read["description"]), (&Value::Null, &json!("Reads a file")), "of the first");
+    assert_eq!(read["definitions"], 2);
+    assert_eq!(read["servers"][1], json!({"id": "git", "name": "git", "transport": "streamable-http", "health": "healthy"}));
+    let names = |page: Value| -> Vec<String> {
+        page["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(api.get("/v1/tools?tag=local").await.json()), ["read_file", "writeFile"]);
+    assert_eq!(names(api.get("/v1/tools?tool=read_file").await.json()), ["read_file"]);
+    assert_eq!(names(api.get("/v1/tools?q=blob").await.json()), ["read_file"]);
+    assert_eq!(names(api.get("/v1/tools?q=write").await.json()), ["writeFile"]);
+    assert_eq!(names(api.get("/v1/tools?healthy=false").await.json()), Vec::<String>::new());
+    let local = api.get("/v1/tools?tool=read_file&tag=local").await.json();
+    assert_eq!(local["tools"][0]["servers"].as_array().unwrap().len(), 1, "the other filters choose servers");
+
+    let mut seen = Vec::new();
+    let mut path = "/v1/tools?limit=1".to_owned();
+    loop {
+        let page = api.get(&path).await.json();
+        seen.extend(names(page.clone()));
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        path = format!("/v1/tools?cursor={cursor}");
+    }
+    assert_eq!(seen, ["git_log", "read_file", "writeFile"]);
+}
+
+#[tokio::test]
+async fn pages_hold_while_rows_come_and_go() {
+    let api = Api::new().await;
+    let register = |number: usize| {
+        let body = json!({"id": format!("s{number}"), "name": "s", "transport": "stdio", "command": ["x"], "tags": ["t"]});
+        let api = &api;
+        async move { api.register(&body).await }
+    };
+    for number in 0..10 {
+        register(number).await;
+    }
+    let mut page = api.get("/v1/servers?tag=t&limit=3").await.json();
+    let mut seen = ids(&page);
+    let mut next = 10;
+    while let Some(cursor) = page["next_cursor"].as_str().map(str::to_owned) {
+        // One that was seen goes, one that is to come goes, one is replaced, and one comes.
+        api.delete(&format!("/v1/servers/{}", seen[0])).await;
+        api.delete("/v1/servers/s7").await;
+        register(next).await;
+        next += 1;
+        page = api.get(&format!("/v1/servers?cursor={cursor}")).await.json();
+        seen.extend(ids(&page));
+        assert!(seen.len() < 100);
+    }
+    let expected: Vec<String> = (0..next).filter(|number| *number != 7).map(|number| format!("s{number}")).collect();
+    assert_eq!(seen, expected, "nothing is skipped or seen twice");
+}
+
+#[tokio::test]
+async fn pages_of_a_ranking_hold_every_match_once() {
+    let api = Api::new().await;
+    for number in 0..25 {
+        let text = "word ".repeat(number % 5 + 1);
+        let body = json!({"id": format!("s{number}"), "name": "s", "transport": "stdio", "command": ["x"], "description": text,
+            "capabilities": {"tools": [{"name": format!("t{number}"), "description": text}]}});
+        api.register(&body).await;
+    }
+    for (base, key) in [("/v1/servers", "servers"), ("/v1/tools", "tools")] {
+        let mut seen = Vec::new();
+        let mut path = format!("{base}?q=word&limit=4");
+        loop {
+            let page = api.get(&path).await.json();
+            let names = page[key].as_array().unwrap().iter();
+            seen.extend(names.map(|item| item[if key == "tools" { "name" } else { "id" }].as_str().unwrap().to_owned()));
+            let Some(cursor) = page["next_cursor"].as_str() else { break };
+            path = format!("{base}?cursor={cursor}");
+        }
+        assert_eq!(seen.len(), 25, "{base}");
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), 25, "{base}");
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_belongs_to_its_question() {
+    let api = catalogue().await;
+    let page = api.get("/v1/servers?limit=1").await.json();
+    let cursor = page["next_cursor"].as_str().unwrap();
+    for path in [
+        format!("/v1/servers?cursor={cursor}&limit=2"),
+        format!("/v1/servers?cursor={cursor}&tag=x"),
+        format!("/v1/servers?cursor={cursor}&cursor={cursor}"),
+        format!("/v1/tools?cursor={cursor}"),
+        "/v1/servers?cursor=nonsense".to_owned(),
+    ] {
+        assert_eq!(api.get(&path).await.code(), "invalid_query", "{path}");
+    }
+    assert_eq!(api.ids(&format!("cursor={cursor}&limit=1&view=summary")).await, ["git"]);
+}
