@@ -43,6 +43,7 @@ struct Schedule {
 impl Task {
     /// Works until the registry is closed or nobody holds it any more.
     pub(super) async fn run(mut self) {
+        self.note(self.inner.lease_clock.now(), false);
         let tick = Duration::from_millis(TICK.unsigned_abs());
         let start = self.clock.monotonic();
         let mut due =

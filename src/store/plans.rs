@@ -20,9 +20,17 @@ async fn plan(connection: &mut SqliteConnection, sql: &str) -> Vec<String> {
 /// index under a MATCH or at one row, and what the statement itself has put together (`page`, subqueries).
 fn scans(plan: &[String]) -> Vec<&String> {
     let harmless = |step: &&String| {
-        ["SCAN g", "SCAN settings", "SCAN page", "SCAN CONSTANT ROW", "SCAN (", "SCAN p VIRTUAL", "SCAN j VIRTUAL"]
-            .iter()
-            .any(|start| step.starts_with(start))
+        [
+            "SCAN g",
+            "SCAN settings",
+            "SCAN page",
+            "SCAN CONSTANT ROW",
+            "SCAN (",
+            "SCAN p VIRTUAL",
+            "SCAN j VIRTUAL",
+        ]
+        .iter()
+        .any(|start| step.starts_with(start))
             || step.contains("VIRTUAL TABLE INDEX 0:M")
             || step.contains("VIRTUAL TABLE INDEX 0:=")
             || step.contains("json_each VIRTUAL")
@@ -41,7 +49,10 @@ async fn connection() -> (tempfile::TempDir, Shared) {
 async fn no_fixed_statement_scans_a_table_that_grows() {
     // The exceptions, with what they cost.
     let allowed = [
-        ("FROM leases\n           WHERE expires_at <= ?1", "looking for leases that have run out: 4–6 ms at 100,000"),
+        (
+            "FROM leases\n           WHERE expires_at <= ?1",
+            "looking for leases that have run out: 4–6 ms at 100,000",
+        ),
         ("FROM leases WHERE expired = 0", "the same, when there are some"),
         ("FROM leases WHERE expired = 1", "the same, when there are some"),
         ("EXISTS (SELECT 1 FROM leases)", "once at start, and ends at the first row"),

@@ -273,10 +273,10 @@ async fn refresh_all(
         .iter_mut()
         .filter_map(|command| if let Command::Refresh(job) = command { Some(job) } else { None })
         .collect();
-    let asked: Vec<&LeaseRef> = jobs.iter().flat_map(|job| &job.input).collect();
-    if asked.is_empty() {
+    if jobs.is_empty() {
         return Ok(());
     }
+    let asked: Vec<&LeaseRef> = jobs.iter().flat_map(|job| &job.input).collect();
     let mut outcomes = leases::refresh(connection, ledger, &asked, now).await?.into_iter();
     for job in &mut jobs {
         job.outcome = Some(Ok(outcomes.by_ref().take(job.input.len()).collect()));

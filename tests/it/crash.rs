@@ -1,1 +1,78 @@
+//! `kill -9`: what was answered is there, and nothing of it by halves.
 
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use paulina::{Filter, HealthFilter, Registry, View};
+use serde_json::json;
+use sqlx::{ConnectOptions, sqlite::SqliteConnectOptions};
+
+use crate::support::binary::Binary;
+
+const REGISTRATIONS: usize = 1_000;
+const TOOLS: usize = 5;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_registration_that_was_answered_is_lost() {
+    // At another moment each time: after this many answers.
+    for answers in [1, 150, 600] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("paulina.db");
+        let mut binary = Binary::start(&path);
+        binary.drain();
+        let url = format!("{}/v1/servers", binary.url);
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let answered = Arc::new(Mutex::new(HashSet::new()));
+        let count = Arc::new(AtomicUsize::new(0));
+        let enough = Arc::new(tokio::sync::Notify::new());
+        let tasks: Vec<_> = (0..REGISTRATIONS)
+            .map(|number| {
+                let (client, url, answered) = (client.clone(), url.clone(), Arc::clone(&answered));
+                let (count, enough) = (Arc::clone(&count), Arc::clone(&enough));
+                tokio::spawn(async move {
+                    let id = format!("s{number}");
+                    let tools: Vec<String> = (0..TOOLS).map(|tool| format!("tool_{tool}")).collect();
+                    let body = json!({"id": id, "name": "s", "transport": "stdio", "command": ["x"],
+                        "capabilities": {"tools": tools}, "tags": ["t"], "ttl": 3600});
+                    if client.post(url).json(&body).send().await.is_ok_and(|answer| answer.status() == 201) {
+                        answered.lock().unwrap().insert(id);
+                        if count.fetch_add(1, Ordering::SeqCst) + 1 == answers {
+                            enough.notify_one();
+                        }
+                    }
+                })
+            })
+            .collect();
+        enough.notified().await;
+        binary.kill();
+        for task in tasks {
+            task.await.unwrap();
+        }
+
+        let registry = Registry::open(&path).await.unwrap();
+        let mut found = HashSet::new();
+        let mut filter = Filter::new().tag("t").health(HealthFilter::Any).limit(1_000).view(View::Full);
+        loop {
+            let page = registry.find(filter.clone()).await.unwrap();
+            for server in page.servers {
+                assert_eq!(server.capabilities.tools.len(), TOOLS, "{} is there by halves", server.id);
+                found.insert(server.id);
+            }
+            let Some(cursor) = page.next_cursor else { break };
+            filter = filter.after(cursor);
+        }
+        let answered = answered.lock().unwrap().clone();
+        assert!(answered.len() >= answers);
+        let lost: Vec<_> = answered.difference(&found).collect();
+        assert!(lost.is_empty(), "{} of {} answered are lost", lost.len(), answered.len());
+        let stats = registry.stats().await.unwrap();
+        assert_eq!(stats.revision.number as usize, found.len(), "one change each, no gap and no repeat");
+        registry.close().await;
+
+        let mut connection = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+        let integrity: String =
+            sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut connection).await.unwrap();
+        assert_eq!(integrity, "ok");
+    }
+}

@@ -1,1 +1,128 @@
+//! The OpenAPI document: fresh, complete, and true of what the API answers.
 
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::support::Api;
+
+fn document() -> Value {
+    serde_json::from_str(&paulina::http::document()).unwrap()
+}
+
+fn keys(value: &Value) -> BTreeSet<String> {
+    value.as_object().unwrap().keys().cloned().collect()
+}
+
+#[test]
+fn the_file_in_docs_is_fresh() {
+    let file = include_str!("../../docs/openapi.json");
+    assert!(file == paulina::http::document(), "run `cargo run -- openapi > docs/openapi.json`");
+}
+
+#[test]
+fn every_operation_is_described_with_its_parameters_answers_problems_and_examples() {
+    let document = document();
+    assert_eq!(document["openapi"], "3.1.0");
+    let mut operations = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let name = format!("{method} {path}");
+            operations.insert(name.clone());
+            for member in ["summary", "operationId"] {
+                assert!(operation[member].is_string(), "{name} has no {member}");
+            }
+            for parameter in operation["parameters"].as_array().unwrap_or(&Vec::new()) {
+                assert!(parameter["description"].is_string(), "{name}: {parameter}");
+                assert!(parameter["schema"].is_object(), "{name}: {parameter}");
+            }
+            let path_parameters = path.matches('{').count();
+            let declared = operation["parameters"].as_array().map_or(0, |parameters| {
+                parameters.iter().filter(|parameter| parameter["in"] == "path").count()
+            });
+            assert_eq!(declared, path_parameters, "{name}");
+            let responses = operation["responses"].as_object().unwrap();
+            assert!(responses.keys().any(|status| status.starts_with('2')), "{name}");
+            for status in ["400", "403", "500", "503"] {
+                assert!(responses.contains_key(status), "{name} has no {status}");
+            }
+            for (status, response) in responses {
+                assert!(!response["description"].as_str().unwrap().is_empty(), "{name} {status}");
+                if status.as_str() >= "400" {
+                    let problem = &response["content"]["application/problem+json"];
+                    assert_eq!(problem["schema"]["$ref"], "#/components/schemas/Problem", "{name} {status}");
+                    for (code, example) in problem["examples"].as_object().unwrap() {
+                        assert_eq!(example["value"]["code"], *code);
+                        assert_eq!(example["value"]["status"].to_string(), *status);
+                    }
+                }
+            }
+        }
+    }
+    let expected = [
+        "delete /v1/servers/{id}",
+        "get /healthz",
+        "get /openapi.json",
+        "get /readyz",
+        "get /v1/servers",
+        "get /v1/servers/{id}",
+        "get /v1/servers/{id}/health",
+        "get /v1/stats",
+        "get /v1/tools",
+        "post /v1/refresh",
+        "post /v1/servers",
+        "put /v1/servers/{id}/refresh",
+    ];
+    assert_eq!(operations, expected.map(String::from).into());
+}
+
+/// The members that the document declares are those that the API sends and takes.
+#[tokio::test]
+async fn the_schemas_are_those_of_the_api() {
+    let api = Api::new().await;
+    let document = document();
+    let schema = |name: &str| document["components"]["schemas"][name].clone();
+    let example = schema("RegistrationBody")["example"].clone();
+    let registered = api.register(&example).await;
+    let lists = [
+        ("RegisteredRecord", registered),
+        ("ServerRecord", api.get("/v1/servers/filesystem-abc123").await.json()),
+        ("ServerPage", api.get("/v1/servers").await.json()),
+        ("Tools", api.get("/v1/tools").await.json()),
+        ("ToolEntry", api.get("/v1/tools").await.json()["tools"][0].clone()),
+        ("ToolServer", api.get("/v1/tools").await.json()["tools"][0]["servers"][0].clone()),
+        ("Stats", api.get("/v1/stats").await.json()),
+        ("ServerStats", api.get("/v1/stats").await.json()["servers"].clone()),
+        ("Refreshed", api.put("/v1/servers/filesystem-abc123/refresh").await.json()),
+        ("RefreshedMany", api.post("/v1/refresh", &json!({"ids": []})).await.json()),
+        ("LeaseState", api.get("/v1/servers/filesystem-abc123/health").await.json()),
+        ("Status", api.get("/healthz").await.json()),
+        ("Problem", api.get("/v1/servers/gone/health").await.json()),
+    ];
+    for (name, answer) in lists {
+        assert_eq!(keys(&answer), keys(&schema(name)["properties"]), "{name}");
+        let required: BTreeSet<String> = schema(name)["required"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|key| key.as_str().unwrap().to_owned())
+            .collect();
+        assert!(required.is_subset(&keys(&answer)), "{name}");
+    }
+    // Each member of a registration is known to the parser, and no other.
+    for member in keys(&schema("RegistrationBody")["properties"]) {
+        let body = json!({member.clone(): {"odd": 1}});
+        let problem = api.post("/v1/servers", &body).await.json();
+        let errors = problem["errors"].to_string();
+        assert!(!errors.contains("is no member"), "{member}: {errors}");
+    }
+    for path in ["/v1/servers", "/v1/tools"] {
+        for parameter in document["paths"][path]["get"]["parameters"].as_array().unwrap() {
+            let name = parameter["name"].as_str().unwrap();
+            if parameter["in"] == "query" {
+                let answer = api.get(&format!("{path}?{name}=")).await;
+                assert!(!answer.text.contains("is not known here"), "{path} {name}");
+            }
+        }
+    }
+}

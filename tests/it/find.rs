@@ -108,7 +108,11 @@ async fn full_text_finds_the_beginnings_of_words_in_any_place() {
     }
     // What is half typed keeps matching: the stem of the whole word is not needed for its beginning.
     for end in 1..="repositories".len() {
-        assert_eq!(api.ids(&format!("q={}", &"repositories"[..end])).await.contains(&"fs".to_owned()), true, "{end}");
+        assert_eq!(
+            api.ids(&format!("q={}", &"repositories"[..end])).await.contains(&"fs".to_owned()),
+            true,
+            "{end}"
+        );
     }
     assert_eq!(api.ids("q=git").await[0], "git", "a name weighs more than a description");
 }
@@ -117,7 +121,10 @@ async fn full_text_finds_the_beginnings_of_words_in_any_place() {
 async fn a_summary_leaves_definitions_out_and_a_full_view_keeps_all() {
     let api = catalogue().await;
     let summary = &api.get("/v1/servers?name=filesystem").await.json()["servers"][0]["capabilities"];
-    assert_eq!(summary["tools"], json!([{"name": "read_file", "description": "Reads a file"}, {"name": "writeFile"}]));
+    assert_eq!(
+        summary["tools"],
+        json!([{"name": "read_file", "description": "Reads a file"}, {"name": "writeFile"}])
+    );
     assert_eq!(
         summary["resources"],
         json!([{"uri_template": "file://*"}, {"uri": "file:///etc/hosts", "name": "hosts"}])
@@ -140,14 +147,27 @@ async fn a_summary_leaves_definitions_out_and_a_full_view_keeps_all() {
 async fn tools_are_listed_once_with_who_offers_them() {
     let api = catalogue().await;
     let page = api.get("/v1/tools").await.json();
-    let names: Vec<&str> = page["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        page["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["git_log", "read_file", "writeFile"]);
     let read = &page["tools"][1];
-    assert_eq!((&read["title"], &read["description"]), (&Value::Null, &json!("Reads a file")), "of the first");
+    assert_eq!(
+        (&read["title"], &read["description"]),
+        (&Value::Null, &json!("Reads a file")),
+        "of the first"
+    );
     assert_eq!(read["definitions"], 2);
-    assert_eq!(read["servers"][1], json!({"id": "git", "name": "git", "transport": "streamable-http", "health": "healthy"}));
+    assert_eq!(
+        read["servers"][1],
+        json!({"id": "git", "name": "git", "transport": "streamable-http", "health": "healthy"})
+    );
     let names = |page: Value| -> Vec<String> {
-        page["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+        page["tools"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|tool| tool["name"].as_str().unwrap().to_owned())
+            .collect()
     };
     assert_eq!(names(api.get("/v1/tools?tag=local").await.json()), ["read_file", "writeFile"]);
     assert_eq!(names(api.get("/v1/tools?tool=read_file").await.json()), ["read_file"]);
@@ -192,7 +212,8 @@ async fn pages_hold_while_rows_come_and_go() {
         seen.extend(ids(&page));
         assert!(seen.len() < 100);
     }
-    let expected: Vec<String> = (0..next).filter(|number| *number != 7).map(|number| format!("s{number}")).collect();
+    let expected: Vec<String> =
+        (0..next).filter(|number| *number != 7).map(|number| format!("s{number}")).collect();
     assert_eq!(seen, expected, "nothing is skipped or seen twice");
 }
 
@@ -211,7 +232,11 @@ async fn pages_of_a_ranking_hold_every_match_once() {
         loop {
             let page = api.get(&path).await.json();
             let names = page[key].as_array().unwrap().iter();
-            seen.extend(names.map(|item| item[if key == "tools" { "name" } else { "id" }].as_str().unwrap().to_owned()));
+            seen.extend(
+                names.map(|item| {
+                    item[if key == "tools" { "name" } else { "id" }].as_str().unwrap().to_owned()
+                }),
+            );
             let Some(cursor) = page["next_cursor"].as_str() else { break };
             path = format!("{base}?cursor={cursor}");
         }

@@ -19,9 +19,27 @@ async fn registering_answers_201_then_200_with_a_lease_of_its_own() {
     assert_ne!(first["lease"], again["lease"]);
     let members: Vec<&str> = first.as_object().unwrap().keys().map(String::as_str).collect();
     let mut expected = vec![
-        "id", "name", "title", "version", "description", "transport", "command", "url", "environment", "headers",
-        "capabilities", "tags", "metadata", "owner", "ttl", "health", "registered_at", "updated_at", "refreshed_at",
-        "expires_at", "lease",
+        "id",
+        "name",
+        "title",
+        "version",
+        "description",
+        "transport",
+        "command",
+        "url",
+        "environment",
+        "headers",
+        "capabilities",
+        "tags",
+        "metadata",
+        "owner",
+        "ttl",
+        "health",
+        "registered_at",
+        "updated_at",
+        "refreshed_at",
+        "expires_at",
+        "lease",
     ];
     expected.sort_unstable();
     let mut sorted = members.clone();
@@ -57,7 +75,8 @@ async fn if_none_match_registers_only_what_is_new() {
 #[tokio::test]
 async fn an_id_is_made_of_the_name() {
     let api = Api::new().await;
-    let record = api.register(&json!({"name": "@acme/File System", "transport": "stdio", "command": ["x"]})).await;
+    let record =
+        api.register(&json!({"name": "@acme/File System", "transport": "stdio", "command": ["x"]})).await;
     let id = record["id"].as_str().unwrap();
     let (slug, digits) = id.rsplit_once('-').unwrap();
     assert_eq!(slug, "acme-file-system");
@@ -68,7 +87,8 @@ async fn an_id_is_made_of_the_name() {
 async fn leases_over_http() {
     let api = Api::new().await;
     for id in ["a", "b"] {
-        api.register(&json!({"id": id, "name": "n", "transport": "stdio", "command": ["x"], "ttl": 60})).await;
+        api.register(&json!({"id": id, "name": "n", "transport": "stdio", "command": ["x"], "ttl": 60}))
+            .await;
     }
     let refreshed = api.put("/v1/servers/a/refresh").await.json();
     assert_eq!(refreshed["refresh_after_ms"], 30_000);
@@ -149,7 +169,9 @@ async fn every_response_carries_a_request_id() {
 #[tokio::test]
 async fn only_hosts_and_origins_that_are_its_own() {
     let api = Api::with(paulina::http::Limits::default(), &["registry.example"]).await;
-    let with = |name: &'static str, value: &str| api.request(Method::GET, "/v1/servers").header(name, value.to_owned());
+    let with = |name: &'static str, value: &str| {
+        api.request(Method::GET, "/v1/servers").header(name, value.to_owned())
+    };
     assert_eq!(api.send(with("host", "evil.example")).await.code(), "host_not_allowed");
     assert_eq!(api.send(with("host", "registry.example:80")).await.status, 200);
     assert_eq!(api.send(with("origin", "http://evil.example")).await.code(), "origin_not_allowed");

@@ -1,1 +1,119 @@
+//! What a server takes from its clients, and how it ends.
 
+use std::time::Duration;
+
+use paulina::Registry;
+use paulina::http::Limits;
+use reqwest::Method;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::support::Api;
+use crate::support::binary::Binary;
+
+const SHORT: Duration = Duration::from_millis(200);
+
+/// Sends a beginning, and reads until the server ends the connection.
+async fn send_and_wait(api: &Api, beginning: &str) -> String {
+    let mut stream = TcpStream::connect(api.address).await.unwrap();
+    stream.write_all(beginning.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn a_header_that_never_ends_ends_the_connection() {
+    let api = Api::with(Limits { header_time: SHORT, ..Limits::default() }, &[]).await;
+    assert_eq!(send_and_wait(&api, "").await, "");
+    assert_eq!(send_and_wait(&api, "GET /healthz HTTP/1.1\r\nhost: local").await, "");
+    let idle = format!("GET /healthz HTTP/1.1\r\nhost: {}\r\n\r\n", api.address);
+    assert!(
+        send_and_wait(&api, &idle).await.starts_with("HTTP/1.1 200"),
+        "an idle connection is closed as well"
+    );
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_is_answered_408() {
+    let api = Api::with(Limits { body_time: SHORT, ..Limits::default() }, &[]).await;
+    let slow = format!(
+        "POST /v1/servers HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{{",
+        api.address
+    );
+    let answer = send_and_wait(&api, &slow).await;
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("request_timeout"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_request_that_takes_too_long_is_answered_503() {
+    let api = Api::with(Limits { request_time: Duration::ZERO, ..Limits::default() }, &[]).await;
+    let body = json!({"name": "n", "transport": "stdio", "command": ["x"]});
+    let answer = api.post("/v1/servers", &body).await;
+    assert_eq!((answer.status.as_u16(), answer.code().as_str()), (503, "overloaded"));
+    assert_eq!(answer.header("retry-after"), "1");
+}
+
+#[tokio::test]
+async fn a_smaller_body_limit() {
+    let api = Api::with(Limits { body_bytes: 10, ..Limits::default() }, &[]).await;
+    let body = json!({"name": "n", "transport": "stdio", "command": ["x"]});
+    assert_eq!(api.post("/v1/servers", &body).await.code(), "payload_too_large");
+}
+
+#[tokio::test]
+async fn a_closed_registry_is_not_ready_and_says_so() {
+    let api = Api::new().await;
+    assert_eq!(api.get("/readyz").await.status, 200);
+    assert_eq!(api.get("/healthz").await.json(), json!({"status": "ok"}));
+    api.registry.close().await;
+    assert_eq!(api.get("/readyz").await.code(), "overloaded");
+    assert_eq!(api.get("/v1/servers").await.code(), "overloaded");
+    assert_eq!(api.get("/healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_stopping_server_finishes_what_runs_and_takes_nothing_new() {
+    let mut api = Api::new().await;
+    let body = json!({"id": "late", "name": "n", "transport": "stdio", "command": ["x"]}).to_string();
+    let head = format!(
+        "POST /v1/servers HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        api.address,
+        body.len()
+    );
+    let mut running = TcpStream::connect(api.address).await.unwrap();
+    running.write_all(head.as_bytes()).await.unwrap();
+    // An answer on another connection, so that the first one is surely accepted.
+    assert_eq!(api.get("/healthz").await.status, 200);
+    api.stop();
+    while TcpStream::connect(api.address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    running.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    running.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    assert!(api.registry.get("late").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn sigterm_and_sigint_end_the_process_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("paulina.db");
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    for (number, signal) in ["-TERM", "-INT"].into_iter().enumerate() {
+        let binary = Binary::start(&path);
+        let body = json!({"id": format!("s{number}"), "name": "n", "transport": "stdio", "command": ["x"]});
+        let request = client.request(Method::POST, format!("{}/v1/servers", binary.url)).json(&body);
+        assert_eq!(request.send().await.unwrap().status(), 201);
+        binary.signal(signal);
+        let (status, log) = binary.wait();
+        assert_eq!(status.code(), Some(0), "{log}");
+        assert!(log.contains("\"registered\"") && log.contains("stopped"), "{log}");
+        assert!(!folder.path().join("paulina.db-wal").exists(), "the file is clean");
+    }
+    let registry = Registry::open(&path).await.unwrap();
+    assert_eq!(registry.stats().await.unwrap().servers.total, 2);
+    registry.close().await;
+}

@@ -8,13 +8,17 @@ use serde_json::json;
 use crate::support::Fixture;
 
 fn filesystem() -> Registration {
-    Registration::stdio("filesystem", ["/usr/local/bin/mcp-filesystem"]).id("fs").tool("read_file").tag("local")
+    Registration::stdio("filesystem", ["/usr/local/bin/mcp-filesystem"])
+        .id("fs")
+        .tool("read_file")
+        .tag("local")
 }
 
 #[tokio::test]
 async fn what_was_registered_comes_back_whole() {
     let fixture = Fixture::new().await;
-    let tool = Tool::from_json(Json::parse(r#"{"name":"t","inputSchema":{"maximum":1.10e400},"x":[1.0]}"#).unwrap());
+    let tool =
+        Tool::from_json(Json::parse(r#"{"name":"t","inputSchema":{"maximum":1.10e400},"x":[1.0]}"#).unwrap());
     let registration = filesystem()
         .title("Files")
         .version("1.0.0")

@@ -1,1 +1,150 @@
+//! Starting: what is not ours is refused with a way out, and left as it was.
 
+use std::path::Path;
+
+use paulina::{OpenError, Registration, Registry};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, sqlite::SqliteConnectOptions};
+
+use crate::support::binary;
+
+async fn execute(path: &Path, sql: &str) {
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+    let mut connection = options.connect().await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+/// Opens, in process and by the binary, and sees that both refuse with this message and touch nothing.
+async fn refused(path: &Path, message: &str) -> OpenError {
+    let before = std::fs::read(path).unwrap();
+    let error = Registry::open(path).await.unwrap_err();
+    assert!(error.to_string().contains(message), "{error}");
+    let output = binary::command(path, &[]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains(message) && text.contains(&path.display().to_string()), "{text}");
+    assert_eq!(std::fs::read(path).unwrap(), before, "the file is untouched");
+    assert!(!path.with_extension("db-lease").exists(), "nothing is left behind");
+    error
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.db");
+    std::fs::write(&path, "these are my notes, and they are precious").unwrap();
+    let error = refused(&path, "is not a SQLite database. Name another file").await;
+    assert!(matches!(error, OpenError::NotADatabase { .. }));
+}
+
+#[tokio::test]
+async fn a_database_of_another_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other.db");
+    execute(&path, "CREATE TABLE notes (text TEXT)").await;
+    let error = refused(&path, "not Paulina's. Name another file").await;
+    assert!(matches!(error, OpenError::ForeignDatabase { .. }));
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_paulina() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("newer.db");
+    Registry::open(&path).await.unwrap().close().await;
+    std::fs::remove_file(path.with_extension("db-lease")).unwrap();
+    let later = "INSERT INTO refinery_schema_history VALUES (99, 'later', '2030-01-01T00:00:00Z', '1')";
+    execute(&path, later).await;
+    let error = refused(&path, "was written by a newer Paulina (schema 99").await;
+    assert!(matches!(error, OpenError::NewerDatabase { found: 99, .. }));
+}
+
+#[tokio::test]
+async fn a_damaged_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("damaged.db");
+    let mut bytes = b"SQLite format 3\0".to_vec();
+    bytes.extend(vec![0xAA; 8_000]);
+    std::fs::write(&path, bytes).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let error = Registry::open(&path).await.unwrap_err();
+    assert!(matches!(error, OpenError::NotADatabase { .. } | OpenError::Damaged { .. }), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_file_that_another_process_serves() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("served.db");
+    let serving = binary::Binary::start(&path);
+    let error = Registry::open(&path).await.unwrap_err();
+    assert!(matches!(error, OpenError::Served { process: Some(_), .. }), "{error}");
+    assert!(error.to_string().contains("is served by another process (process id"), "{error}");
+    let output = binary::command(&path, &[]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        String::from_utf8(output.stderr).unwrap().contains("Ask that one, stop it, or name another file")
+    );
+    serving.kill();
+    Registry::open(&path).await.unwrap().close().await;
+}
+
+#[tokio::test]
+async fn a_folder_that_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = Registry::open(folder.path().join("missing/paulina.db")).await.unwrap_err();
+    assert!(matches!(error, OpenError::Io { .. }));
+    assert!(error.to_string().contains("Check that its folder exists"), "{error}");
+}
+
+#[tokio::test]
+async fn an_address_that_others_can_reach_is_refused_while_the_registry_is_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("paulina.db");
+    let output = binary::command(&path, &["--help"]).output().unwrap();
+    assert!(String::from_utf8(output.stdout).unwrap().contains("--insecure-open"));
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_paulina"));
+    let output = command.args(["serve", "--listen", "0.0.0.0:0", "--database"]).arg(&path).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("is not a loopback address") && text.contains("--insecure-open"), "{text}");
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn several_processes_that_begin_one_file_at_once_migrate_it_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("paulina.db");
+    let children: Vec<_> = (0..6).map(|_| binary::command(&path, &[]).spawn().unwrap()).collect();
+    let mut serving = Vec::new();
+    let mut refused = 0;
+    for mut child in children {
+        use std::io::{BufRead, BufReader};
+        let mut line = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        if line.contains("serving") {
+            serving.push(child);
+        } else {
+            assert!(line.contains("is served by another process"), "{line}");
+            assert_eq!(child.wait().unwrap().code(), Some(1));
+            refused += 1;
+        }
+    }
+    assert_eq!((serving.len(), refused), (1, 5));
+    for mut child in serving {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let registry = Registry::open(&path).await.unwrap();
+    registry.register(Registration::stdio("s", ["x"])).await.unwrap();
+    registry.close().await;
+}
+
+/// Before 3.51.3, SQLite can corrupt a WAL database that two connections write and checkpoint at once.
+#[tokio::test]
+async fn the_sqlite_inside_has_the_wal_fix() {
+    let mut connection = SqliteConnectOptions::new().in_memory(true).connect().await.unwrap();
+    let version: String =
+        sqlx::query_scalar("SELECT sqlite_version()").fetch_one(&mut connection).await.unwrap();
+    let parts: Vec<u32> = version.split('.').map(|part| part.parse().unwrap()).collect();
+    assert!(parts >= vec![3, 51, 3], "{version}");
+}
