@@ -153,7 +153,7 @@ mod tests {
         let manual = ManualClock::new();
         let clock = LeaseClock::new(Arc::new(manual.clone()), 0, false);
         clock.tick();
-        manual.advance(Duration::from_secs(8 * 3600));
+        manual.advance(Duration::from_hours(8));
         assert_eq!(clock.now().lease, 500);
         assert_eq!(clock.tick().lease, 500);
         let shown = clock.now().wall_of(10_000);

@@ -16,7 +16,7 @@ async fn plan(connection: &mut SqliteConnection, sql: &str) -> Vec<String> {
     rows.unwrap_or_else(|error| panic!("{sql}: {error}")).iter().map(|row| row.get("detail")).collect()
 }
 
-/// The scans in it of tables that grow. What does not: `settings` (one row), json_each of a parameter, the full-text
+/// The scans in it of tables that grow. What does not: `settings` (one row), `json_each` of a parameter, the full-text
 /// index under a MATCH or at one row, and what the statement itself has put together (`page`, subqueries).
 fn scans(plan: &[String]) -> Vec<&String> {
     let harmless = |step: &&String| {

@@ -67,7 +67,7 @@ async fn no_registration_that_was_answered_is_lost() {
         let lost: Vec<_> = answered.difference(&found).collect();
         assert!(lost.is_empty(), "{} of {} answered are lost", lost.len(), answered.len());
         let stats = registry.stats().await.unwrap();
-        assert_eq!(stats.revision.number as usize, found.len(), "one change each, no gap and no repeat");
+        assert_eq!(stats.revision.number, found.len() as u64, "one change each, no gap and no repeat");
         registry.close().await;
 
         let mut connection = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();

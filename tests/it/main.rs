@@ -3,6 +3,14 @@
 //! Time is a `ManualClock` wherever it matters; nothing here sleeps to let time pass, and nothing asserts how long
 //! something took.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unchecked_time_subtraction,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 mod bad_input;
 mod crash;
 mod document;

@@ -342,17 +342,17 @@ impl History {
         assert_eq!(stats.servers.total, self.model.entries.len() as u64);
         assert_eq!(stats.revision.number, self.model.revision);
         for (id, name) in IDS.iter().enumerate() {
-            let state = self.fixture.registry.health(name).await.unwrap();
+            let lease = self.fixture.registry.health(name).await.unwrap();
             let record = self.fixture.registry.get(name).await.unwrap();
             let Some(entry) = self.model.entries.get(&id) else {
-                assert_eq!((state, record), (None, None));
+                assert_eq!((lease, record), (None, None));
                 continue;
             };
-            let (state, record) = (state.unwrap(), record.unwrap());
+            let (lease, record) = (lease.unwrap(), record.unwrap());
             let left = u64::try_from(entry.expires - self.model.now).unwrap_or_default();
-            assert_eq!(state.expires_in_ms, left);
-            assert_eq!(state.health == Health::Healthy, self.model.healthy(entry));
-            assert_eq!((record.health, record.expires_at), (state.health, state.expires_at));
+            assert_eq!(lease.expires_in_ms, left);
+            assert_eq!(lease.health == Health::Healthy, self.model.healthy(entry));
+            assert_eq!((record.health, record.expires_at), (lease.health, lease.expires_at));
             assert_eq!(record.ttl, entry.content.ttl);
         }
     }

@@ -81,7 +81,7 @@ async fn a_successor_is_not_ended_by_its_predecessor() {
 
 #[tokio::test]
 async fn what_stops_refreshing_is_unhealthy_then_pruned_and_a_late_refresh_revives_it() {
-    let fixture = Fixture::with_retention(Duration::from_secs(60)).await;
+    let fixture = Fixture::with_retention(Duration::from_mins(1)).await;
     fixture.registry.register(filesystem()).await.unwrap();
     let unhealthy = || fixture.registry.find(Filter::new().health(HealthFilter::Unhealthy));
 

@@ -25,7 +25,15 @@ impl Binary {
 
     pub(crate) fn with(database: &Path, arguments: &[&str]) -> Self {
         let mut child = command(database, arguments).spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let mut binary = Self { child, url: String::new(), log: Some(log) };
+        binary.url = binary.read_address();
+        binary
+    }
+
+    /// Reads the log up to the line that tells the address.
+    fn read_address(&mut self) -> String {
+        let log = self.log.as_mut().unwrap();
         let mut seen = String::new();
         loop {
             let mut line = String::new();
@@ -33,8 +41,7 @@ impl Binary {
             seen.push_str(&line);
             let line: serde_json::Value = serde_json::from_str(&line).unwrap();
             if let Some(address) = line["fields"]["address"].as_str() {
-                let url = address.to_owned();
-                return Self { child, url, log: Some(log) };
+                return address.to_owned();
             }
         }
     }
