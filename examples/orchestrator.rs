@@ -19,7 +19,9 @@ use paulina::{Filter, LeaseRef, Registration, Registry};
 async fn route(State(registry): State<Registry>, Path(tool): Path<String>) -> (StatusCode, String) {
     match registry.find(Filter::new().tool(&tool).limit(1)).await {
         Ok(page) => match page.servers.first() {
-            Some(server) => (StatusCode::OK, format!("{tool} is offered by {} ({})\n", server.name, server.id)),
+            Some(server) => {
+                (StatusCode::OK, format!("{tool} is offered by {} ({})\n", server.name, server.id))
+            }
             None => (StatusCode::NOT_FOUND, format!("no healthy server offers {tool}\n")),
         },
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
@@ -43,11 +45,12 @@ async fn keep_alive(registry: Registry, lease: LeaseRef) {
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().init();
     let registry = Registry::open("orchestrator.db").await?;
-    let filesystem = Registration::stdio("filesystem", ["npx", "-y", "@modelcontextprotocol/server-filesystem", "/srv"])
-        .id("filesystem-1")
-        .tool("read_file")
-        .tool("write_file")
-        .tag("local");
+    let filesystem =
+        Registration::stdio("filesystem", ["npx", "-y", "@modelcontextprotocol/server-filesystem", "/srv"])
+            .id("filesystem-1")
+            .tool("read_file")
+            .tool("write_file")
+            .tag("local");
     let registered = registry.register(filesystem).await?;
     tokio::spawn(keep_alive(registry.clone(), LeaseRef::from(&registered)));
 

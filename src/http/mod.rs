@@ -1,6 +1,6 @@
 //! The HTTP API, one file an area.
 //!
-//! [`router`] is the API alone, to nest in an axum application of one's own. [`serve`] is a whole server around it, with
+//! [`router`] is the API alone, to nest in an axum application of one's own. [`Server`] is a whole server around it, with
 //! what a server needs that others can reach: time limits, a check of the `Host`, compression, an orderly end.
 
 mod access;
