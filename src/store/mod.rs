@@ -9,6 +9,7 @@
 
 mod beside;
 mod changes;
+mod children;
 mod error;
 mod filter;
 mod leases;

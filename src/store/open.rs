@@ -80,7 +80,7 @@ pub(crate) async fn open(location: &Location) -> Result<Opened, OpenError> {
 async fn open_in_memory() -> Result<Opened, OpenError> {
     let path = Location::Memory.path().to_owned();
     let sqlite = |error: sqlx::Error| OpenError::sqlite(&path, &error);
-    let options = SqliteConnectOptions::new().in_memory(true).foreign_keys(true);
+    let options = quiet(SqliteConnectOptions::new().in_memory(true).foreign_keys(true));
     let mut connection = options.connect().await.map_err(sqlite)?;
     let migrated = schema::migrate(&mut connection).await;
     migrated.map_err(|detail| OpenError::Migration { path: path.clone(), detail })?;
@@ -90,7 +90,12 @@ async fn open_in_memory() -> Result<Opened, OpenError> {
 }
 
 fn file_options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new().filename(path).foreign_keys(true).busy_timeout(BUSY_TIMEOUT)
+    quiet(SqliteConnectOptions::new().filename(path).foreign_keys(true).busy_timeout(BUSY_TIMEOUT))
+}
+
+/// Requests are logged, statements are not.
+fn quiet(options: SqliteConnectOptions) -> SqliteConnectOptions {
+    options.disable_statement_logging()
 }
 
 /// Creates the file so that only its owner may read it; SQLite would leave that to the umask.

@@ -12,6 +12,7 @@
 )]
 
 mod bad_input;
+mod bad_requests;
 mod crash;
 mod document;
 mod find;
