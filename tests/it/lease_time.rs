@@ -77,24 +77,50 @@ async fn kill_and_reopen_after(fixture: &mut Fixture, down: Duration) {
     fixture.registry = open(&fixture.clock, fixture.retention, fixture.path()).await;
 }
 
+/// When the first heartbeat comes that has to do with a gap.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Heartbeat {
+    /// Just before it.
+    Before,
+    /// In it: it waits at the door, and is the first thing that happens after.
+    Within,
+    /// When its client gets its turn: within the standstill, where there is one.
+    After,
+}
+
 #[tokio::test]
 async fn no_live_server_expires_over_a_gap_and_no_lookup_is_wrongly_empty() {
     for gap in GAPS {
-        // One server's heartbeat is due just before the gap, one's in it, one's right after it, one's much later.
-        for since_refresh in [0, 5, 14, 15, 25, 29] {
-            let mut fixture = Fixture::new().await;
-            register(&fixture, "a").await;
-            fixture.pass(Duration::from_secs(since_refresh)).await;
-            gap.happen(&mut fixture).await;
-            assert_eq!(alive(&fixture).await, ["a"], "{gap:?} after {since_refresh} s: right after it");
-            // Its client gets its turn within the standstill.
-            if gap.is_noticed() {
-                fixture.pass(Duration::from_secs(4)).await;
+        for heartbeat in [Heartbeat::Before, Heartbeat::Within, Heartbeat::After] {
+            for since_refresh in [0, 5, 14, 15, 25, 29] {
+                let case = format!(
+                    "{gap:?}, {since_refresh} s after the last heartbeat, the next one {heartbeat:?}"
+                );
+                let mut fixture = Fixture::new().await;
+                register(&fixture, "a").await;
+                fixture.pass(Duration::from_secs(since_refresh)).await;
+                if heartbeat == Heartbeat::Before {
+                    fixture.registry.refresh("a").await.unwrap();
+                }
+                gap.happen(&mut fixture).await;
+                if heartbeat == Heartbeat::Within {
+                    fixture.registry.refresh("a").await.unwrap();
+                }
+                let page = fixture.registry.find(Filter::new().tool("t")).await.unwrap();
+                assert_eq!(page.servers.len(), 1, "{case}: a lookup right after it");
+                assert_eq!(alive(&fixture).await, ["a"], "{case}: right after it");
+                if heartbeat == Heartbeat::After {
+                    let turn = if gap.is_noticed() { 4 } else { 0 };
+                    fixture.pass(Duration::from_secs(turn)).await;
+                    assert_eq!(alive(&fixture).await, ["a"], "{case}: at its turn");
+                    fixture.registry.refresh("a").await.unwrap();
+                }
+                for _ in 0..2 {
+                    fixture.pass(Duration::from_secs(15)).await;
+                    assert_eq!(alive(&fixture).await, ["a"], "{case}: until the next heartbeat");
+                    fixture.registry.refresh("a").await.unwrap();
+                }
             }
-            assert_eq!(alive(&fixture).await, ["a"], "{gap:?} after {since_refresh} s: at its turn");
-            fixture.registry.refresh("a").await.unwrap();
-            fixture.pass(Duration::from_secs(29)).await;
-            assert_eq!(alive(&fixture).await, ["a"], "{gap:?} after {since_refresh} s: a lease later");
         }
     }
 }
