@@ -67,7 +67,13 @@ mod store;
 #[cfg(feature = "server")]
 pub mod cli;
 #[cfg(feature = "server")]
+mod config;
+#[cfg(feature = "server")]
 pub mod http;
+#[cfg(feature = "server")]
+mod shutdown;
+#[cfg(feature = "server")]
+mod telemetry;
 
 pub use model::*;
 pub use registry::{Error, Options, Registry};

@@ -1,8 +1,6 @@
 //! The command line, one file a command.
 
 mod serve;
-mod shutdown;
-mod telemetry;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -20,7 +18,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve a registry over HTTP.
-    Serve(Box<serve::Serve>),
+    Serve(Box<crate::config::Config>),
     /// Print the OpenAPI 3.1 document of the HTTP API.
     Openapi,
 }
@@ -31,7 +29,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let Arguments { command } = Arguments::parse();
     let result = match command {
-        Command::Serve(serve) => serve.run(),
+        Command::Serve(config) => serve::run(*config),
         Command::Openapi => print(&crate::http::document()),
     };
     match result {

@@ -25,7 +25,7 @@ def main():
     assert services["litestream"]["user"] == uid, "both must own the database"
     for variable in re.findall(r"PAULINA_[A-Z_]+(?==)", dockerfile):
         flag = "--" + variable.removeprefix("PAULINA_").lower().replace("_", "-")
-        assert f'env = "{variable}"' in (ROOT / "src/cli/serve.rs").read_text(), f"{flag} is no flag of serve"
+        assert f'env = "{variable}"' in (ROOT / "src/config.rs").read_text(), f"{flag} is no flag of serve"
     litestream = (ROOT / "deploy/litestream.yml").read_text()
     for variable in re.findall(r"\$\{(\w+)\}", litestream):
         assert variable in services["litestream"]["environment"], variable

@@ -2,10 +2,11 @@
 
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum LogFormat {
+pub(crate) enum LogFormat {
     /// For people.
     Text,
     /// One JSON object a line.
@@ -13,7 +14,7 @@ pub(super) enum LogFormat {
 }
 
 /// Starts logging: `level` is one of error, warn, info, debug and trace, or a list of `target=level`.
-pub(super) fn start(format: LogFormat, level: &str) -> anyhow::Result<()> {
+pub(crate) fn start(format: LogFormat, level: &str) -> Result<(), ParseError> {
     let filter = EnvFilter::builder().parse(level)?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {

@@ -2,7 +2,7 @@
 
 /// Waits for SIGTERM or SIGINT (Ctrl-C) and says which it was.
 #[cfg(unix)]
-pub(super) fn signal() -> std::io::Result<impl Future<Output = &'static str>> {
+pub(crate) fn signal() -> std::io::Result<impl Future<Output = &'static str>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -16,7 +16,7 @@ pub(super) fn signal() -> std::io::Result<impl Future<Output = &'static str>> {
 
 /// Waits for Ctrl-C.
 #[cfg(not(unix))]
-pub(super) fn signal() -> std::io::Result<impl Future<Output = &'static str>> {
+pub(crate) fn signal() -> std::io::Result<impl Future<Output = &'static str>> {
     Ok(async {
         let _ = tokio::signal::ctrl_c().await;
         "Ctrl-C"
