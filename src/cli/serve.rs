@@ -11,7 +11,8 @@ use crate::{shutdown, telemetry};
 
 /// Serves until a signal comes.
 pub(super) fn run(config: Config) -> anyhow::Result<()> {
-    telemetry::start(config.log_format, &config.log).context("--log")?;
+    telemetry::start(config.log_format, &config.log)
+        .map_err(|error| anyhow::anyhow!("--log {:?}: {error}", config.log))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.context("cannot start the runtime")?.block_on(serve(config))
 }
