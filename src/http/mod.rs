@@ -6,6 +6,7 @@
 mod access;
 mod answer;
 mod body;
+mod examples;
 mod leases;
 mod openapi;
 mod operations;

@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::{Code, Problem};
-use super::{App, leases, operations, servers, stats, tools};
+use super::{App, examples, leases, operations, servers, stats, tools};
 use crate::model::{Health, Input, ToolEntry, TransportKind};
 
 #[derive(OpenApi)]
@@ -56,6 +56,8 @@ static TEXT: LazyLock<String> = LazyLock::new(|| {
     for item in document.paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete];
         for operation in operations.into_iter().flatten() {
+            let example = operation.operation_id.as_deref().and_then(examples::answer);
+            answers(&mut operation.responses.responses, example.as_ref());
             problems(&mut operation.responses.responses);
         }
     }
@@ -76,6 +78,19 @@ pub fn document() -> String {
 /// What any route can answer.
 const ANYWHERE: [Code; 5] =
     [Code::InvalidQuery, Code::HostNotAllowed, Code::OriginNotAllowed, Code::Overloaded, Code::Internal];
+
+/// Gives each answer with a body its example.
+fn answers(responses: &mut BTreeMap<String, RefOr<Response>>, example: Option<&serde_json::Value>) {
+    for response in responses.values_mut() {
+        if let RefOr::T(response) = response {
+            for content in response.content.values_mut() {
+                if let RefOr::T(content) = content {
+                    content.example = example.cloned();
+                }
+            }
+        }
+    }
+}
 
 /// Spells out the problems of an operation.
 fn problems(responses: &mut BTreeMap<String, RefOr<Response>>) {

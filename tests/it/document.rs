@@ -48,6 +48,9 @@ fn every_operation_is_described_with_its_parameters_answers_problems_and_example
             }
             for (status, response) in responses {
                 assert!(!response["description"].as_str().unwrap().is_empty(), "{name} {status}");
+                if let Some(content) = response["content"]["application/json"].as_object() {
+                    assert!(content.contains_key("example"), "{name} {status} has no example");
+                }
                 if status.as_str() >= "400" {
                     let problem = &response["content"]["application/problem+json"];
                     assert_eq!(problem["schema"]["$ref"], "#/components/schemas/Problem", "{name} {status}");
@@ -108,6 +111,18 @@ async fn the_schemas_are_those_of_the_api() {
             .map(|key| key.as_str().unwrap().to_owned())
             .collect();
         assert!(required.is_subset(&keys(&answer)), "{name}");
+    }
+    // The examples have the members that their schemas declare.
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for operation in item.as_object().unwrap().values() {
+            for response in operation["responses"].as_object().unwrap().values() {
+                let content = &response["content"]["application/json"];
+                if let Some(reference) = content["schema"]["$ref"].as_str() {
+                    let name = reference.rsplit('/').next().unwrap();
+                    assert_eq!(keys(&content["example"]), keys(&schema(name)["properties"]), "{path}");
+                }
+            }
+        }
     }
     // Each member of a registration is known to the parser, and no other.
     for member in keys(&schema("RegistrationBody")["properties"]) {

@@ -1,0 +1,108 @@
+//! An example answer for each operation of the document, made of the types that the API answers with.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+use crate::model::{
+    Capabilities, Health, LeaseState, Page, Refreshed, RefreshedMany, Resource, Revision, Server,
+    ServerStats, Stats, Tool, ToolEntry, ToolPage, ToolServer, Transport, TransportKind,
+};
+
+const ID: &str = "filesystem-abc123";
+const LEASE: &str = "0f9f3d2e-6f3c-4c86-9a5e-3b8a54b1f1aa";
+
+/// What an operation answers when all is well; none where it answers without a body.
+pub(super) fn answer(operation: &str) -> Option<Value> {
+    Some(match operation {
+        "register" => {
+            let mut record = json!(server());
+            record.as_object_mut()?.insert("lease".to_owned(), json!(LEASE));
+            record
+        }
+        "find" => json!(Page { servers: vec![server()], next_cursor: None, revision: revision() }),
+        "get" => json!(server()),
+        "refresh" => json!(refreshed()),
+        "refreshMany" => {
+            json!(RefreshedMany { refreshed: vec![refreshed()], not_registered: vec!["gone-42".to_owned()] })
+        }
+        "health" => json!(LeaseState {
+            id: ID.to_owned(),
+            name: "filesystem".to_owned(),
+            health: Health::Healthy,
+            ttl: 30,
+            expires_at: at(30),
+            expires_in_ms: 21_500,
+        }),
+        "tools" => json!(ToolPage { tools: vec![tool()], next_cursor: None }),
+        "stats" => json!(stats()),
+        "healthz" | "readyz" => json!({"status": "ok"}),
+        "openapi" => json!({"openapi": "3.1.0", "info": {"title": "Paulina"}, "paths": {}}),
+        _ => return None,
+    })
+}
+
+/// 2026-01-08T10:00:00Z, and so many seconds.
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(1_767_866_400_000).unwrap_or_default() + TimeDelta::seconds(seconds)
+}
+
+fn revision() -> Revision {
+    Revision { epoch: "8f3a1c02".to_owned(), number: 17 }
+}
+
+fn server() -> Server {
+    Server {
+        id: ID.to_owned(),
+        name: "filesystem".to_owned(),
+        title: None,
+        version: Some("1.0.0".to_owned()),
+        description: None,
+        transport: Transport::Stdio {
+            command: ["/usr/local/bin/mcp-filesystem", "/srv"].map(String::from).to_vec(),
+            environment: Vec::new(),
+        },
+        capabilities: Capabilities {
+            tools: vec![Tool::new("read_file")],
+            resources: vec![Resource::new("file://*")],
+            ..Capabilities::default()
+        },
+        tags: vec!["local".to_owned()],
+        metadata: [("team".to_owned(), "search".to_owned())].into(),
+        owner: None,
+        ttl: 30,
+        health: Health::Healthy,
+        registered_at: at(0),
+        updated_at: at(0),
+        refreshed_at: at(0),
+        expires_at: at(30),
+    }
+}
+
+fn refreshed() -> Refreshed {
+    let health = Health::Healthy;
+    Refreshed { id: ID.to_owned(), health, ttl: 30, expires_at: at(30), refresh_after_ms: 15_000 }
+}
+
+fn tool() -> ToolEntry {
+    let server = ToolServer {
+        id: ID.to_owned(),
+        name: "filesystem".to_owned(),
+        transport: TransportKind::Stdio,
+        health: Health::Healthy,
+    };
+    let name = "read_file".to_owned();
+    ToolEntry { name, title: None, description: None, definitions: 1, servers: vec![server] }
+}
+
+fn stats() -> Stats {
+    let one = |name: &str| [(name.to_owned(), 1)].into();
+    let servers = ServerStats {
+        total: 1,
+        by_health: [("healthy".to_owned(), 1), ("unhealthy".to_owned(), 0)].into(),
+        by_transport: one("stdio"),
+        by_name: one("filesystem"),
+        by_tag: one("local"),
+        by_capability: [("resources".to_owned(), 1), ("tools".to_owned(), 1)].into(),
+    };
+    Stats { servers, tools: 1, resources: 1, prompts: 0, revision: revision() }
+}
