@@ -26,7 +26,7 @@ use crate::model::{Health, Input, ToolEntry, TransportKind};
             Every error is RFC 9457 `application/problem+json`; `code` is stable. Every response carries `x-request-id`. \
             Times are RFC 3339 in UTC with milliseconds; `ttl` is in seconds, fields that end in `_ms` in milliseconds."
     ),
-    components(schemas(Problem)),
+    components(schemas(Problem, HealthyName, ViewName)),
     tags(
         (name = "registering", description = "Servers come and go."),
         (name = "leases", description = "Servers stay alive."),

@@ -152,8 +152,10 @@ pub struct ToolEntry {
     #[cfg_attr(feature = "server", schema(example = "read_file"))]
     pub name: String,
     /// Its title, by the server that was registered first.
+    #[cfg_attr(feature = "server", schema(required))]
     pub title: Option<String>,
     /// Its description, by the server that was registered first.
+    #[cfg_attr(feature = "server", schema(required))]
     pub description: Option<String>,
     /// How many different definitions there are under this name.
     #[cfg_attr(feature = "server", schema(example = 1))]

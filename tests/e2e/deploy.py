@@ -1,14 +1,22 @@
-"""The deployment files, as far as they can be checked without a container engine."""
+"""What is shipped beside the binary: the OpenAPI document, and the deployment files as far as they can be checked without
+a container engine."""
 
+import json
 import re
+import subprocess
 import tomllib
 
+import openapi_spec_validator
 import yaml
 
-from paulina import ROOT
+from paulina import BINARY, ROOT
 
 
 def main():
+    document = json.loads(subprocess.run([BINARY, "openapi"], check=True, capture_output=True).stdout)
+    openapi_spec_validator.validate(document)
+    print(f"the document is valid OpenAPI {document['openapi']}")
+
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     services = compose["services"]
     version = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
