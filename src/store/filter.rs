@@ -74,7 +74,9 @@ pub(super) fn tools(filter: &Filter, expression: Option<&str>, now: Moment) -> S
         sql.push(" HAVING (min(f.rank), t.name) > (").push_bind(f64::from_bits(*score));
         sql.push(", ").push_bind(name.clone()).push(")");
     }
-    sql.push(" ORDER BY score, t.name LIMIT ").push_bind(i64::from(filter.limit) + 1);
+    // By name alone the index gives the order, and SQLite stops when the page is full.
+    sql.push(if expression.is_some() { " ORDER BY score, t.name" } else { " ORDER BY t.name" });
+    sql.push(" LIMIT ").push_bind(i64::from(filter.limit) + 1);
     sql.push(
         ") SELECT page.name, page.score, min(s.number), t.title, t.description, count(DISTINCT t.definition) AS definitions, \
          json_group_array(json_array(s.id, s.name, s.transport, l.expires_at) ORDER BY s.number) AS servers \
