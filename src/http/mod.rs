@@ -13,6 +13,7 @@ mod operations;
 mod problem;
 mod query;
 mod request_id;
+mod schemas;
 mod serve;
 mod servers;
 mod stats;

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::answer::{fingerprint, json, tagged};
 use super::body::JsonBody;
-use super::openapi::{FilterQuery, RegisteredRecord, RegistrationBody, ServerPage, ServerRecord};
 use super::problem::{Code, Problem};
+use super::schemas::{FilterQuery, RegisteredRecord, RegistrationBody, ServerPage, ServerRecord};
 use super::{App, query};
 use crate::model::{LeaseId, LeaseRef, Registration, Server};
 

@@ -5,8 +5,8 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 
 use super::answer::{fingerprint, tagged};
-use super::openapi::{ToolQuery, Tools};
 use super::problem::Problem;
+use super::schemas::{ToolQuery, Tools};
 use super::{App, query};
 
 /// Find tools.
