@@ -2,6 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -11,15 +12,22 @@ use super::problem::{Code, Problem};
 /// A JSON body.
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_vec(body) {
-        Ok(body) => {
-            let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-            (status, kind, body).into_response()
-        }
-        Err(error) => {
-            tracing::error!(%error, "cannot write an answer as JSON");
-            Problem::new(Code::Internal, "the answer cannot be written as JSON").into_response()
-        }
+        Ok(body) => text(status, body),
+        Err(error) => unwritable(&error),
     }
+}
+
+fn text(status: StatusCode, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// An answer that is no JSON.
+pub(super) fn unwritable(error: &serde_json::Error) -> Response {
+    tracing::error!(%error, "cannot write an answer as JSON");
+    Problem::new(Code::Internal, "the answer cannot be written as JSON").into_response()
 }
 
 /// The number of what an answer depends on.
@@ -30,14 +38,14 @@ pub(super) fn fingerprint(parts: &impl Hash) -> u64 {
 }
 
 /// A JSON body, or 304 when the caller has it already. The tag is weak: lease times are not part of it.
-pub(super) fn tagged(request: &HeaderMap, fingerprint: u64, body: &impl Serialize) -> Response {
+pub(super) fn tagged(request: &HeaderMap, fingerprint: u64, body: impl FnOnce() -> String) -> Response {
     let tag = format!("W/\"{fingerprint:016x}\"");
     let known = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|tags| tags.to_str().ok());
     let known = known.flat_map(|tags| tags.split(',')).map(str::trim);
     let mut response = if known.into_iter().any(|known| known == "*" || weakly_equal(known, &tag)) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        json(StatusCode::OK, body)
+        text(StatusCode::OK, body())
     };
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         response.headers_mut().insert(header::ETAG, tag);

@@ -1,10 +1,12 @@
 //! An example answer for each operation of the document, made of the types that the API answers with.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use crate::model::{
-    Capabilities, Health, LeaseState, Page, Refreshed, RefreshedMany, Resource, Revision, Server,
+    Capabilities, Health, LeaseState, Page, Record, Refreshed, RefreshedMany, Resource, Revision, Server,
     ServerStats, Stats, Tool, ToolEntry, ToolPage, ToolServer, Transport, TransportKind,
 };
 
@@ -51,7 +53,7 @@ fn revision() -> Revision {
 }
 
 fn server() -> Server {
-    Server {
+    let record = Record {
         id: ID.to_owned(),
         name: "filesystem".to_owned(),
         title: None,
@@ -70,12 +72,10 @@ fn server() -> Server {
         metadata: [("team".to_owned(), "search".to_owned())].into(),
         owner: None,
         ttl: 30,
-        health: Health::Healthy,
         registered_at: at(0),
         updated_at: at(0),
-        refreshed_at: at(0),
-        expires_at: at(30),
-    }
+    };
+    Server::new(Arc::new(record), Health::Healthy, at(0), at(30))
 }
 
 fn refreshed() -> Refreshed {

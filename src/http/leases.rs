@@ -105,7 +105,7 @@ pub(super) async fn health(
 ) -> Result<Response, Problem> {
     query::none(&uri)?;
     let id = id(path).map_err(Problem::unhealthy)?;
-    match app.registry.health(&id).await? {
+    match app.registry.health(&id)? {
         Some(state) => Ok(json(StatusCode::OK, &state)),
         None => Err(Problem::not_registered(&id).unhealthy()),
     }

@@ -12,6 +12,7 @@ use super::problem::{Code, Problem};
 use super::schemas::{FilterQuery, RegisteredRecord, RegistrationBody, ServerPage, ServerRecord};
 use super::{App, query};
 use crate::model::{LeaseId, LeaseRef, Registration, Server};
+use crate::store::{Entry, Found};
 
 /// The id in a path. One that is no text at all belongs to nobody.
 pub(super) fn id(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
@@ -83,10 +84,32 @@ pub(super) async fn register(
     )
 )]
 pub(super) async fn find(State(app): State<App>, headers: HeaderMap, uri: Uri) -> Result<Response, Problem> {
-    let page = app.registry.find(query::filter(&uri)?).await?;
-    let servers: Vec<u64> = page.servers.iter().map(Server::fingerprint).collect();
-    let next = page.next_cursor.as_ref().map(ToString::to_string);
-    Ok(tagged(&headers, fingerprint(&(servers, next, &page.revision)), &page))
+    let found = app.registry.found(query::filter(&uri)?).await?;
+    let servers: Vec<u64> = found.rows.iter().map(|row| row.fingerprint(found.now)).collect();
+    let next = found.next_cursor.as_ref().map(ToString::to_string);
+    let fingerprint = fingerprint(&(servers, &next, &found.revision));
+    Ok(tagged(&headers, fingerprint, || page(&found, next.as_deref())))
+}
+
+/// A page as JSON, put together from the records' own.
+fn page(found: &Found, next_cursor: Option<&str>) -> String {
+    let bytes: usize = found.rows.iter().map(Entry::bytes).sum();
+    let mut json = String::with_capacity(bytes + 128);
+    json.push_str("{\"servers\":[");
+    for (index, row) in found.rows.iter().enumerate() {
+        if index > 0 {
+            json.push(',');
+        }
+        row.write_json(&mut json, found.now);
+    }
+    json.push_str("],\"next_cursor\":");
+    match next_cursor {
+        // A cursor and a revision are made of letters, digits and dashes.
+        Some(cursor) => json.extend(["\"", cursor, "\""]),
+        None => json.push_str("null"),
+    }
+    json.extend([",\"revision\":\"", &found.revision.to_string(), "\"}"]);
+    json
 }
 
 /// One server.
@@ -112,8 +135,9 @@ pub(super) async fn get(
 ) -> Result<Response, Problem> {
     query::none(&uri)?;
     let id = id(path)?;
-    let server = app.registry.get(&id).await?.ok_or_else(|| Problem::not_registered(&id))?;
-    Ok(tagged(&headers, server.fingerprint(), &server))
+    let now = app.registry.now();
+    let row = app.registry.row(&id, now).await?.ok_or_else(|| Problem::not_registered(&id))?;
+    Ok(tagged(&headers, row.fingerprint(now), || row.json(now)))
 }
 
 /// Deregister a server.

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 
-use super::answer::{fingerprint, tagged};
+use super::answer::{fingerprint, tagged, unwritable};
 use super::problem::Problem;
 use super::{App, query};
 use crate::model::Stats;
@@ -23,5 +23,8 @@ use crate::model::Stats;
 pub(super) async fn stats(State(app): State<App>, headers: HeaderMap, uri: Uri) -> Result<Response, Problem> {
     query::none(&uri)?;
     let stats = app.registry.stats().await?;
-    Ok(tagged(&headers, fingerprint(&stats), &stats))
+    match serde_json::to_string(&stats) {
+        Ok(json) => Ok(tagged(&headers, fingerprint(&json), || json)),
+        Err(error) => Ok(unwritable(&error)),
+    }
 }

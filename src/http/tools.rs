@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 
-use super::answer::{fingerprint, tagged};
+use super::answer::{fingerprint, tagged, unwritable};
 use super::problem::Problem;
 use super::schemas::{ToolQuery, Tools};
 use super::{App, query};
@@ -22,7 +22,9 @@ use super::{App, query};
     )
 )]
 pub(super) async fn tools(State(app): State<App>, headers: HeaderMap, uri: Uri) -> Result<Response, Problem> {
-    let page = app.registry.tools(query::filter(&uri)?).await?;
-    let next = page.next_cursor.as_ref().map(ToString::to_string);
-    Ok(tagged(&headers, fingerprint(&(&page.tools, next)), &page))
+    let tools = app.registry.tools_found(query::filter(&uri)?).await?;
+    match tools.json() {
+        Ok(json) => Ok(tagged(&headers, fingerprint(&json), || json.to_owned())),
+        Err(error) => Ok(unwritable(&error)),
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,7 +12,7 @@ use super::Filter;
 
 /// The last row of a page. Rows are found again by what they are, not by how many came before: what comes and goes in
 /// between moves nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Position {
     /// The number of a server.
     #[serde(rename = "n")]
@@ -29,10 +30,10 @@ pub(crate) enum Position {
 
 /// Where the next page begins: opaque, URL-safe, and with the filters of its query inside.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cursor {
-    pub(super) pairs: Vec<(String, String)>,
-    pub(super) position: Position,
-}
+pub struct Cursor(Arc<Place>);
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Place(Position, Vec<(String, String)>);
 
 /// Not a cursor of this registry: begin again without one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,13 +42,21 @@ pub struct CursorError;
 
 impl Cursor {
     pub(crate) fn new(filter: &Filter, position: Position) -> Self {
-        Self { pairs: filter.pairs(), position }
+        Self(Arc::new(Place(position, filter.pairs())))
+    }
+
+    pub(super) fn position(&self) -> &Position {
+        &self.0.0
+    }
+
+    pub(super) fn pairs(&self) -> &[(String, String)] {
+        &self.0.1
     }
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let json = serde_json::to_vec(&(&self.position, &self.pairs)).map_err(|_| fmt::Error)?;
+        let json = serde_json::to_vec(&*self.0).map_err(|_| fmt::Error)?;
         formatter.write_str(&URL_SAFE_NO_PAD.encode(json))
     }
 }
@@ -57,8 +66,8 @@ impl FromStr for Cursor {
 
     fn from_str(text: &str) -> Result<Self, CursorError> {
         let json = URL_SAFE_NO_PAD.decode(text).map_err(|_| CursorError)?;
-        let (position, pairs) = serde_json::from_slice(&json).map_err(|_| CursorError)?;
-        Ok(Self { pairs, position })
+        let place = serde_json::from_slice(&json).map_err(|_| CursorError)?;
+        Ok(Self(Arc::new(place)))
     }
 }
 

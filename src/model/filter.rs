@@ -6,7 +6,7 @@ use super::words::match_expression;
 use super::{Cursor, DEFAULT_PAGE_LIMIT, MAX_FILTERS, PAGE_LIMITS, Position, TransportKind};
 
 /// Which servers by health.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum HealthFilter {
     /// Only those whose lease runs.
     #[default]
@@ -28,7 +28,7 @@ impl HealthFilter {
 }
 
 /// How much of each server an answer holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum View {
     /// Of tools, resources and prompts what tells them apart: no schemas. Real catalogues weigh megabytes.
     #[default]
@@ -53,7 +53,7 @@ impl View {
 ///
 /// let filter = Filter::new().tool("read_file").capability("sampling").tags(["production"]);
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Filter {
     pub(crate) terms: Vec<(Term, String)>,
     pub(crate) metadata: Vec<(String, String)>,
@@ -65,7 +65,7 @@ pub struct Filter {
 }
 
 /// The filters that are one exact text each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Term {
     Name,
     Tool,
@@ -246,8 +246,8 @@ impl Filter {
 
     /// The page that begins where another one ended.
     #[must_use]
-    pub fn after(mut self, cursor: Cursor) -> Self {
-        self.after = Some(cursor.position);
+    pub fn after(mut self, cursor: &Cursor) -> Self {
+        self.after = Some(cursor.position().clone());
         self
     }
 
@@ -372,12 +372,12 @@ impl Reader {
                 return Err(wrong(key, "differs from the query that the cursor belongs to"));
             }
         }
-        Ok(carried.after(cursor))
+        Ok(carried.after(&cursor))
     }
 
     fn carried(cursor: &Cursor) -> Result<Filter, FilterError> {
         let mut reader = Self::default();
-        for (key, value) in &cursor.pairs {
+        for (key, value) in cursor.pairs() {
             if key == "cursor" {
                 return Err(wrong("cursor", "is not one of this registry's"));
             }

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Deserialize, Serialize, Serializer};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use super::timestamp::rfc3339;
 
 /// Whether a server is alive, which follows from its lease alone: healthy while `expires_at` is ahead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -16,6 +18,16 @@ pub enum Health {
     Healthy,
     /// The lease has run out, and the row awaits the pruner or a late refresh.
     Unhealthy,
+}
+
+impl Health {
+    /// The name in JSON.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
 }
 
 /// Names one registering of an id: new with every `register`.
@@ -33,10 +45,6 @@ impl LeaseId {
 
     pub(crate) fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
-    }
-
-    pub(crate) fn matches(self, stored: &[u8]) -> bool {
-        self.as_bytes().as_slice() == stored
     }
 }
 
@@ -141,9 +149,4 @@ pub struct LeaseState {
     /// What is left of it, in milliseconds; 0 when it has run out.
     #[cfg_attr(feature = "server", schema(example = 21_500))]
     pub expires_in_ms: u64,
-}
-
-/// RFC 3339 in UTC with milliseconds.
-pub(crate) fn rfc3339<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
 }

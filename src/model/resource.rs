@@ -27,6 +27,20 @@ impl ResourceAddress {
         }
     }
 
+    pub(crate) fn as_uri(&self) -> Option<&str> {
+        match self {
+            Self::Uri(uri) => Some(uri),
+            Self::Template(_) => None,
+        }
+    }
+
+    pub(crate) fn as_template(&self) -> Option<&str> {
+        match self {
+            Self::Uri(_) => None,
+            Self::Template(template) => Some(template),
+        }
+    }
+
     fn key(&self) -> &'static str {
         match self {
             Self::Uri(_) => "uri",

@@ -1,84 +1,51 @@
 //! What the registry answers: records, pages of them, and tools with the servers that offer them.
 
-use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Deref;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use super::lease::rfc3339;
-use super::{Capabilities, Cursor, Health, Revision, Transport, TransportKind};
+use super::timestamp::rfc3339;
+use super::{Cursor, Health, Record, Revision, TransportKind};
 
-/// A registered server, as every question returns it.
+/// A registered server, as every question returns it: its [`Record`], whose fields it shows as its own, and its lease.
+///
+/// The record is shared by all answers that hold it: cloning a server copies no record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// Its name for people.
-    pub title: Option<String>,
-    /// Its version.
-    pub version: Option<String>,
-    /// What it is for.
-    pub description: Option<String>,
-    /// How a client reaches it.
-    pub transport: Transport,
-    /// What it can do.
-    pub capabilities: Capabilities,
-    /// Its tags, sorted.
-    pub tags: Vec<String>,
-    /// Its metadata.
-    pub metadata: BTreeMap<String, String>,
-    /// The name of the token that registered it.
-    pub owner: Option<String>,
-    /// How long its lease runs after a refresh, in seconds.
-    pub ttl: u32,
+    record: Arc<Record>,
     /// Whether its lease runs.
     pub health: Health,
-    /// When it was first registered.
-    pub registered_at: DateTime<Utc>,
-    /// When its registration last changed.
-    pub updated_at: DateTime<Utc>,
     /// When its lease was last refreshed.
     pub refreshed_at: DateTime<Utc>,
     /// When its lease runs out, by the wall clock, if nothing holds it up.
     pub expires_at: DateTime<Utc>,
 }
 
+impl Deref for Server {
+    type Target = Record;
+
+    fn deref(&self) -> &Record {
+        &self.record
+    }
+}
+
 impl Server {
-    /// The same without what a summary leaves out.
-    pub(crate) fn summary(&self) -> Self {
-        Self { capabilities: self.capabilities.summary(), ..self.clone() }
+    pub(crate) fn new(
+        record: Arc<Record>,
+        health: Health,
+        refreshed_at: DateTime<Utc>,
+        expires_at: DateTime<Utc>,
+    ) -> Self {
+        Self { record, health, refreshed_at, expires_at }
     }
 
-    /// A number for everything but the times of the lease: equal numbers, equal records.
+    /// What it registered; the same record as long as nobody registers it anew.
     #[must_use]
-    pub fn fingerprint(&self) -> u64 {
-        let Self {
-            id,
-            name,
-            title,
-            version,
-            description,
-            transport,
-            capabilities,
-            tags,
-            metadata,
-            owner,
-            ttl,
-            health,
-            registered_at,
-            updated_at,
-            refreshed_at: _,
-            expires_at: _,
-        } = self;
-        let mut hasher = DefaultHasher::new();
-        (id, name, title, version, description).hash(&mut hasher);
-        (transport, capabilities, tags, metadata, owner).hash(&mut hasher);
-        (ttl, health, registered_at, updated_at).hash(&mut hasher);
-        hasher.finish()
+    pub fn record(&self) -> &Arc<Record> {
+        &self.record
     }
 }
 
@@ -93,20 +60,7 @@ impl Serialize for Time {
 impl Serialize for Server {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut record = serializer.serialize_struct("Server", 20)?;
-        record.serialize_field("id", &self.id)?;
-        record.serialize_field("name", &self.name)?;
-        record.serialize_field("title", &self.title)?;
-        record.serialize_field("version", &self.version)?;
-        record.serialize_field("description", &self.description)?;
-        record.serialize_field("transport", &self.transport.kind())?;
-        record.serialize_field("command", &self.transport.command())?;
-        record.serialize_field("url", &self.transport.url())?;
-        record.serialize_field("environment", self.transport.environment())?;
-        record.serialize_field("headers", self.transport.headers())?;
-        record.serialize_field("capabilities", &self.capabilities)?;
-        record.serialize_field("tags", &self.tags)?;
-        record.serialize_field("metadata", &self.metadata)?;
-        record.serialize_field("owner", &self.owner)?;
+        self.record.serialize_head(&mut record)?;
         record.serialize_field("ttl", &self.ttl)?;
         record.serialize_field("health", &self.health)?;
         record.serialize_field("registered_at", &Time(self.registered_at))?;

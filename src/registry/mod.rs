@@ -14,13 +14,15 @@ pub use options::Options;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::{RwLock, mpsc, watch};
+use tokio::sync::{RwLock, RwLockReadGuard, mpsc, watch};
 
 use crate::model::{
     Filter, FilterError, LeaseRef, LeaseState, Page, Position, Refreshed, RefreshedMany, Registered,
     Registration, Server, Stats, ToolPage, ValidRegistration,
 };
-use crate::store::{Command, Deregistration, Job, Moment, OpenError, Put, Readers, RefreshOutcome};
+use crate::store::{
+    Command, Deregistration, Entry, Found, Job, Live, Moment, OpenError, Put, Readers, RefreshOutcome, Tools,
+};
 use lease_clock::LeaseClock;
 use task::answer;
 
@@ -54,6 +56,7 @@ pub struct Registry {
 /// What the handles and the task share.
 struct Inner {
     lease_clock: LeaseClock,
+    live: Arc<Live>,
     readers: RwLock<Option<Readers>>,
     closing: watch::Sender<bool>,
     closed: watch::Receiver<bool>,
@@ -84,7 +87,7 @@ impl Registry {
         Options::new().open(":memory:").await
     }
 
-    fn now(&self) -> Moment {
+    pub(crate) fn now(&self) -> Moment {
         self.inner.lease_clock.now()
     }
 
@@ -187,8 +190,17 @@ impl Registry {
     /// # Errors
     /// [`Error::Closed`], [`Error::Storage`].
     pub async fn get(&self, id: &str) -> Result<Option<Server>, Error> {
-        let readers = self.inner.readers.read().await;
-        Ok(readers.as_ref().ok_or(Error::Closed)?.get(id, self.now()).await?)
+        let now = self.now();
+        Ok(self.row(id, now).await?.map(|row| row.server(now)).transpose()?)
+    }
+
+    /// As [`get`](Self::get), not parsed.
+    pub(crate) async fn row(&self, id: &str, now: Moment) -> Result<Option<Entry>, Error> {
+        self.check_open()?;
+        match self.inner.live.server(id) {
+            Some(row) => Ok(Some(row)),
+            None => Ok(self.readers().await?.server(id, now).await?),
+        }
     }
 
     /// The servers that match a filter, a page of them.
@@ -196,16 +208,23 @@ impl Registry {
     /// # Errors
     /// [`Error::InvalidFilter`], [`Error::Closed`], [`Error::Storage`].
     pub async fn find(&self, filter: Filter) -> Result<Page, Error> {
+        Ok(self.found(filter).await?.page()?)
+    }
+
+    /// As [`find`](Self::find), not parsed.
+    pub(crate) async fn found(&self, filter: Filter) -> Result<Found, Error> {
         filter.check()?;
-        let expression = filter.expression()?;
         check_position(&filter, |position| match position {
-            Position::Server(_) => expression.is_none(),
-            Position::RankedServer(..) => expression.is_some(),
+            Position::Server(_) => filter.words.is_none(),
+            Position::RankedServer(..) => filter.words.is_some(),
             Position::Tool(_) | Position::RankedTool(..) => false,
         })?;
-        let readers = self.inner.readers.read().await;
-        let readers = readers.as_ref().ok_or(Error::Closed)?;
-        Ok(readers.find(&filter, expression.as_deref(), self.now()).await?)
+        self.check_open()?;
+        let now = self.now();
+        match self.inner.live.servers(&filter, now) {
+            Some(found) => Ok(found),
+            None => Ok(self.readers().await?.servers(filter, now).await?),
+        }
     }
 
     /// The tools that match a filter, each once, with the servers that offer it. Here the filters `tool` and `q` choose
@@ -213,26 +232,33 @@ impl Registry {
     ///
     /// # Errors
     /// [`Error::InvalidFilter`], [`Error::Closed`], [`Error::Storage`].
-    pub async fn tools(&self, filter: Filter) -> Result<ToolPage, Error> {
+    pub async fn tools(&self, filter: Filter) -> Result<Arc<ToolPage>, Error> {
+        Ok(Arc::clone(&self.tools_found(filter).await?.page))
+    }
+
+    /// As [`tools`](Self::tools), with its JSON.
+    pub(crate) async fn tools_found(&self, filter: Filter) -> Result<Arc<Tools>, Error> {
         filter.check()?;
-        let expression = filter.expression()?;
         check_position(&filter, |position| match position {
-            Position::Tool(_) => expression.is_none(),
-            Position::RankedTool(..) => expression.is_some(),
+            Position::Tool(_) => filter.words.is_none(),
+            Position::RankedTool(..) => filter.words.is_some(),
             Position::Server(_) | Position::RankedServer(..) => false,
         })?;
-        let readers = self.inner.readers.read().await;
-        let readers = readers.as_ref().ok_or(Error::Closed)?;
-        Ok(readers.tools(&filter, expression.as_deref(), self.now()).await?)
+        self.check_open()?;
+        let now = self.now();
+        match self.inner.live.tools(&filter, now) {
+            Some(tools) => Ok(tools),
+            None => Ok(self.readers().await?.tools(filter, now).await?),
+        }
     }
 
     /// Whether a server is alive, and what is left of its lease; none if the id is not registered.
     ///
     /// # Errors
-    /// [`Error::Closed`], [`Error::Storage`].
-    pub async fn health(&self, id: &str) -> Result<Option<LeaseState>, Error> {
-        let readers = self.inner.readers.read().await;
-        Ok(readers.as_ref().ok_or(Error::Closed)?.health(id, self.now()).await?)
+    /// [`Error::Closed`].
+    pub fn health(&self, id: &str) -> Result<Option<LeaseState>, Error> {
+        self.check_open()?;
+        Ok(self.inner.live.health(id, self.now()))
     }
 
     /// Totals of all that is registered.
@@ -240,8 +266,22 @@ impl Registry {
     /// # Errors
     /// [`Error::Closed`], [`Error::Storage`].
     pub async fn stats(&self) -> Result<Stats, Error> {
+        self.check_open()?;
+        let now = self.now();
+        match self.inner.live.stats(now) {
+            Some(stats) => Ok(stats),
+            None => Ok(self.readers().await?.stats(now).await?),
+        }
+    }
+
+    /// The reading connections, while there are any.
+    async fn readers(&self) -> Result<RwLockReadGuard<'_, Readers>, Error> {
         let readers = self.inner.readers.read().await;
-        Ok(readers.as_ref().ok_or(Error::Closed)?.stats(self.now()).await?)
+        RwLockReadGuard::try_map(readers, Option::as_ref).map_err(|_| Error::Closed)
+    }
+
+    fn check_open(&self) -> Result<(), Error> {
+        if *self.inner.closed.borrow() { Err(Error::Closed) } else { Ok(()) }
     }
 
     /// Deletes now what has expired, instead of at the next turn of the pruner.

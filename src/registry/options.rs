@@ -12,6 +12,9 @@ use super::{Inner, Registry, start};
 use crate::clock::{Clock, SystemClock};
 use crate::store::{self, Location, OpenError};
 
+/// How many bytes of answers are kept.
+pub(crate) const ANSWER_BYTES: u64 = 32 * 1024 * 1024;
+
 /// How a registry is opened.
 ///
 /// ```
@@ -25,6 +28,7 @@ use crate::store::{self, Location, OpenError};
 pub struct Options {
     prune_interval: Duration,
     retention: Duration,
+    answer_bytes: u64,
     clock: Option<Arc<dyn Clock>>,
 }
 
@@ -38,7 +42,12 @@ impl Options {
     /// Pruned every second, nothing retained, by the system's clock.
     #[must_use]
     pub fn new() -> Self {
-        Self { prune_interval: Duration::from_secs(1), retention: Duration::ZERO, clock: None }
+        Self {
+            prune_interval: Duration::from_secs(1),
+            retention: Duration::ZERO,
+            answer_bytes: ANSWER_BYTES,
+            clock: None,
+        }
     }
 
     /// How often leases that have run out are looked for. At least a quarter of a second.
@@ -52,6 +61,14 @@ impl Options {
     #[must_use]
     pub fn retention(mut self, retention: Duration) -> Self {
         self.retention = retention;
+        self
+    }
+
+    /// How many bytes of memory answers may take that are kept to be given again; 32 MiB if not set. With 0 every answer
+    /// is made anew.
+    #[must_use]
+    pub fn answer_cache(mut self, bytes: u64) -> Self {
+        self.answer_bytes = bytes;
         self
     }
 
@@ -70,7 +87,7 @@ impl Options {
         let path = path.as_ref();
         let location =
             if path == Path::new(":memory:") { Location::Memory } else { Location::File(path.to_owned()) };
-        let mut opened = store::open(&location).await?;
+        let mut opened = store::open(&location, self.answer_bytes).await?;
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let wall = clock.wall().timestamp_millis();
         let leases = opened.writer.opened_with_leases();
@@ -83,6 +100,7 @@ impl Options {
         let (closed_sender, closed) = watch::channel(false);
         let inner = Arc::new(Inner {
             lease_clock: LeaseClock::new(Arc::clone(&clock), lease, leases),
+            live: opened.writer.live(),
             readers: RwLock::new(Some(opened.readers)),
             closing: watch::Sender::new(false),
             closed,

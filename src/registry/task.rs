@@ -82,8 +82,8 @@ impl Task {
         let now = self.inner.lease_clock.tick();
         let told = self.writer.revision();
         match self.writer.run(&mut batch, now).await {
-            Ok(()) => {
-                if self.inner.lease_clock.is_paused() {
+            Ok(committed) => {
+                if committed && self.inner.lease_clock.is_paused() {
                     self.inner.lease_clock.resume();
                     tracing::info!("the database takes writes again; leases run on after a standstill");
                 }
@@ -113,6 +113,13 @@ impl Task {
             self.commit(vec![Command::Commit(Job::new(()).0)]).await;
             return;
         }
+        match self.writer.is_overtaken().await {
+            Ok(false) => {}
+            Ok(true) => self.commit(vec![Command::Commit(Job::new(()).0)]).await,
+            Err(error) => {
+                tracing::error!(%error, "cannot see whether somebody else has written to the database")
+            }
+        }
         if monotonic >= due.prune {
             due.prune = monotonic + self.prune_interval;
             if self.prune(now).await {
@@ -128,13 +135,8 @@ impl Task {
 
     /// Takes one bite, together with what waits, if there is anything to prune; says whether there is more.
     async fn prune(&mut self, now: Moment) -> bool {
-        match self.writer.prunable(self.retention, now).await {
-            Ok(true) => {}
-            Ok(false) => return false,
-            Err(error) => {
-                tracing::error!(%error, "cannot look for leases that have run out");
-                return false;
-            }
+        if !self.writer.is_prunable(self.retention, now) {
+            return false;
         }
         let (job, mut answer) = Job::new(self.retention);
         self.batch(Command::Prune(job)).await;

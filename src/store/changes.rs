@@ -1,57 +1,80 @@
 //! The table `changes`: what happened, numbered without gaps, written in the transaction that it describes.
 
-use sqlx::SqliteConnection;
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::{Moment, StoreError};
-use crate::model::{ChangeKind, Json, Server};
+use crate::model::ChangeKind;
 
 /// How many changes are kept.
 const KEPT_ROWS: i64 = 10_000;
 /// How many bytes of summaries are kept.
 const KEPT_BYTES: i64 = 64 * 1024 * 1024;
 
-/// The revision that a transaction has come to.
-#[derive(Debug, Clone, Copy)]
+/// The revision that a transaction has come to, and the changes on the way that are not written yet.
+#[derive(Debug)]
 pub(super) struct Ledger {
     pub(super) revision: i64,
+    pending: Vec<Pending>,
 }
+
+#[derive(Debug)]
+struct Pending {
+    revision: i64,
+    kind: ChangeKind,
+    server: String,
+    before: Option<String>,
+    after: Option<String>,
+}
+
+/// How many changes one statement writes.
+const CHUNK: usize = 500;
 
 impl Ledger {
-    /// Records a change and gives it the next number.
-    pub(super) async fn record(
+    pub(super) fn new(revision: i64) -> Self {
+        Self { revision, pending: Vec::new() }
+    }
+
+    /// Records a change, with the server's summary before and after, and gives it the next number.
+    pub(super) fn record(
+        &mut self,
+        kind: ChangeKind,
+        server: &str,
+        before: Option<String>,
+        after: Option<String>,
+    ) {
+        self.revision += 1;
+        self.pending.push(Pending {
+            revision: self.revision,
+            kind,
+            server: server.to_owned(),
+            before,
+            after,
+        });
+    }
+
+    /// Writes what was recorded.
+    pub(super) async fn write(
         &mut self,
         connection: &mut SqliteConnection,
-        kind: ChangeKind,
-        before: Option<&Server>,
-        after: Option<&Server>,
         now: Moment,
     ) -> Result<(), StoreError> {
-        let Some(id) = after.or(before).map(|server| server.id.as_str()) else { return Ok(()) };
-        let revision = self.revision + 1;
-        let kind = kind.as_str();
-        let before = before.map(summary).transpose()?;
-        let after = after.map(summary).transpose()?;
-        let (before, after) = (before.as_ref().map(Json::as_str), after.as_ref().map(Json::as_str));
-        sqlx::query!(
-            "INSERT INTO changes (revision, at, kind, server, before, after) VALUES (?, ?, ?, ?, ?, ?)",
-            revision,
-            now.wall,
-            kind,
-            id,
-            before,
-            after
-        )
-        .execute(connection)
-        .await?;
-        self.revision = revision;
+        for chunk in self.pending.chunks(CHUNK) {
+            let mut sql = QueryBuilder::<Sqlite>::new(
+                "INSERT INTO changes (revision, at, kind, server, before, after) ",
+            );
+            sql.push_values(chunk, |mut row, change| {
+                row.push_bind(change.revision)
+                    .push_bind(now.wall)
+                    .push_bind(change.kind.as_str())
+                    .push_bind(&change.server)
+                    .push_bind(&change.before)
+                    .push_bind(&change.after);
+            });
+            sql.build().persistent(chunk.len() == 1).execute(&mut *connection).await?;
+        }
+        self.pending.clear();
         Ok(())
     }
-}
-
-fn summary(server: &Server) -> Result<Json, StoreError> {
-    let text = serde_json::to_string(&server.summary()).map_err(|error| sqlx::Error::Encode(error.into()))?;
-    let json = Json::parse(&text).map_err(|error| sqlx::Error::Encode(error.into()))?;
-    Ok(json)
 }
 
 /// Deletes the oldest changes beyond what is kept.

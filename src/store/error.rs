@@ -58,8 +58,8 @@ impl StoreError {
 }
 
 /// A row holds what is no part of a registration: somebody edited it.
-pub(super) fn odd_row(server: &str, what: &str) -> sqlx::Error {
-    sqlx::Error::Decode(format!("{what} of server {server:?} in the database cannot be read").into())
+pub(super) fn odd_row(server: &str) -> sqlx::Error {
+    sqlx::Error::Decode(format!("the server {server:?} in the database cannot be read").into())
 }
 
 /// Why a database was not opened. The file is as it was.
@@ -130,6 +130,16 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// The same of what fails once the schema is there.
+    pub(super) fn unreadable(path: &std::path::Path, error: &StoreError) -> Self {
+        match error {
+            StoreError::Failed(error) => Self::sqlite(path, error),
+            StoreError::Full | StoreError::Busy => {
+                Self::Migration { path: path.to_owned(), detail: error.to_string() }
+            }
+        }
+    }
+
     /// Sorts what SQLite says when a file is opened.
     pub(super) fn sqlite(path: &std::path::Path, error: &sqlx::Error) -> Self {
         let path = path.to_owned();

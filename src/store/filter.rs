@@ -10,15 +10,16 @@ use crate::model::{Filter, HealthFilter, Position, Term, uri_prefixes};
 /// A statement being put together.
 pub(super) type Statement = QueryBuilder<Sqlite>;
 
-/// The page of servers that a filter asks for, with one row more than its limit if there are more, and on each row
-/// the epoch and revision of the same snapshot. There is at least one row: an empty page has no `number` on it.
+/// The page of servers that a filter asks for as one row: the epoch and revision of the snapshot, the texts of the
+/// servers, one more than the limit if there are more, and with a full-text search the score of the last one.
 pub(super) fn servers(filter: &Filter, expression: Option<&str>, now: Moment) -> Statement {
-    let mut sql = Statement::new("WITH page AS (SELECT s.number AS number, ");
-    sql.push(if expression.is_some() { "f.rank AS score" } else { "0.0 AS score" });
-    sql.push(" FROM servers s");
-    if expression.is_some() {
-        sql.push(" JOIN server_text f ON f.rowid = s.number");
-    }
+    let mut sql = Statement::new("WITH page AS MATERIALIZED (SELECT s.number AS number");
+    match expression {
+        Some(_) => {
+            sql.push(", f.rank AS score FROM server_text f CROSS JOIN servers s ON s.number = f.rowid")
+        }
+        None => sql.push(" FROM servers s"),
+    };
     joins(&mut sql, filter, Tools::ChooseServers);
     sql.push(" WHERE TRUE");
     conditions(&mut sql, filter, now);
@@ -36,16 +37,26 @@ pub(super) fn servers(filter: &Filter, expression: Option<&str>, now: Moment) ->
         }
         _ => {}
     }
-    sql.push(if expression.is_some() { " ORDER BY f.rank, s.number" } else { " ORDER BY s.number" });
-    sql.push(" LIMIT ").push_bind(i64::from(filter.limit) + 1);
-    sql.push(") SELECT g.epoch, g.revision, page.score, ");
-    for columns in rows::columns(filter.view) {
-        sql.push(columns);
+    let order = if expression.is_some() { "score, number" } else { "number" };
+    sql.push(format_args!(" ORDER BY {order} LIMIT ")).push_bind(i64::from(filter.limit) + 1);
+    sql.push(") SELECT g.epoch, g.revision, ");
+    match expression {
+        Some(_) => {
+            sql.push("(SELECT score FROM page ORDER BY score, number LIMIT 1 OFFSET ");
+            sql.push_bind(i64::from(filter.limit) - 1).push(")");
+        }
+        None => {
+            sql.push("NULL");
+        }
     }
-    sql.push(
-        " FROM settings g LEFT JOIN page ON TRUE LEFT JOIN servers s ON s.number = page.number \
-         LEFT JOIN leases l ON l.server = page.number",
-    );
+    sql.push(format_args!(
+        " AS score, (SELECT group_concat({}, char({}){}) FROM page \
+         CROSS JOIN servers s ON s.number = page.number JOIN leases l ON l.server = page.number \
+         JOIN summaries c ON c.server = page.number) AS servers FROM settings g",
+        rows::columns(filter.view),
+        u32::from(rows::SEPARATOR),
+        if expression.is_some() { " ORDER BY page.score, page.number" } else { "" },
+    ));
     sql
 }
 
@@ -53,10 +64,12 @@ pub(super) fn servers(filter: &Filter, expression: Option<&str>, now: Moment) ->
 pub(super) fn tools(filter: &Filter, expression: Option<&str>, now: Moment) -> Statement {
     let mut sql = Statement::new("WITH page AS (SELECT t.name AS name, ");
     sql.push(if expression.is_some() { "min(f.rank) AS score" } else { "0.0 AS score" });
-    sql.push(" FROM tools t JOIN servers s ON s.number = t.server");
-    if expression.is_some() {
-        sql.push(" JOIN tool_text f ON f.rowid = t.number");
-    }
+    sql.push(match expression {
+        Some(_) => {
+            " FROM tool_text f CROSS JOIN tools t ON t.number = f.rowid CROSS JOIN servers s ON s.number = t.server"
+        }
+        None => " FROM tools t JOIN servers s ON s.number = t.server",
+    });
     joins(&mut sql, filter, Tools::AreChosen);
     sql.push(" WHERE TRUE");
     conditions(&mut sql, filter, now);
@@ -79,7 +92,7 @@ pub(super) fn tools(filter: &Filter, expression: Option<&str>, now: Moment) -> S
     sql.push(" LIMIT ").push_bind(i64::from(filter.limit) + 1);
     sql.push(
         ") SELECT page.name, page.score, min(s.number), t.title, t.description, count(DISTINCT t.definition) AS definitions, \
-         json_group_array(json_array(s.id, s.name, s.transport, l.expires_at) ORDER BY s.number) AS servers \
+         json_group_array(json_array(s.number, s.id, s.name, s.transport, l.expires_at) ORDER BY s.number) AS servers \
          FROM page JOIN tools t ON t.name = page.name JOIN servers s ON s.number = t.server",
     );
     joins(&mut sql, filter, Tools::AreChosen);

@@ -1,13 +1,14 @@
 //! Leases: refreshed many at a time, ended one by one, pruned in small bites.
 
-use std::collections::HashMap;
-
 use serde_json::json;
 use sqlx::SqliteConnection;
 
-use super::changes::Ledger;
-use super::servers::{self, Key, expiry};
-use super::{Moment, StoreError};
+use super::draft::Draft;
+use super::live::{State, expiry};
+use super::mirror::Lease;
+use super::rows::{Entry, Times};
+use super::servers::{self, Key};
+use super::{Moment, StoreError, rows};
 use crate::model::{ChangeKind, Health, LeaseRef, Refreshed, View};
 
 /// What became of one refresh.
@@ -44,34 +45,32 @@ pub(crate) struct Pruned {
     pub(crate) more: bool,
 }
 
-struct Held {
-    number: i64,
-    lease: Vec<u8>,
-    ttl: u32,
-    expired: bool,
+/// What a batch of refreshes comes to.
+#[derive(Debug, Default)]
+pub(super) struct Refreshing {
+    /// One for each lease that was asked for; what is asked twice is refreshed once and answered twice.
+    pub(super) outcomes: Vec<RefreshOutcome>,
+    /// The leases to refresh, each once.
+    pub(super) numbers: Vec<i64>,
+    /// Those among them that had run out.
+    pub(super) revived: Vec<Lease>,
 }
 
-/// Refreshes all these leases in one statement. What is asked twice is refreshed once and answered twice.
-pub(super) async fn refresh(
-    connection: &mut SqliteConnection,
-    ledger: &mut Ledger,
-    leases: &[&LeaseRef],
+/// Finds out what is to be refreshed, from memory.
+pub(super) fn resolve<'a>(
+    state: &State,
+    leases: impl Iterator<Item = &'a LeaseRef>,
     now: Moment,
-) -> Result<Vec<RefreshOutcome>, StoreError> {
-    let held = resolve(connection, leases).await?;
-    let mut numbers = Vec::with_capacity(leases.len());
-    let mut revived = Vec::new();
-    let mut outcomes = Vec::with_capacity(leases.len());
+) -> Refreshing {
+    let mut refreshing = Refreshing::default();
     for lease in leases {
-        let outcome = match held.get(&lease.id) {
+        let outcome = match state.mirror.get(&lease.id) {
             None => RefreshOutcome::NotRegistered,
-            Some(held) if lease.lease.is_some_and(|named| !named.matches(&held.lease)) => {
-                RefreshOutcome::Replaced
-            }
+            Some(held) if lease.lease.is_some_and(|named| named != held.lease) => RefreshOutcome::Replaced,
             Some(held) => {
-                numbers.push(held.number);
-                if held.expired && !revived.contains(&held.number) {
-                    revived.push(held.number);
+                refreshing.numbers.push(held.number);
+                if held.times.health(now) == Health::Unhealthy {
+                    refreshing.revived.push(held.clone());
                 }
                 RefreshOutcome::Refreshed(Refreshed {
                     id: lease.id.clone(),
@@ -82,127 +81,139 @@ pub(super) async fn refresh(
                 })
             }
         };
-        outcomes.push(outcome);
+        refreshing.outcomes.push(outcome);
     }
-    if numbers.is_empty() {
-        return Ok(outcomes);
-    }
-    let numbers = json!(numbers).to_string();
-    sqlx::query!(
+    refreshing.numbers.sort_unstable();
+    refreshing.numbers.dedup();
+    refreshing.revived.sort_unstable_by_key(|lease| lease.number);
+    refreshing.revived.dedup_by_key(|lease| lease.number);
+    refreshing
+}
+
+/// Refreshes these leases in one statement, and says whether all of them were there.
+pub(super) async fn refresh(
+    connection: &mut SqliteConnection,
+    numbers: &[i64],
+    now: Moment,
+) -> Result<bool, StoreError> {
+    let list = json!(numbers).to_string();
+    let done = sqlx::query!(
         "UPDATE leases SET expires_at = ?1 + ttl * 1000, refreshed_at = ?2 \
          WHERE server IN (SELECT value FROM json_each(?3))",
         now.lease,
         now.wall,
-        numbers
+        list
     )
-    .execute(&mut *connection)
+    .execute(connection)
     .await?;
-    for number in revived {
-        sqlx::query!("UPDATE leases SET expired = 0 WHERE server = ?", number)
-            .execute(&mut *connection)
-            .await?;
-        let stored = servers::load(connection, Key::Number(number), View::Summary, now).await?;
-        let server = stored.map(|stored| stored.server);
-        ledger.record(connection, ChangeKind::Registered, None, server.as_ref(), now).await?;
-    }
-    Ok(outcomes)
+    Ok(done.rows_affected() == numbers.len() as u64)
 }
 
-async fn resolve(
+/// Brings back to life what a late refresh has found before the pruner.
+pub(super) async fn revive(
     connection: &mut SqliteConnection,
-    leases: &[&LeaseRef],
-) -> Result<HashMap<String, Held>, StoreError> {
-    let ids: Vec<&str> = leases.iter().map(|lease| lease.id.as_str()).collect();
-    let ids = json!(ids).to_string();
-    let rows = sqlx::query!(
-        r#"SELECT DISTINCT s.id, s.number AS "number!", l.lease, l.ttl AS "ttl: u32", l.expired AS "expired: bool"
-           FROM json_each(?1) j CROSS JOIN servers s ON s.id = j.value CROSS JOIN leases l ON l.server = s.number"#,
-        ids
-    )
-    .fetch_all(connection)
-    .await?;
-    let held = rows.into_iter().map(|row| {
-        (row.id, Held { number: row.number, lease: row.lease, ttl: row.ttl, expired: row.expired })
-    });
-    Ok(held.collect())
+    draft: &mut Draft<'_>,
+    revived: Vec<Lease>,
+    now: Moment,
+) -> Result<(), StoreError> {
+    for lease in revived {
+        let Some(row) = servers::load(connection, Key::Number(lease.number), View::Summary).await? else {
+            continue;
+        };
+        let record = row.rendered.record()?;
+        draft.touch(&record);
+        if lease.expired {
+            sqlx::query!("UPDATE leases SET expired = 0 WHERE server = ?", lease.number)
+                .execute(&mut *connection)
+                .await?;
+            draft.ledger.record(ChangeKind::Registered, &record.id, None, Some(row.json(now)));
+        }
+        draft.put(Lease { times: row.times, expired: false, ..lease });
+    }
+    Ok(())
 }
 
 /// Takes a server out.
 pub(super) async fn deregister(
     connection: &mut SqliteConnection,
-    ledger: &mut Ledger,
+    draft: &mut Draft<'_>,
     lease: &LeaseRef,
     now: Moment,
 ) -> Result<Deregistration, StoreError> {
-    let held = resolve(connection, &[lease]).await?;
-    let Some(held) = held.get(&lease.id) else { return Ok(Deregistration::NotRegistered) };
-    if lease.lease.is_some_and(|named| !named.matches(&held.lease)) {
+    let Some(held) = draft.lease(&lease.id) else { return Ok(Deregistration::NotRegistered) };
+    if lease.lease.is_some_and(|named| named != held.lease) {
         return Ok(Deregistration::Replaced);
     }
-    let stored = servers::load(connection, Key::Number(held.number), View::Summary, now).await?;
-    let Some(stored) = stored else { return Ok(Deregistration::NotRegistered) };
-    servers::delete(connection, stored.number).await?;
-    if !stored.expired {
-        let before = Some(&stored.server);
-        ledger.record(connection, ChangeKind::Deregistered, before, None, now).await?;
+    let row = servers::load(connection, Key::Number(held.number), View::Summary).await?;
+    let Some(row) = row else { return Ok(Deregistration::NotRegistered) };
+    delete(connection, &[held.number]).await?;
+    if !held.expired {
+        draft.ledger.record(ChangeKind::Deregistered, &lease.id, Some(row.json(now)), None);
     }
-    Ok(Deregistration::Done { name: stored.server.name })
+    draft.touch(&*row.rendered.record()?);
+    draft.gone(held.number, &lease.id);
+    Ok(Deregistration::Done { name: held.name.to_string() })
+}
+
+/// Deletes servers; what belongs to them goes with them.
+async fn delete(connection: &mut SqliteConnection, numbers: &[i64]) -> Result<(), StoreError> {
+    let list = json!(numbers).to_string();
+    sqlx::query!("DELETE FROM servers WHERE number IN (SELECT value FROM json_each(?1))", list)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// How many servers one bite of pruning takes: waiting commands get their turn in between.
 pub(super) const BITE: usize = 16;
 
-/// Whether [`prune`] would find anything.
-pub(super) async fn prunable(
-    connection: &mut SqliteConnection,
-    retention: i64,
-    now: Moment,
-) -> Result<bool, StoreError> {
-    let found = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT 1 FROM leases
-           WHERE expires_at <= ?1 AND (expired = 0 OR expires_at <= ?1 - ?2)) AS "found: bool""#,
-        now.lease,
-        retention
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(found)
-}
-
-/// Records whose lease ran out, and deletes those that have been so for the retention.
+/// Records that these leases have run out, if they have, and deletes the servers for which that is so since the
+/// retention.
 pub(super) async fn prune(
     connection: &mut SqliteConnection,
-    ledger: &mut Ledger,
+    draft: &mut Draft<'_>,
+    due: &[i64],
     retention: i64,
     now: Moment,
 ) -> Result<Pruned, StoreError> {
-    let bite = i64::try_from(BITE).unwrap_or(i64::MAX);
-    let ended = sqlx::query_scalar!(
-        r#"SELECT server AS "server!" FROM leases WHERE expired = 0 AND expires_at <= ?1 LIMIT ?2"#,
-        now.lease,
-        bite
-    )
-    .fetch_all(&mut *connection)
-    .await?;
-    let mut pruned = Pruned { more: ended.len() == BITE, ..Pruned::default() };
-    for number in ended {
-        if let Some(stored) = servers::load(connection, Key::Number(number), View::Summary, now).await? {
-            ledger.record(connection, ChangeKind::Expired, Some(&stored.server), None, now).await?;
-            pruned.expired.push((stored.server.id, stored.server.name));
+    let mut pruned = Pruned::default();
+    let list = json!(due).to_string();
+    let mut sql = sqlx::QueryBuilder::<sqlx::Sqlite>::new("SELECT l.expired, ");
+    sql.push(rows::columns(View::Summary));
+    sql.push(" FROM json_each(").push_bind(list);
+    sql.push(
+        ") j CROSS JOIN leases l ON l.server = j.value JOIN servers s ON s.number = l.server \
+         JOIN summaries c ON c.server = l.server WHERE l.expires_at <= ",
+    );
+    sql.push_bind(now.lease);
+    let (mut ended, mut over) = (Vec::new(), Vec::new());
+    for found in sql.build().fetch_all(&mut *connection).await? {
+        use sqlx::Row as _;
+        let row = Entry::parse(found.try_get(1)?, View::Summary)?;
+        let record = row.rendered.record()?;
+        let Times { expires_at, .. } = row.times;
+        let number = row.rendered.number;
+        if !found.try_get::<bool, _>(0)? {
+            draft.ledger.record(ChangeKind::Expired, &record.id, Some(row.json(now)), None);
+            pruned.expired.push((record.id.clone(), record.name.clone()));
         }
-        sqlx::query!("UPDATE leases SET expired = 1 WHERE server = ?", number)
+        if expires_at <= now.lease.saturating_sub(retention) {
+            over.push(number);
+            draft.touch(&record);
+            draft.gone(number, &record.id);
+        } else {
+            ended.push(number);
+            draft.expired(number);
+        }
+    }
+    if !ended.is_empty() {
+        let list = json!(ended).to_string();
+        sqlx::query!("UPDATE leases SET expired = 1 WHERE server IN (SELECT value FROM json_each(?1))", list)
             .execute(&mut *connection)
             .await?;
     }
-    let deleted = sqlx::query!(
-        "DELETE FROM servers WHERE number IN \
-         (SELECT server FROM leases WHERE expired = 1 AND expires_at <= ?1 - ?2 LIMIT ?3)",
-        now.lease,
-        retention,
-        bite
-    )
-    .execute(&mut *connection)
-    .await?;
-    pruned.more |= deleted.rows_affected() == BITE as u64;
+    if !over.is_empty() {
+        delete(connection, &over).await?;
+    }
     Ok(pruned)
 }

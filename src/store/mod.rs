@@ -7,12 +7,16 @@
 //! Fixed statements go through sqlx's checked macros. Only what a filter asks for is put together at run time, in
 //! `filter.rs`, and the columns of a record, which several statements share, in `rows.rs`.
 
+mod answers;
 mod beside;
 mod changes;
 mod children;
+mod draft;
 mod error;
 mod filter;
 mod leases;
+mod live;
+mod mirror;
 mod open;
 #[cfg(test)]
 mod plans;
@@ -20,14 +24,18 @@ mod reader;
 mod rows;
 mod schema;
 mod servers;
+mod touch;
 mod writer;
 
+pub(crate) use answers::{Found, Tools};
 pub(crate) use beside::{Beside, Record};
 pub use error::OpenError;
 pub(crate) use error::StoreError;
 pub(crate) use leases::{Deregistration, Pruned, RefreshOutcome};
+pub(crate) use live::Live;
 pub(crate) use open::{Location, open};
 pub(crate) use reader::Readers;
+pub(crate) use rows::Entry;
 pub(crate) use servers::Put;
 pub(crate) use writer::{Command, Job, Writer};
 

@@ -45,9 +45,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const JOURNAL_SIZE_LIMIT: &str = "67108864";
 
 /// Opens or creates a database and takes its lock.
-pub(crate) async fn open(location: &Location) -> Result<Opened, OpenError> {
+pub(crate) async fn open(location: &Location, answer_bytes: u64) -> Result<Opened, OpenError> {
     let path = match location {
-        Location::Memory => return open_in_memory().await,
+        Location::Memory => return open_in_memory(answer_bytes).await,
         Location::File(path) => path,
     };
     let beside = Beside::lock(path)?;
@@ -72,12 +72,14 @@ pub(crate) async fn open(location: &Location) -> Result<Opened, OpenError> {
         let reading = file_options(path).read_only(true).connect().await.map_err(sqlite)?;
         connections.push(Arc::new(Mutex::new(reading)));
     }
-    let writer = Writer::new(Arc::new(Mutex::new(writing))).await.map_err(sqlite)?;
-    Ok(Opened { writer, readers: Readers::new(connections), beside: Some(beside) })
+    let writer = Writer::new(Arc::new(Mutex::new(writing)), answer_bytes).await;
+    let writer = writer.map_err(|error| OpenError::unreadable(path, &error))?;
+    let readers = Readers::new(connections, writer.live());
+    Ok(Opened { writer, readers, beside: Some(beside) })
 }
 
 /// One connection for everything: a database in memory is seen by the connection that made it, and by no other.
-async fn open_in_memory() -> Result<Opened, OpenError> {
+async fn open_in_memory(answer_bytes: u64) -> Result<Opened, OpenError> {
     let path = Location::Memory.path().to_owned();
     let sqlite = |error: sqlx::Error| OpenError::sqlite(&path, &error);
     let options = quiet(SqliteConnectOptions::new().in_memory(true).foreign_keys(true));
@@ -85,8 +87,10 @@ async fn open_in_memory() -> Result<Opened, OpenError> {
     let migrated = schema::migrate(&mut connection).await;
     migrated.map_err(|detail| OpenError::Migration { path: path.clone(), detail })?;
     let connection = Arc::new(Mutex::new(connection));
-    let writer = Writer::new(Arc::clone(&connection)).await.map_err(sqlite)?;
-    Ok(Opened { writer, readers: Readers::new(vec![connection]), beside: None })
+    let writer = Writer::new(Arc::clone(&connection), answer_bytes).await;
+    let writer = writer.map_err(|error| OpenError::unreadable(&path, &error))?;
+    let readers = Readers::new(vec![connection], writer.live());
+    Ok(Opened { writer, readers, beside: None })
 }
 
 fn file_options(path: &Path) -> SqliteConnectOptions {

@@ -1,31 +1,36 @@
-//! Questions. Each is one statement, and so one snapshot; a few read-only connections answer them side by side.
+//! Questions to SQLite. Each is one statement, and so one snapshot; a few read-only connections answer them side by side.
+//! What they answer is kept, see [`Live`].
 //!
 //! The connections are dedicated rather than pooled: a pool pings at every release, which is as dear as the question.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Connection, Row};
+use sqlx::{Connection, Row as _};
 use tokio::sync::OwnedMutexGuard;
 
+use super::answers::{Content, Found, Question, Tools};
 use super::open::Shared;
+use super::rows::{Entry, SEPARATOR};
 use super::servers::{self, Key};
-use super::{Moment, StoreError, filter, rows};
+use super::{Live, Moment, StoreError, filter};
 use crate::model::{
-    Cursor, Filter, Health, LeaseState, Page, Position, Revision, Server, ServerStats, Stats, ToolEntry,
-    ToolPage, ToolServer, View,
+    Cursor, Filter, Health, HealthFilter, Position, Revision, ServerStats, Stats, ToolEntry, ToolPage,
+    ToolServer, TransportKind, View,
 };
 
 /// The reading connections.
 pub(crate) struct Readers {
+    live: Arc<Live>,
     connections: Vec<Shared>,
     next: AtomicUsize,
 }
 
 impl Readers {
-    pub(super) fn new(connections: Vec<Shared>) -> Self {
-        Self { connections, next: AtomicUsize::new(0) }
+    pub(super) fn new(connections: Vec<Shared>, live: Arc<Live>) -> Self {
+        Self { live, connections, next: AtomicUsize::new(0) }
     }
 
     /// A free connection, or the next one in turn when all are taken.
@@ -42,56 +47,66 @@ impl Readers {
     }
 
     /// One record, definitions included.
-    pub(crate) async fn get(&self, id: &str, now: Moment) -> Result<Option<Server>, StoreError> {
-        let stored = servers::load(&mut *self.take().await?, Key::Id(id), View::Full, now).await?;
-        Ok(stored.map(|stored| stored.server))
+    pub(crate) async fn server(&self, id: &str, now: Moment) -> Result<Option<Entry>, StoreError> {
+        let version = self.live.asking(now);
+        let row = servers::load(&mut *self.take().await?, Key::Id(id), View::Full).await?;
+        if let Some(row) = &row {
+            let content = Content::Server(Arc::clone(&row.rendered));
+            self.live.keep(Question::Server(id.to_owned()), version, content);
+        }
+        Ok(row)
     }
 
     /// A page of servers.
-    pub(crate) async fn find(
-        &self,
-        filter: &Filter,
-        expression: Option<&str>,
-        now: Moment,
-    ) -> Result<Page, StoreError> {
-        let mut statement = filter::servers(filter, expression, now);
-        let rows = statement.build().fetch_all(&mut *self.take().await?).await?;
-        let revision = match rows.first() {
-            Some(row) => revision(row)?,
-            None => return Err(StoreError::Failed(sqlx::Error::RowNotFound)),
-        };
-        let mut found = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let Some(number) = row.try_get::<Option<i64>, _>("number")? else { continue };
-            found.push((row.try_get::<f64, _>("score")?, number, rows::server(row, filter.view, now)?));
+    pub(crate) async fn servers(&self, filter: Filter, now: Moment) -> Result<Found, StoreError> {
+        let expression = expression(&filter);
+        let expression = expression.as_deref();
+        let version = self.live.asking(now);
+        let mut statement = filter::servers(&filter, expression, now);
+        let page = statement.build().fetch_one(&mut *self.take().await?).await?;
+        let texts: Option<String> = page.try_get("servers")?;
+        let texts = texts.iter().flat_map(|texts| texts.split(SEPARATOR));
+        let mut rows = texts.map(|text| Entry::parse(text, filter.view)).collect::<Result<Vec<_>, _>>()?;
+        if expression.is_none() {
+            rows.sort_by_key(|row| row.rendered.number);
         }
-        found.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         let limit = filter.limit as usize;
-        let more = found.len() > limit;
-        found.truncate(limit);
-        let last = found.last().filter(|_| more).map(|(score, number, _)| match expression {
-            Some(_) => Position::RankedServer(score.to_bits(), *number),
-            None => Position::Server(*number),
-        });
-        Ok(Page {
-            servers: found.into_iter().map(|(_, _, server)| server).collect(),
-            next_cursor: last.map(|position| Cursor::new(filter, position)),
-            revision,
-        })
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next_cursor = match rows.last().filter(|_| more) {
+            None => None,
+            Some(last) => {
+                let number = last.rendered.number;
+                let position = match page.try_get::<Option<f64>, _>("score")? {
+                    Some(score) => Position::RankedServer(score.to_bits(), number),
+                    None => Position::Server(number),
+                };
+                Some(Cursor::new(&filter, position))
+            }
+        };
+        let found = Found { rows, next_cursor, revision: revision(&page)?, now };
+        if filter.health != HealthFilter::Unhealthy {
+            let content = Content::Servers {
+                servers: found.rows.iter().map(|row| Arc::clone(&row.rendered)).collect(),
+                next_cursor: found.next_cursor.clone(),
+                healthy: filter.health == HealthFilter::Healthy,
+            };
+            self.live.keep(Question::Servers(filter), version, content);
+        }
+        Ok(found)
     }
 
     /// A page of tools.
-    pub(crate) async fn tools(
-        &self,
-        filter: &Filter,
-        expression: Option<&str>,
-        now: Moment,
-    ) -> Result<ToolPage, StoreError> {
-        let mut statement = filter::tools(filter, expression, now);
+    pub(crate) async fn tools(&self, filter: Filter, now: Moment) -> Result<Arc<Tools>, StoreError> {
+        let expression = expression(&filter);
+        let expression = expression.as_deref();
+        let version = self.live.asking(now);
+        let mut statement = filter::tools(&filter, expression, now);
         let rows = statement.build().fetch_all(&mut *self.take().await?).await?;
         let limit = filter.limit as usize;
-        let tools: Vec<ToolEntry> =
-            rows.iter().take(limit).map(|row| tool(row, now)).collect::<Result<_, sqlx::Error>>()?;
+        let mut health = HashMap::new();
+        let page = rows.iter().take(limit).map(|row| tool(row, now, &mut health));
+        let tools: Vec<ToolEntry> = page.collect::<Result<_, sqlx::Error>>()?;
         let next_cursor = match (rows.len() > limit, rows.get(limit.saturating_sub(1)), tools.last()) {
             (true, Some(row), Some(last)) => {
                 let score: f64 = row.try_get("score")?;
@@ -99,34 +114,21 @@ impl Readers {
                     Some(_) => Position::RankedTool(score.to_bits(), last.name.clone()),
                     None => Position::Tool(last.name.clone()),
                 };
-                Some(Cursor::new(filter, position))
+                Some(Cursor::new(&filter, position))
             }
             _ => None,
         };
-        Ok(ToolPage { tools, next_cursor })
-    }
-
-    /// The state of one lease.
-    pub(crate) async fn health(&self, id: &str, now: Moment) -> Result<Option<LeaseState>, StoreError> {
-        let row = sqlx::query!(
-            r#"SELECT s.name, l.ttl AS "ttl: u32", l.expires_at
-               FROM servers s JOIN leases l ON l.server = s.number WHERE s.id = ?"#,
-            id
-        )
-        .fetch_optional(&mut *self.take().await?)
-        .await?;
-        Ok(row.map(|row| LeaseState {
-            id: id.to_owned(),
-            name: row.name,
-            health: rows::health(row.expires_at, now),
-            ttl: row.ttl,
-            expires_at: now.wall_of(row.expires_at),
-            expires_in_ms: u64::try_from(row.expires_at - now.lease).unwrap_or_default(),
-        }))
+        let tools = Arc::new(Tools::new(ToolPage { tools, next_cursor }));
+        if filter.health != HealthFilter::Unhealthy {
+            let content = Content::Tools { tools: Arc::clone(&tools), health: health.into_iter().collect() };
+            self.live.keep(Question::Tools(filter), version, content);
+        }
+        Ok(tools)
     }
 
     /// Totals.
     pub(crate) async fn stats(&self, now: Moment) -> Result<Stats, StoreError> {
+        let version = self.live.asking(now);
         let rows = sqlx::query!(
             r#"SELECT 'revision' AS "kind!: String", epoch AS "key!: String", revision AS "count!: i64" FROM settings
                UNION ALL SELECT 'health', CASE WHEN expires_at > ?1 THEN 'healthy' ELSE 'unhealthy' END, count(*)
@@ -174,7 +176,9 @@ impl Readers {
             group.insert(row.key, count);
         }
         servers.total = servers.by_health.values().sum();
-        Ok(Stats { servers, tools, resources, prompts, revision })
+        let stats = Stats { servers, tools, resources, prompts, revision };
+        self.live.keep(Question::Stats, version, Content::Stats(stats.clone()));
+        Ok(stats)
     }
 
     /// Closes the connections as soon as nobody reads.
@@ -189,20 +193,25 @@ impl Readers {
     }
 }
 
+/// The full-text expression of a filter that was [checked](Filter::check).
+fn expression(filter: &Filter) -> Option<String> {
+    filter.expression().ok().flatten()
+}
+
 fn revision(row: &SqliteRow) -> Result<Revision, sqlx::Error> {
     let number: i64 = row.try_get("revision")?;
     Ok(Revision { epoch: row.try_get("epoch")?, number: u64::try_from(number).unwrap_or_default() })
 }
 
-fn tool(row: &SqliteRow, now: Moment) -> Result<ToolEntry, sqlx::Error> {
+fn tool(row: &SqliteRow, now: Moment, health: &mut HashMap<i64, Health>) -> Result<ToolEntry, sqlx::Error> {
     let name: String = row.try_get("name")?;
     let text: String = row.try_get("servers")?;
-    let servers: Vec<(String, String, String, i64)> =
+    let servers: Vec<(i64, String, String, TransportKind, i64)> =
         serde_json::from_str(&text).map_err(|error| sqlx::Error::Decode(error.into()))?;
-    let server = |(id, name, transport, expires_at): (String, String, String, i64)| {
-        let transport = transport.parse().map_err(|_| super::error::odd_row(&id, "transport"))?;
-        let health: Health = rows::health(expires_at, now);
-        Ok(ToolServer { id, name, transport, health })
+    let server = |(number, id, name, transport, expires_at)| {
+        let own = if expires_at > now.lease { Health::Healthy } else { Health::Unhealthy };
+        health.insert(number, own);
+        ToolServer { id, name, transport, health: own }
     };
     let definitions: i64 = row.try_get("definitions")?;
     Ok(ToolEntry {
@@ -210,6 +219,6 @@ fn tool(row: &SqliteRow, now: Moment) -> Result<ToolEntry, sqlx::Error> {
         title: row.try_get("title")?,
         description: row.try_get("description")?,
         definitions: u64::try_from(definitions).unwrap_or_default(),
-        servers: servers.into_iter().map(server).collect::<Result<_, sqlx::Error>>()?,
+        servers: servers.into_iter().map(server).collect(),
     })
 }

@@ -1,140 +1,261 @@
-//! A record from its tables: the columns that every query of records selects, and how they become a [`Server`].
+//! A record from its tables, as the JSON that the API answers with.
 //!
-//! A server's lists come as one JSON text each: every row of an sqlx query crosses two channels, so one row that
-//! carries a list is far cheaper than a row for each item.
+//! SQL builds the part of it that no refresh changes (its *head*); what a refresh changes is written between and behind
+//! when an answer is sent. So an answer over HTTP is put together without parsing what it says, and the texts are
+//! shared by all answers that hold them. A caller in process gets a [`Record`], parsed once.
+//!
+//! A server is one text and a page is one row: every row and every column of an sqlx query crosses two channels.
 
-use std::collections::BTreeMap;
-
-use serde::de::DeserializeOwned;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::{Arc, OnceLock};
 
 use super::error::odd_row;
-use super::{Moment, time};
-use crate::model::{
-    Capabilities, Flags, Health, Json, Prompt, Resource, Server, Tool, Transport, TransportKind, View,
-};
+use super::{Moment, StoreError, time};
+use crate::model::{Health, Record, Rest, Server, View, push_time};
 
-/// What a record is selected from, `s` and `l`, in summary.
-const SUMMARY: &str = "\
-s.number, s.id, s.name, s.title, s.version, s.description, s.transport, s.command, s.url, s.environment, s.headers, \
-s.owner, s.registered_at, s.updated_at, l.ttl, l.expires_at, l.refreshed_at, \
-(SELECT json_group_array(tag) FROM tags WHERE server = s.number) AS tags, \
-(SELECT json_group_object(key, value) FROM metadata WHERE server = s.number) AS metadata, \
-(SELECT '{' || coalesce(group_concat(json_quote(name) || ':' || options, ','), '') || '}' FROM capabilities \
-WHERE server = s.number AND name NOT IN ('tools', 'resources', 'prompts')) AS flags, \
-(SELECT json_group_array(json_array(name, title, description) ORDER BY position) FROM tools \
-WHERE server = s.number) AS tools, \
-(SELECT json_group_array(json_array(uri, uri_template, name, title, description, mime_type) ORDER BY position) \
-FROM resources WHERE server = s.number) AS resources, \
-(SELECT json_group_array(json_array(name, title, description) ORDER BY position) FROM prompts \
-WHERE server = s.number) AS prompts";
+/// The head of a record, given how each table's rows are told. Its members stand in the order of
+/// [`Record::head`](crate::model::Record::head).
+macro_rules! head {
+    ($tool:expr, $resource:expr, $prompt:expr) => {
+        concat!(
+            "'{\"id\":' || json_quote(s.id) || ',\"name\":' || json_quote(s.name) || \
+             ',\"title\":' || json_quote(s.title) || ',\"version\":' || json_quote(s.version) || \
+             ',\"description\":' || json_quote(s.description) || ',\"transport\":' || json_quote(s.transport) || \
+             ',\"command\":' || coalesce(s.command, 'null') || ',\"url\":' || json_quote(s.url) || \
+             ',\"environment\":' || s.environment || ',\"headers\":' || s.headers || \
+             ',\"capabilities\":{\"tools\":[' || coalesce((SELECT group_concat(",
+            $tool,
+            ", ',' ORDER BY position) FROM tools WHERE server = s.number), '') || \
+             '],\"resources\":[' || coalesce((SELECT group_concat(",
+            $resource,
+            ", ',' ORDER BY position) FROM resources WHERE server = s.number), '') || \
+             '],\"prompts\":[' || coalesce((SELECT group_concat(",
+            $prompt,
+            ", ',' ORDER BY position) FROM prompts WHERE server = s.number), '') || \
+             ']' || coalesce((SELECT group_concat(',' || json_quote(name) || ':' || options, '' ORDER BY name) \
+             FROM capabilities WHERE server = s.number AND name NOT IN ('tools', 'resources', 'prompts')), '') || \
+             '},\"tags\":' || (SELECT json_group_array(tag ORDER BY tag) FROM tags WHERE server = s.number) || \
+             ',\"metadata\":' || (SELECT json_group_object(key, value ORDER BY key) FROM metadata WHERE server = s.number) || \
+             ',\"owner\":' || json_quote(s.owner) || '}'"
+        )
+    };
+}
 
-/// What a full record has besides: the definitions as they were sent.
-const DEFINITIONS: &str = ", \
-(SELECT '[' || coalesce(group_concat(definition, ',' ORDER BY position), '') || ']' FROM tools \
-WHERE server = s.number) AS tool_definitions, \
-(SELECT '[' || coalesce(group_concat(definition, ',' ORDER BY position), '') || ']' FROM resources \
-WHERE server = s.number) AS resource_definitions, \
-(SELECT '[' || coalesce(group_concat(definition, ',' ORDER BY position), '') || ']' FROM prompts \
-WHERE server = s.number) AS prompt_definitions";
+/// A member of an object that is left out when it is NULL.
+macro_rules! member {
+    ($column:literal, $key:literal) => {
+        concat!(" || iif(", $column, " IS NULL, '', ',\"", $key, "\":' || json_quote(", $column, "))")
+    };
+}
 
-/// The columns of a record, from `servers s` and `leases l`.
-pub(super) fn columns(view: View) -> [&'static str; 2] {
+/// A tool or prompt in a summary.
+macro_rules! definition {
+    () => {
+        concat!(
+            "'{\"name\":' || json_quote(name)",
+            member!("title", "title"),
+            member!("description", "description"),
+            " || '}'"
+        )
+    };
+}
+
+/// The head of a summary: the one place that says what [`summaries`](super::summaries) caches.
+macro_rules! summary {
+    () => {
+        head!(
+            definition!(),
+            concat!(
+                "'{' || iif(uri IS NULL, '\"uri_template\":' || json_quote(uri_template), '\"uri\":' || json_quote(uri))",
+                member!("name", "name"),
+                member!("title", "title"),
+                member!("description", "description"),
+                member!("mime_type", "mimeType"),
+                " || '}'"
+            ),
+            definition!()
+        )
+    };
+}
+
+/// Makes the summaries that are missing, because somebody edited the tables or brought them from an older version.
+pub(super) const MAKE_SUMMARIES: &str = concat!(
+    "UPDATE summaries SET record = (SELECT ",
+    summary!(),
+    " FROM servers s WHERE s.number = summaries.server) WHERE record IS NULL"
+);
+
+/// What parts the rows of a page: no JSON text holds it.
+pub(super) const SEPARATOR: char = '\u{1e}';
+
+/// What a record is selected from, `s`, `l` and `c`: numbers, and then its head.
+pub(super) const SUMMARY: &str = concat!(
+    "concat_ws(' ', s.number, l.ttl, l.expires_at, l.refreshed_at, s.registered_at, s.updated_at, \
+     coalesce(c.record, ",
+    summary!(),
+    "))"
+);
+
+/// The same with all definitions as they were sent.
+pub(super) const FULL: &str = concat!(
+    "concat_ws(' ', s.number, l.ttl, l.expires_at, l.refreshed_at, s.registered_at, s.updated_at, ",
+    head!("definition", "definition", "definition"),
+    ")"
+);
+
+/// The expression of a record's text.
+pub(super) fn columns(view: View) -> &'static str {
     match view {
-        View::Summary => [SUMMARY, ""],
-        View::Full => [SUMMARY, DEFINITIONS],
+        View::Summary => SUMMARY,
+        View::Full => FULL,
     }
 }
 
-/// Reads a record from a row with these columns.
-pub(super) fn server(row: &SqliteRow, view: View, now: Moment) -> Result<Server, sqlx::Error> {
-    let id: String = row.try_get("id")?;
-    let reader = Reader { row, id: &id, view };
-    let expires_at: i64 = row.try_get("expires_at")?;
-    let tags: Vec<String> = reader.json("tags")?;
-    let metadata: BTreeMap<String, String> = reader.json("metadata")?;
-    Ok(Server {
-        name: row.try_get("name")?,
-        title: row.try_get("title")?,
-        version: row.try_get("version")?,
-        description: row.try_get("description")?,
-        transport: reader.transport()?,
-        capabilities: reader.capabilities()?,
-        tags: sorted(tags),
-        metadata,
-        owner: row.try_get("owner")?,
-        ttl: row.try_get("ttl")?,
-        health: health(expires_at, now),
-        registered_at: time(row.try_get("registered_at")?),
-        updated_at: time(row.try_get("updated_at")?),
-        refreshed_at: time(row.try_get("refreshed_at")?),
-        expires_at: now.wall_of(expires_at),
-        id,
-    })
-}
-
-pub(super) fn health(expires_at: i64, now: Moment) -> Health {
-    if expires_at > now.lease { Health::Healthy } else { Health::Unhealthy }
-}
-
-fn sorted(mut list: Vec<String>) -> Vec<String> {
-    list.sort();
-    list
-}
-
-struct Reader<'a> {
-    row: &'a SqliteRow,
-    id: &'a str,
+/// The head of a record and what stands beside it until it is registered anew.
+#[derive(Debug)]
+pub(crate) struct Rendered {
+    pub(super) number: i64,
     view: View,
+    rest: Rest,
+    head: usize,
+    before_health: Box<str>,
+    after_health: Box<str>,
+    tag: u64,
+    record: OnceLock<Arc<Record>>,
 }
 
-impl Reader<'_> {
-    fn json<T: DeserializeOwned>(&self, column: &str) -> Result<T, sqlx::Error> {
-        let text: String = self.row.try_get(column)?;
-        serde_json::from_str(&text).map_err(|_| odd_row(self.id, column))
+/// When a lease runs out, in lease time, and when it was last refreshed, by the wall clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Times {
+    pub(super) expires_at: i64,
+    pub(super) refreshed_at: i64,
+}
+
+impl Times {
+    pub(super) fn health(self, now: Moment) -> Health {
+        if self.expires_at > now.lease { Health::Healthy } else { Health::Unhealthy }
+    }
+}
+
+/// A server in an answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(super) rendered: Arc<Rendered>,
+    pub(super) times: Times,
+}
+
+impl Entry {
+    /// A server as it is about to be stored.
+    pub(super) fn of(number: i64, record: &Record, times: Times) -> Result<Self, StoreError> {
+        let head = record.head().map_err(|error| sqlx::Error::Encode(error.into()))?;
+        let rest =
+            Rest { ttl: record.ttl, registered_at: record.registered_at, updated_at: record.updated_at };
+        let rendered =
+            Rendered::new(number, View::Summary, &head, rest).ok_or_else(|| odd_row(&record.id))?;
+        Ok(Self { rendered: Arc::new(rendered), times })
     }
 
-    fn transport(&self) -> Result<Transport, sqlx::Error> {
-        let kind: String = self.row.try_get("transport")?;
-        Ok(match kind.parse().map_err(|_| odd_row(self.id, "transport"))? {
-            TransportKind::Stdio => {
-                Transport::Stdio { command: self.json("command")?, environment: self.json("environment")? }
-            }
-            TransportKind::StreamableHttp => {
-                Transport::StreamableHttp { url: self.row.try_get("url")?, headers: self.json("headers")? }
-            }
-            TransportKind::Sse => {
-                Transport::Sse { url: self.row.try_get("url")?, headers: self.json("headers")? }
-            }
+    /// Reads the text that [`columns`] selects.
+    pub(super) fn parse(text: &str, view: View) -> Result<Self, StoreError> {
+        Self::read(text, view).ok_or_else(|| odd_row(text.get(..60).unwrap_or(text)).into())
+    }
+
+    fn read(text: &str, view: View) -> Option<Self> {
+        let mut fields = text.splitn(7, ' ');
+        let mut next = || fields.next()?.parse::<i64>().ok();
+        let (number, ttl, expires_at, refreshed_at) = (next()?, next()?, next()?, next()?);
+        let (registered_at, updated_at) = (next()?, next()?);
+        let rest = Rest {
+            ttl: u32::try_from(ttl).ok()?,
+            registered_at: time(registered_at),
+            updated_at: time(updated_at),
+        };
+        let rendered = Arc::new(Rendered::new(number, view, fields.next()?, rest)?);
+        Some(Self { rendered, times: Times { expires_at, refreshed_at } })
+    }
+
+    /// The record in process.
+    pub(crate) fn server(&self, now: Moment) -> Result<Server, StoreError> {
+        Ok(Server::new(
+            self.rendered.record()?,
+            self.times.health(now),
+            time(self.times.refreshed_at),
+            now.wall_of(self.times.expires_at),
+        ))
+    }
+
+    /// Writes the record as the API answers it.
+    pub(crate) fn write_json(&self, json: &mut String, now: Moment) {
+        let Rendered { before_health, after_health, .. } = &*self.rendered;
+        json.push_str(before_health);
+        json.push_str(self.times.health(now).as_str());
+        json.push_str(after_health);
+        push_time(json, &time(self.times.refreshed_at));
+        json.push_str("\",\"expires_at\":\"");
+        push_time(json, &now.wall_of(self.times.expires_at));
+        json.push_str("\"}");
+    }
+
+    pub(crate) fn json(&self, now: Moment) -> String {
+        let mut json = String::with_capacity(self.rendered.bytes());
+        self.write_json(&mut json, now);
+        json
+    }
+
+    /// About how many bytes its JSON takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.rendered.bytes()
+    }
+
+    /// A number for all of it but the times of the lease.
+    pub(crate) fn fingerprint(&self, now: Moment) -> u64 {
+        self.rendered.tag ^ u64::from(self.times.health(now) == Health::Healthy)
+    }
+}
+
+impl Rendered {
+    fn new(number: i64, view: View, head: &str, rest: Rest) -> Option<Self> {
+        let open = head.strip_suffix('}')?;
+        let before_health = format!("{open},\"ttl\":{},\"health\":\"", rest.ttl);
+        let mut after_health = String::with_capacity(130);
+        after_health.push_str("\",\"registered_at\":\"");
+        push_time(&mut after_health, &rest.registered_at);
+        after_health.push_str("\",\"updated_at\":\"");
+        push_time(&mut after_health, &rest.updated_at);
+        after_health.push_str("\",\"refreshed_at\":\"");
+        let mut hasher = foldhash::quality::FixedState::default().build_hasher();
+        hasher.write(before_health.as_bytes());
+        hasher.write(after_health.as_bytes());
+        Some(Self {
+            number,
+            view,
+            rest,
+            head: open.len(),
+            before_health: before_health.into(),
+            after_health: after_health.into(),
+            tag: hasher.finish(),
+            record: OnceLock::new(),
         })
     }
 
-    fn capabilities(&self) -> Result<Capabilities, sqlx::Error> {
-        let resource = |(parts, definition)| {
-            Resource::from_parts(parts, definition).ok_or_else(|| odd_row(self.id, "a resource"))
-        };
-        Ok(Capabilities {
-            tools: self
-                .list("tools", "tool_definitions", |(parts, json)| Ok(Tool::from_parts(parts, json)))?,
-            resources: self.list("resources", "resource_definitions", resource)?,
-            prompts: self
-                .list("prompts", "prompt_definitions", |(parts, json)| Ok(Prompt::from_parts(parts, json)))?,
-            flags: Flags(self.json("flags")?),
-        })
+    /// What the column `summaries.record` holds, in summary.
+    pub(super) fn head(&self) -> String {
+        let open = self.before_health.get(..self.head).unwrap_or_default();
+        format!("{open}}}")
     }
 
-    fn list<P: DeserializeOwned, T>(
-        &self,
-        parts: &str,
-        definitions: &str,
-        join: impl FnMut((P, Option<Json>)) -> Result<T, sqlx::Error>,
-    ) -> Result<Vec<T>, sqlx::Error> {
-        let parts: Vec<P> = self.json(parts)?;
-        let definitions: Vec<Option<Json>> = match self.view {
-            View::Summary => parts.iter().map(|_| None).collect(),
-            View::Full => self.json::<Vec<Json>>(definitions)?.into_iter().map(Some).collect(),
-        };
-        parts.into_iter().zip(definitions).map(join).collect()
+    /// About how many bytes an answer takes that holds it.
+    pub(super) fn bytes(&self) -> usize {
+        self.before_health.len() + self.after_health.len() + 64
+    }
+
+    /// The record in process, parsed at the first call.
+    pub(super) fn record(&self) -> Result<Arc<Record>, StoreError> {
+        if let Some(record) = self.record.get() {
+            return Ok(Arc::clone(record));
+        }
+        let record = Record::from_head(&self.head(), self.view, self.rest)
+            .ok_or_else(|| odd_row(&format!("number {}", self.number)))?;
+        Ok(Arc::clone(self.record.get_or_init(|| Arc::new(record))))
     }
 }

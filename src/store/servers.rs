@@ -1,22 +1,23 @@
 //! Registrations: written whole, replaced whole, read back whole.
+//!
+//! What is new in a batch is written together at its end, see [`insert`]; what was there before is compared and replaced
+//! by itself.
+
+use std::sync::Arc;
 
 use serde_json::json;
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 
-use super::changes::Ledger;
-use super::{Moment, StoreError, children, rows, time};
+use super::children::{self, Parent};
+use super::draft::Draft;
+use super::live::expiry;
+use super::mirror::Lease;
+use super::rows::{self, Entry, Times};
+use super::{Moment, StoreError, time};
 use crate::model::{
-    Capabilities, ChangeKind, Health, LeaseId, Registered, Registration, Server, Transport,
+    Capabilities, ChangeKind, Health, LeaseId, Record, Registered, Registration, Server, Transport,
     ValidRegistration, View,
 };
-
-/// A stored server, with what the record does not show.
-pub(super) struct Stored {
-    pub(super) number: i64,
-    pub(super) server: Server,
-    /// Whether the change `expired` is recorded for it.
-    pub(super) expired: bool,
-}
 
 /// Which server to load.
 pub(super) enum Key<'a> {
@@ -29,24 +30,18 @@ pub(super) async fn load(
     connection: &mut SqliteConnection,
     key: Key<'_>,
     view: View,
-    now: Moment,
-) -> Result<Option<Stored>, StoreError> {
-    use sqlx::Row;
-    let mut sql = QueryBuilder::<Sqlite>::new("SELECT l.expired, ");
-    for columns in rows::columns(view) {
-        sql.push(columns);
-    }
-    sql.push(" FROM servers s JOIN leases l ON l.server = s.number WHERE ");
+) -> Result<Option<Entry>, StoreError> {
+    let mut sql = QueryBuilder::<Sqlite>::new("SELECT ");
+    sql.push(rows::columns(view));
+    sql.push(
+        " FROM servers s JOIN leases l ON l.server = s.number JOIN summaries c ON c.server = s.number WHERE ",
+    );
     match key {
-        Key::Id(id) => sql.push("s.id = ").push_bind(id.to_owned()),
+        Key::Id(id) => sql.push("s.id = ").push_bind(id),
         Key::Number(number) => sql.push("s.number = ").push_bind(number),
     };
     let Some(row) = sql.build().fetch_optional(connection).await? else { return Ok(None) };
-    Ok(Some(Stored {
-        number: row.try_get("number")?,
-        server: rows::server(&row, view, now)?,
-        expired: row.try_get("expired")?,
-    }))
+    Entry::parse(row.try_get(0)?, view).map(Some)
 }
 
 /// A registration on its way into the tables.
@@ -59,50 +54,133 @@ pub(crate) struct Put {
     pub(crate) only_new: bool,
 }
 
-/// Registers: inserts, replaces, or only renews the lease when nothing else is new. Nothing if the id is taken and only
-/// a new one is wanted.
-pub(super) async fn register(
+/// A server that is new in this batch.
+pub(super) struct Fresh {
+    pub(super) number: i64,
+    lease: LeaseId,
+    record: Arc<Record>,
+    summary: Entry,
+}
+
+impl Fresh {
+    pub(super) fn new(number: i64, put: &Put, now: Moment) -> Result<Self, StoreError> {
+        let record = record(put.registration.get(), put.id.clone(), now);
+        let summary = Entry::of(number, &record.summary(), times(record.ttl, now))?;
+        Ok(Self { number, lease: LeaseId::random(), record: Arc::new(record), summary })
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.record.id
+    }
+
+    pub(super) fn registered(&self, now: Moment) -> Registered {
+        Registered { server: healthy(&self.record, now), lease: self.lease, created: true }
+    }
+}
+
+/// Writes servers that are new, numbered in a row.
+pub(super) async fn insert(
     connection: &mut SqliteConnection,
-    ledger: &mut Ledger,
+    draft: &mut Draft<'_>,
+    fresh: &[Fresh],
+    now: Moment,
+) -> Result<(), StoreError> {
+    let into = "servers (number, id, name, title, version, description, transport, command, url, environment, headers, \
+                owner, registered_at, updated_at)";
+    children::insert_rows(connection, into, fresh, "", |row, Fresh { number, record, .. }| {
+        let Columns { transport, command, environment, headers } = columns(&record.transport);
+        row.push_bind(*number)
+            .push_bind(&record.id)
+            .push_bind(&record.name)
+            .push_bind(&record.title)
+            .push_bind(&record.version)
+            .push_bind(&record.description)
+            .push_bind(transport)
+            .push_bind(command)
+            .push_bind(record.transport.url())
+            .push_bind(environment)
+            .push_bind(headers)
+            .push_bind(&record.owner)
+            .push_bind(record.registered_at.timestamp_millis())
+            .push_bind(record.updated_at.timestamp_millis());
+    })
+    .await?;
+    let into = "leases (server, lease, ttl, expires_at, refreshed_at)";
+    children::insert_rows(connection, into, fresh, "", |row, Fresh { number, lease, record, .. }| {
+        row.push_bind(*number)
+            .push_bind(lease.as_bytes().to_vec())
+            .push_bind(record.ttl)
+            .push_bind(expiry(record.ttl, now))
+            .push_bind(now.wall);
+    })
+    .await?;
+    let parents: Vec<_> = fresh
+        .iter()
+        .map(|Fresh { number, record, summary, .. }| Parent {
+            number: *number,
+            record,
+            summary: summary.rendered.head(),
+        })
+        .collect();
+    draft.next_tool = children::insert(connection, &parents, draft.next_tool).await?;
+    for Fresh { number, lease, record, summary } in fresh {
+        draft.ledger.record(ChangeKind::Registered, &record.id, None, Some(summary.json(now)));
+        draft.touch(record);
+        draft.put(held(*number, *lease, record, now));
+    }
+    Ok(())
+}
+
+/// Replaces a server that was there before, or only renews its lease when nothing else is new. Nothing if only a new
+/// one is wanted.
+pub(super) async fn replace(
+    connection: &mut SqliteConnection,
+    draft: &mut Draft<'_>,
+    before: &Lease,
     put: &Put,
     now: Moment,
 ) -> Result<Option<Registered>, StoreError> {
-    let lease = LeaseId::random();
-    let stored = load(connection, Key::Id(&put.id), View::Full, now).await?;
-    if stored.is_some() && put.only_new {
+    if put.only_new {
         return Ok(None);
     }
-    let mut server = record(put.registration.get(), put.id.clone(), now);
-    let Some(stored) = stored else {
-        let number = insert(connection, &server).await?;
-        children::insert(connection, number, &server).await?;
-        insert_lease(connection, number, lease, &server, now).await?;
-        ledger.record(connection, ChangeKind::Registered, None, Some(&server), now).await?;
-        return Ok(Some(Registered { server, lease, created: true }));
-    };
-
-    server.registered_at = stored.server.registered_at;
-    server.updated_at = stored.server.updated_at;
-    server.owner.clone_from(&stored.server.owner);
-    let same = same_registration(&server, &stored.server);
+    let stored = load(connection, Key::Number(before.number), View::Full).await?;
+    let stored = stored.ok_or(sqlx::Error::RowNotFound)?;
+    let old = stored.rendered.record()?;
+    let mut record = record(put.registration.get(), put.id.clone(), now);
+    record.registered_at = old.registered_at;
+    record.updated_at = old.updated_at;
+    record.owner.clone_from(&old.owner);
+    let same = record == *old;
     if !same {
-        server.updated_at = time(now.wall);
-        update(connection, stored.number, &server).await?;
-        children::insert(connection, stored.number, &server).await?;
+        record.updated_at = time(now.wall);
     }
-    renew_lease(connection, stored.number, lease, &server, now).await?;
-    if stored.expired {
-        ledger.record(connection, ChangeKind::Registered, None, Some(&server), now).await?;
+    let lease = LeaseId::random();
+    let summary = Entry::of(before.number, &record.summary(), times(record.ttl, now))?;
+    if !same {
+        update(connection, before.number, &record).await?;
+        let parent = Parent { number: before.number, record: &record, summary: summary.rendered.head() };
+        draft.next_tool = children::insert(connection, &[parent], draft.next_tool).await?;
+        draft.touch(&old);
+    }
+    if !same || before.times.health(now) == Health::Unhealthy {
+        draft.touch(&record);
+    }
+    renew_lease(connection, before.number, lease, record.ttl, now).await?;
+    if before.expired {
+        draft.ledger.record(ChangeKind::Registered, &record.id, None, Some(summary.json(now)));
     } else if !same {
-        ledger.record(connection, ChangeKind::Updated, Some(&stored.server), Some(&server), now).await?;
+        let old = Entry::of(before.number, &old.summary(), stored.times)?;
+        let after = Some(summary.json(now));
+        draft.ledger.record(ChangeKind::Updated, &record.id, Some(old.json(now)), after);
     }
-    Ok(Some(Registered { server, lease, created: false }))
+    draft.put(held(before.number, lease, &record, now));
+    Ok(Some(Registered { server: healthy(&Arc::new(record), now), lease, created: false }))
 }
 
 /// The record of a registration made now.
-fn record(registration: &Registration, id: String, now: Moment) -> Server {
+fn record(registration: &Registration, id: String, now: Moment) -> Record {
     let capabilities = &registration.capabilities;
-    Server {
+    Record {
         id,
         name: registration.name.clone(),
         title: registration.title.clone(),
@@ -119,27 +197,32 @@ fn record(registration: &Registration, id: String, now: Moment) -> Server {
         metadata: registration.metadata.clone(),
         owner: None,
         ttl: registration.ttl,
-        health: Health::Healthy,
         registered_at: time(now.wall),
         updated_at: time(now.wall),
-        refreshed_at: time(now.wall),
-        expires_at: now.wall_of(expiry(registration.ttl, now)),
     }
 }
 
-pub(super) fn expiry(ttl: u32, now: Moment) -> i64 {
-    now.lease + i64::from(ttl) * 1000
+fn times(ttl: u32, now: Moment) -> Times {
+    Times { expires_at: expiry(ttl, now), refreshed_at: now.wall }
 }
 
-/// Whether two records say the same but for their leases.
-fn same_registration(new: &Server, stored: &Server) -> bool {
-    let leaseless = Server {
-        health: new.health,
-        refreshed_at: new.refreshed_at,
-        expires_at: new.expires_at,
-        ..stored.clone()
-    };
-    *new == leaseless
+/// A record whose lease begins now.
+fn healthy(record: &Arc<Record>, now: Moment) -> Server {
+    let Times { expires_at, refreshed_at } = times(record.ttl, now);
+    Server::new(Arc::clone(record), Health::Healthy, time(refreshed_at), now.wall_of(expires_at))
+}
+
+/// The lease that a registration has from now on.
+fn held(number: i64, lease: LeaseId, record: &Record, now: Moment) -> Lease {
+    Lease {
+        number,
+        id: record.id.as_str().into(),
+        name: record.name.as_str().into(),
+        lease,
+        ttl: record.ttl,
+        times: times(record.ttl, now),
+        expired: false,
+    }
 }
 
 /// The columns of a server that hold JSON.
@@ -159,35 +242,8 @@ fn columns(transport: &Transport) -> Columns {
     }
 }
 
-async fn insert(connection: &mut SqliteConnection, server: &Server) -> Result<i64, StoreError> {
-    let Columns { transport, command, environment, headers } = columns(&server.transport);
-    let url = server.transport.url();
-    let (registered_at, updated_at) =
-        (server.registered_at.timestamp_millis(), server.updated_at.timestamp_millis());
-    let done = sqlx::query!(
-        "INSERT INTO servers (id, name, title, version, description, transport, command, url, environment, headers, \
-         owner, registered_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        server.id,
-        server.name,
-        server.title,
-        server.version,
-        server.description,
-        transport,
-        command,
-        url,
-        environment,
-        headers,
-        server.owner,
-        registered_at,
-        updated_at
-    )
-    .execute(connection)
-    .await?;
-    Ok(done.last_insert_rowid())
-}
-
 /// Writes over a server's row, and takes its children away.
-async fn update(connection: &mut SqliteConnection, number: i64, server: &Server) -> Result<(), StoreError> {
+async fn update(connection: &mut SqliteConnection, number: i64, server: &Record) -> Result<(), StoreError> {
     let Columns { transport, command, environment, headers } = columns(&server.transport);
     let url = server.transport.url();
     let updated_at = server.updated_at.timestamp_millis();
@@ -219,52 +275,24 @@ async fn update(connection: &mut SqliteConnection, number: i64, server: &Server)
     Ok(())
 }
 
-async fn insert_lease(
-    connection: &mut SqliteConnection,
-    number: i64,
-    lease: LeaseId,
-    server: &Server,
-    now: Moment,
-) -> Result<(), StoreError> {
-    let expires_at = expiry(server.ttl, now);
-    let lease = &lease.as_bytes()[..];
-    sqlx::query!(
-        "INSERT INTO leases (server, lease, ttl, expires_at, refreshed_at) VALUES (?, ?, ?, ?, ?)",
-        number,
-        lease,
-        server.ttl,
-        expires_at,
-        now.wall
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
 async fn renew_lease(
     connection: &mut SqliteConnection,
     number: i64,
     lease: LeaseId,
-    server: &Server,
+    ttl: u32,
     now: Moment,
 ) -> Result<(), StoreError> {
-    let expires_at = expiry(server.ttl, now);
+    let expires_at = expiry(ttl, now);
     let lease = &lease.as_bytes()[..];
     sqlx::query!(
         "UPDATE leases SET lease = ?, ttl = ?, expires_at = ?, refreshed_at = ?, expired = 0 WHERE server = ?",
         lease,
-        server.ttl,
+        ttl,
         expires_at,
         now.wall,
         number
     )
     .execute(connection)
     .await?;
-    Ok(())
-}
-
-/// Deletes a server; what belongs to it goes with it.
-pub(super) async fn delete(connection: &mut SqliteConnection, number: i64) -> Result<(), StoreError> {
-    sqlx::query!("DELETE FROM servers WHERE number = ?", number).execute(connection).await?;
     Ok(())
 }

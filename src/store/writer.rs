@@ -1,18 +1,26 @@
 //! The one writing connection: batches of commands, each batch one transaction.
 //!
 //! A batch holds what was waiting when it began. Nobody has been answered yet, so its commands may be run in any
-//! order: all refreshes go first, in one statement; each other command runs in a savepoint of its own, so that a bad
-//! one can't fail its neighbours. The answers are kept back until the commit has succeeded.
+//! order: all refreshes go first, in one statement, and what is newly registered goes last, in one statement a table.
+//! The answers are kept back until the commit has succeeded.
 //!
-//! When the disk is full, fails, or memory runs out, SQLite ends the whole transaction, savepoints and all. Then each
-//! command is run again in a transaction of its own, and gets its own answer.
+//! When anything fails, the whole batch is rolled back, and each command is run again in a transaction of its own and
+//! gets its own answer: a bad one can't fail its neighbours. (A savepoint for each would do the same, but SQLite writes
+//! its full-text index out at every one of them.)
+
+use std::sync::Arc;
 
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::oneshot;
 
-use super::changes::Ledger;
+use super::draft::Draft;
+use super::live::Effects;
+use super::mirror::Mirror;
 use super::open::Shared;
-use super::{Deregistration, Moment, Pruned, Put, RefreshOutcome, StoreError, changes, leases, servers};
+use super::servers::Fresh;
+use super::{
+    Deregistration, Live, Moment, Pruned, Put, RefreshOutcome, StoreError, changes, leases, rows, servers,
+};
 use crate::model::{LeaseRef, Registered, Revision};
 
 /// A question to the writer and the way back for its answer.
@@ -97,38 +105,53 @@ enum Synchronous {
 /// The writing connection and what it knows of the database without asking.
 pub(crate) struct Writer {
     connection: Shared,
+    live: Arc<Live>,
     synchronous: Synchronous,
-    epoch: String,
-    revision: i64,
+    /// What SQLite said when this writer last knew all that is in the file: another number means that somebody else has
+    /// written. None: that is so in any case.
+    data_version: Option<i64>,
     committed: i64,
     leases: bool,
+    /// Servers whose lease has run out, found and not yet pruned.
+    due: Vec<i64>,
 }
 
+/// How far the lease clock in `settings` may be behind: commits of refreshes alone leave it as it is.
+const CLOCK_LAG: i64 = 1_000;
+
 impl Writer {
-    pub(super) async fn new(connection: Shared) -> Result<Self, sqlx::Error> {
-        let row = sqlx::query!(
-            r#"SELECT epoch, revision, lease_clock, EXISTS (SELECT 1 FROM leases) AS "leases: bool" FROM settings"#
-        )
-        .fetch_one(&mut *connection.lock().await)
-        .await?;
+    /// With all that the database knows in memory.
+    pub(super) async fn new(connection: Shared, answer_bytes: u64) -> Result<Self, StoreError> {
+        let mut taken = connection.lock().await;
+        let data_version = data_version(&mut taken).await?;
+        make_summaries(&mut taken).await?;
+        let (revision, committed) = settings(&mut taken).await?;
+        let mirror = Mirror::load(&mut taken).await?;
+        drop(taken);
         Ok(Self {
             connection,
+            leases: mirror.len() > 0,
+            live: Arc::new(Live::new(mirror, revision, answer_bytes)),
             synchronous: Synchronous::Full,
-            epoch: row.epoch,
-            revision: row.revision,
-            committed: row.lease_clock,
-            leases: row.leases,
+            data_version: Some(data_version),
+            committed,
+            due: Vec::new(),
         })
     }
 
     #[cfg(test)]
     pub(super) fn connection(&self) -> Shared {
-        std::sync::Arc::clone(&self.connection)
+        Arc::clone(&self.connection)
+    }
+
+    /// What is known without asking SQLite.
+    pub(crate) fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.live)
     }
 
     /// How far the catalogue has come.
     pub(crate) fn revision(&self) -> Revision {
-        Revision { epoch: self.epoch.clone(), number: u64::try_from(self.revision).unwrap_or_default() }
+        self.live.revision()
     }
 
     /// The lease time of the last commit.
@@ -147,19 +170,31 @@ impl Writer {
         let row = sqlx::query!("UPDATE settings SET epoch = lower(hex(randomblob(4))) RETURNING epoch")
             .fetch_one(&mut *connection)
             .await?;
-        self.epoch = row.epoch;
+        self.live.begin_epoch(row.epoch);
         Ok(())
     }
 
     /// Whether there is anything to prune: asked before a transaction is begun for it.
-    pub(crate) async fn prunable(&mut self, retention: i64, now: Moment) -> Result<bool, StoreError> {
-        leases::prunable(&mut *self.connection.lock().await, retention, now).await
+    pub(crate) fn is_prunable(&mut self, retention: i64, now: Moment) -> bool {
+        if self.due.is_empty() {
+            self.due = self.live.due(retention, now);
+        }
+        !self.due.is_empty()
     }
 
-    /// Runs a batch and leaves each command with its outcome. The error is that of the database as a whole: nothing
-    /// could be committed.
-    pub(crate) async fn run(&mut self, batch: &mut [Command], now: Moment) -> Result<(), StoreError> {
-        let Err(error) = self.transaction(batch, now).await else { return Ok(()) };
+    /// Whether somebody else has written to the database.
+    pub(crate) async fn is_overtaken(&self) -> Result<bool, StoreError> {
+        let version = data_version(&mut *self.connection.lock().await).await?;
+        Ok(self.data_version != Some(version))
+    }
+
+    /// Runs a batch and leaves each command with its outcome. Says whether anything was committed; the error is that of
+    /// the database as a whole: nothing could be.
+    pub(crate) async fn run(&mut self, batch: &mut [Command], now: Moment) -> Result<bool, StoreError> {
+        if let Some(done) = self.refresh_alone(batch, now).await {
+            return done.map_err(|error| spread(batch, error));
+        }
+        let Err(error) = self.transaction(batch, now).await else { return Ok(true) };
         if matches!(error, StoreError::Busy) || batch.len() == 1 {
             return Err(spread(batch, error));
         }
@@ -171,28 +206,157 @@ impl Writer {
                 Err(error) => last = Some(spread(std::slice::from_mut(command), error)),
             }
         }
-        last.filter(|_| !committed).map_or(Ok(()), Err)
+        last.filter(|_| !committed).map_or(Ok(committed), Err)
+    }
+
+    /// A batch of nothing but refreshes that change nothing but leases: one statement, which is its own transaction.
+    /// None if this batch is more than that.
+    async fn refresh_alone(
+        &mut self,
+        batch: &mut [Command],
+        now: Moment,
+    ) -> Option<Result<bool, StoreError>> {
+        if !batch.iter().all(Command::is_refresh) || now.lease - self.committed >= CLOCK_LAG {
+            return None;
+        }
+        let mut refreshing = leases::resolve(&self.live.read(), asked(batch), now);
+        if !refreshing.revived.is_empty() {
+            return None;
+        }
+        let found = if refreshing.numbers.is_empty() {
+            Ok(true)
+        } else {
+            match self.set_synchronous(Synchronous::Normal).await {
+                Ok(()) => leases::refresh(&mut *self.connection.lock().await, &refreshing.numbers, now).await,
+                Err(error) => Err(error),
+            }
+        };
+        match found {
+            Ok(true) => {}
+            Ok(false) => {
+                self.data_version = None;
+                return None;
+            }
+            Err(error) => return Some(Err(error)),
+        }
+        let wrote = !refreshing.numbers.is_empty();
+        let refreshed = std::mem::take(&mut refreshing.numbers);
+        self.live.apply(Effects { refreshed, ..Effects::default() }, None, now);
+        tell(batch, refreshing.outcomes);
+        Some(Ok(wrote))
     }
 
     async fn transaction(&mut self, batch: &mut [Command], now: Moment) -> Result<(), StoreError> {
         let durable = batch.iter().any(Command::is_durable);
         self.set_synchronous(if durable { Synchronous::Full } else { Synchronous::Normal }).await?;
-        let mut connection = self.connection.lock().await;
+        let connection = Arc::clone(&self.connection);
+        let mut connection = connection.lock().await;
         let connection = &mut *connection;
         sqlx::query!("BEGIN IMMEDIATE").execute(&mut *connection).await?;
-        let mut ledger = Ledger { revision: self.revision };
-        let done = match execute(connection, &mut ledger, batch, now).await {
-            Ok(()) => commit(connection, ledger, now).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = done {
-            // SQLite may have rolled back by itself, and then this is an error that says so.
-            let _ = sqlx::query!("ROLLBACK").execute(&mut *connection).await;
-            return Err(error);
+        let done = self.in_transaction(connection, batch, now).await;
+        match done {
+            Ok((effects, revision)) => {
+                self.live.apply(effects, Some(revision), now);
+                self.committed = now.lease;
+                Ok(())
+            }
+            Err(error) => {
+                // SQLite may have rolled back by itself, and then this is an error that says so.
+                let _ = sqlx::query!("ROLLBACK").execute(&mut *connection).await;
+                if matches!(error, StoreError::Failed(_)) {
+                    // It may be that memory and tables say different things.
+                    self.data_version = None;
+                }
+                Err(error)
+            }
         }
-        self.revision = ledger.revision;
-        self.committed = now.lease;
-        Ok(())
+    }
+
+    async fn in_transaction(
+        &mut self,
+        connection: &mut SqliteConnection,
+        batch: &mut [Command],
+        now: Moment,
+    ) -> Result<(Effects, i64), StoreError> {
+        let data_version = data_version(connection).await?;
+        if self.data_version != Some(data_version) {
+            make_summaries(connection).await?;
+            let (revision, _) = settings(connection).await?;
+            self.live.replace(Mirror::load(connection).await?, revision);
+            self.data_version = Some(data_version);
+            tracing::debug!(
+                "somebody else has written to the database: what is kept in memory was read anew"
+            );
+        }
+        let live = Arc::clone(&self.live);
+        let mut draft = Draft::new(&live, live.revision());
+        if batch.iter().any(|command| matches!(command, Command::Register(_))) {
+            (draft.next_server, draft.next_tool) = next_numbers(connection).await?;
+        }
+        self.execute(connection, &mut draft, batch, now).await?;
+        draft.ledger.write(connection, now).await?;
+        let revision = draft.ledger.revision;
+        sqlx::query!(
+            "UPDATE settings SET revision = ?, lease_clock = ?, wall_offset = ?",
+            revision,
+            now.lease,
+            now.offset
+        )
+        .execute(&mut *connection)
+        .await?;
+        sqlx::query!("COMMIT").execute(connection).await?;
+        Ok((draft.effects, revision))
+    }
+
+    async fn execute(
+        &mut self,
+        connection: &mut SqliteConnection,
+        draft: &mut Draft<'_>,
+        batch: &mut [Command],
+        now: Moment,
+    ) -> Result<(), StoreError> {
+        refresh_all(connection, draft, batch, now).await?;
+        let mut fresh: Vec<Fresh> = Vec::new();
+        for command in batch.iter_mut() {
+            match command {
+                Command::Refresh(_) => {}
+                Command::Register(job) => {
+                    if fresh.iter().any(|fresh| fresh.id() == job.input.id) {
+                        servers::insert(connection, draft, &std::mem::take(&mut fresh), now).await?;
+                    }
+                    job.outcome = Some(Ok(match draft.lease(&job.input.id) {
+                        Some(before) => servers::replace(connection, draft, &before, &job.input, now).await?,
+                        None => {
+                            let new = Fresh::new(draft.next_server, &job.input, now)?;
+                            draft.next_server += 1;
+                            let registered = new.registered(now);
+                            fresh.push(new);
+                            Some(registered)
+                        }
+                    }));
+                }
+                Command::Deregister(job) => {
+                    if fresh.iter().any(|fresh| fresh.id() == job.input.id) {
+                        servers::insert(connection, draft, &std::mem::take(&mut fresh), now).await?;
+                    }
+                    job.outcome = Some(Ok(leases::deregister(connection, draft, &job.input, now).await?));
+                }
+                Command::Prune(job) => {
+                    let retention = job.input;
+                    if self.due.is_empty() {
+                        self.due = self.live.due(retention, now);
+                    }
+                    let rest = self.due.split_off(self.due.len().min(leases::BITE));
+                    let bite = std::mem::replace(&mut self.due, rest);
+                    let mut pruned = leases::prune(connection, draft, &bite, retention, now).await?;
+                    pruned.more = !self.due.is_empty();
+                    job.outcome = Some(Ok(pruned));
+                }
+                Command::Trim(job) => job.outcome = Some(Ok(changes::trim(connection).await?)),
+                Command::Commit(job) => job.outcome = Some(Ok(())),
+            }
+        }
+        servers::insert(connection, draft, &fresh, now).await
     }
 
     /// Set before BEGIN, since it is refused inside a transaction, and never from a cached statement: the pragma acts
@@ -212,7 +376,7 @@ impl Writer {
 
     /// Closes the connection; as the last one of its file it folds the WAL into the database.
     pub(crate) async fn close(self) {
-        if let Ok(connection) = std::sync::Arc::try_unwrap(self.connection)
+        if let Ok(connection) = Arc::try_unwrap(self.connection)
             && let Err(error) = connection.into_inner().close().await
         {
             tracing::warn!(%error, "the database was not closed in order; the next start recovers it");
@@ -233,89 +397,69 @@ fn spread(batch: &mut [Command], error: StoreError) -> StoreError {
     error
 }
 
-async fn execute(
-    connection: &mut SqliteConnection,
-    ledger: &mut Ledger,
-    batch: &mut [Command],
-    now: Moment,
-) -> Result<(), StoreError> {
-    refresh_all(connection, ledger, batch, now).await?;
-    let alone = batch.len() == 1;
-    for command in batch.iter_mut().filter(|command| !command.is_refresh()) {
-        if alone {
-            run_one(connection, ledger, command, now).await?;
-            continue;
-        }
-        let before = *ledger;
-        sqlx::query!("SAVEPOINT command").execute(&mut *connection).await?;
-        match run_one(connection, ledger, command, now).await {
-            Ok(()) => {}
-            Err(error) if error.ends_transaction() => return Err(error),
-            Err(error) => {
-                sqlx::query!("ROLLBACK TO command").execute(&mut *connection).await?;
-                *ledger = before;
-                command.fail(error);
-            }
-        }
-        sqlx::query!("RELEASE command").execute(&mut *connection).await?;
-    }
+/// A number that changes when another connection has written.
+async fn data_version(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+    Ok(sqlx::query_scalar("PRAGMA data_version").fetch_one(connection).await?)
+}
+
+/// The numbers of the next server and the next tool.
+async fn next_numbers(connection: &mut SqliteConnection) -> Result<(i64, i64), StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'servers'), 0) + 1 AS "server!: i64",
+           coalesce((SELECT max(number) FROM tools), 0) + 1 AS "tool!: i64""#
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok((row.server, row.tool))
+}
+
+/// How far the catalogue has come, and the lease time of the last commit.
+async fn settings(connection: &mut SqliteConnection) -> Result<(Revision, i64), StoreError> {
+    let row = sqlx::query!("SELECT epoch, revision, lease_clock FROM settings").fetch_one(connection).await?;
+    let number = u64::try_from(row.revision).unwrap_or_default();
+    Ok((Revision { epoch: row.epoch, number }, row.lease_clock))
+}
+
+/// Makes the summaries that are missing.
+async fn make_summaries(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    sqlx::query(rows::MAKE_SUMMARIES).execute(connection).await?;
     Ok(())
 }
 
-/// All refreshes of a batch in one statement.
+/// The leases that a batch's refreshes ask for.
+fn asked(batch: &[Command]) -> impl Iterator<Item = &LeaseRef> {
+    let jobs = batch.iter().filter_map(|command| match command {
+        Command::Refresh(job) => Some(&job.input),
+        _ => None,
+    });
+    jobs.flatten()
+}
+
+/// Gives a batch's refreshes their outcomes.
+fn tell(batch: &mut [Command], outcomes: Vec<RefreshOutcome>) {
+    let mut outcomes = outcomes.into_iter();
+    for command in batch {
+        if let Command::Refresh(job) = command {
+            job.outcome = Some(Ok(outcomes.by_ref().take(job.input.len()).collect()));
+        }
+    }
+}
+
+/// All refreshes of a batch.
 async fn refresh_all(
     connection: &mut SqliteConnection,
-    ledger: &mut Ledger,
+    draft: &mut Draft<'_>,
     batch: &mut [Command],
     now: Moment,
 ) -> Result<(), StoreError> {
-    let mut jobs: Vec<&mut Job<_, _>> = batch
-        .iter_mut()
-        .filter_map(|command| if let Command::Refresh(job) = command { Some(job) } else { None })
-        .collect();
-    if jobs.is_empty() {
-        return Ok(());
-    }
-    let asked: Vec<&LeaseRef> = jobs.iter().flat_map(|job| &job.input).collect();
-    let mut outcomes = leases::refresh(connection, ledger, &asked, now).await?.into_iter();
-    for job in &mut jobs {
-        job.outcome = Some(Ok(outcomes.by_ref().take(job.input.len()).collect()));
-    }
-    Ok(())
-}
-
-async fn run_one(
-    connection: &mut SqliteConnection,
-    ledger: &mut Ledger,
-    command: &mut Command,
-    now: Moment,
-) -> Result<(), StoreError> {
-    match command {
-        Command::Refresh(_) => {}
-        Command::Register(job) => {
-            job.outcome = Some(Ok(servers::register(connection, ledger, &job.input, now).await?));
+    let refreshing = leases::resolve(&draft.live().read(), asked(batch), now);
+    if !refreshing.numbers.is_empty() {
+        if !leases::refresh(connection, &refreshing.numbers, now).await? {
+            return Err(sqlx::Error::RowNotFound.into());
         }
-        Command::Deregister(job) => {
-            job.outcome = Some(Ok(leases::deregister(connection, ledger, &job.input, now).await?));
-        }
-        Command::Prune(job) => {
-            job.outcome = Some(Ok(leases::prune(connection, ledger, job.input, now).await?));
-        }
-        Command::Trim(job) => job.outcome = Some(Ok(changes::trim(connection).await?)),
-        Command::Commit(job) => job.outcome = Some(Ok(())),
+        draft.effects.refreshed.extend(&refreshing.numbers);
+        leases::revive(connection, draft, refreshing.revived, now).await?;
     }
-    Ok(())
-}
-
-async fn commit(connection: &mut SqliteConnection, ledger: Ledger, now: Moment) -> Result<(), StoreError> {
-    sqlx::query!(
-        "UPDATE settings SET revision = ?, lease_clock = ?, wall_offset = ?",
-        ledger.revision,
-        now.lease,
-        now.offset
-    )
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query!("COMMIT").execute(connection).await?;
+    tell(batch, refreshing.outcomes);
     Ok(())
 }

@@ -57,10 +57,10 @@ async fn no_registration_that_was_answered_is_lost() {
             let page = registry.find(filter.clone()).await.unwrap();
             for server in page.servers {
                 assert_eq!(server.capabilities.tools.len(), TOOLS, "{} is there by halves", server.id);
-                found.insert(server.id);
+                found.insert(server.id.clone());
             }
             let Some(cursor) = page.next_cursor else { break };
-            filter = filter.after(cursor);
+            filter = filter.after(&cursor);
         }
         let answered = answered.lock().unwrap().clone();
         assert!(answered.len() >= answers);

@@ -17,7 +17,7 @@ async fn register(fixture: &Fixture, id: &str) {
 async fn alive(fixture: &Fixture) -> Vec<String> {
     fixture.registry.prune().await.unwrap();
     let page = fixture.registry.find(Filter::new().tool("t")).await.unwrap();
-    page.servers.into_iter().map(|server| server.id).collect()
+    page.servers.iter().map(|server| server.id.clone()).collect()
 }
 
 /// What may come between a server's last heartbeat and its next.
@@ -175,7 +175,7 @@ async fn the_time_shown_is_the_wall_clock_at_which_the_lease_ends() {
         fixture.pass(Duration::from_secs(10)).await;
         gap.happen(&mut fixture).await;
         fixture.registry.check_writable().await.unwrap();
-        let state = fixture.registry.health("a").await.unwrap().unwrap();
+        let state = fixture.registry.health("a").unwrap().unwrap();
         let wall = paulina::clock::Clock::wall(&fixture.clock);
         let left = (state.expires_at - wall).to_std().unwrap();
         fixture.pass(left - Duration::from_millis(500)).await;

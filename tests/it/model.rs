@@ -315,7 +315,7 @@ impl History {
             assert_eq!(page.revision.number, self.model.revision);
             found.extend(page.servers);
             let Some(cursor) = page.next_cursor else { return found };
-            filter = filter.after(cursor);
+            filter = filter.after(&cursor);
         }
     }
 
@@ -323,8 +323,8 @@ impl History {
         let page = self.fixture.registry.tools(Filter::new()).await.unwrap();
         let found: Vec<(String, Vec<String>)> = page
             .tools
-            .into_iter()
-            .map(|tool| (tool.name, tool.servers.into_iter().map(|server| server.id).collect()))
+            .iter()
+            .map(|tool| (tool.name.clone(), tool.servers.iter().map(|server| server.id.clone()).collect()))
             .collect();
         let mut expected: Vec<(String, Vec<String>)> = TOOLS
             .iter()
@@ -342,7 +342,7 @@ impl History {
         assert_eq!(stats.servers.total, self.model.entries.len() as u64);
         assert_eq!(stats.revision.number, self.model.revision);
         for (id, name) in IDS.iter().enumerate() {
-            let lease = self.fixture.registry.health(name).await.unwrap();
+            let lease = self.fixture.registry.health(name).unwrap();
             let record = self.fixture.registry.get(name).await.unwrap();
             let Some(entry) = self.model.entries.get(&id) else {
                 assert_eq!((lease, record), (None, None));

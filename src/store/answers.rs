@@ -1,0 +1,184 @@
+//! Answers that were given before, to be given again.
+//!
+//! An answer is kept without what a refresh changes: who is in it, not how long their leases run. Whether it still holds
+//! is decided when it is asked for again, see [`Live`](super::Live). What has not been asked for in a while makes room.
+
+use std::sync::{Arc, OnceLock};
+
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{Equivalent, Weighter};
+
+use super::Moment;
+use super::rows::{Entry, Rendered};
+use super::touch::Slot;
+use crate::model::{Cursor, Filter, Health, Page, Revision, Stats, ToolPage};
+use crate::store::StoreError;
+
+/// A question.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Question {
+    /// A page of servers.
+    Servers(Filter),
+    /// A page of tools.
+    Tools(Filter),
+    /// One server, by id.
+    Server(String),
+    /// Totals.
+    Stats,
+}
+
+/// The same, borrowed, to look it up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Asked<'a> {
+    Servers(&'a Filter),
+    Tools(&'a Filter),
+    Server(&'a str),
+    Stats,
+}
+
+impl Equivalent<Question> for Asked<'_> {
+    fn equivalent(&self, question: &Question) -> bool {
+        match (self, question) {
+            (Self::Servers(asked), Question::Servers(filter))
+            | (Self::Tools(asked), Question::Tools(filter)) => *asked == filter,
+            (Self::Server(asked), Question::Server(id)) => asked == id,
+            (Self::Stats, Question::Stats) => true,
+            _ => false,
+        }
+    }
+}
+
+/// What is kept of an answer.
+#[derive(Debug)]
+pub(super) enum Content {
+    Servers {
+        servers: Vec<Arc<Rendered>>,
+        next_cursor: Option<Cursor>,
+        /// Whether it holds only while all of them are healthy.
+        healthy: bool,
+    },
+    Tools {
+        tools: Arc<Tools>,
+        /// The health of each server in it.
+        health: Vec<(i64, Health)>,
+    },
+    Server(Arc<Rendered>),
+    /// The health in it is not used again.
+    Stats(Stats),
+}
+
+/// An answer and what it depends on.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) version: u64,
+    pub(super) keys: Vec<Slot>,
+    pub(super) content: Content,
+}
+
+/// A page of servers, on its way to a caller in process or over HTTP.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) rows: Vec<Entry>,
+    pub(crate) next_cursor: Option<Cursor>,
+    pub(crate) revision: Revision,
+    pub(crate) now: Moment,
+}
+
+impl Found {
+    /// The page in process.
+    pub(crate) fn page(self) -> Result<Page, StoreError> {
+        let servers = self.rows.iter().map(|row| row.server(self.now)).collect::<Result<_, _>>()?;
+        Ok(Page { servers, next_cursor: self.next_cursor, revision: self.revision })
+    }
+}
+
+/// A page of tools, and its JSON once somebody has asked for that.
+#[derive(Debug)]
+pub(crate) struct Tools {
+    pub(crate) page: Arc<ToolPage>,
+    json: OnceLock<String>,
+}
+
+impl Tools {
+    pub(super) fn new(page: ToolPage) -> Self {
+        Self { page: Arc::new(page), json: OnceLock::new() }
+    }
+
+    /// The page as JSON.
+    pub(crate) fn json(&self) -> serde_json::Result<&str> {
+        match self.json.get() {
+            Some(json) => Ok(json),
+            None => {
+                let json = serde_json::to_string(&self.page)?;
+                Ok(self.json.get_or_init(|| json))
+            }
+        }
+    }
+}
+
+/// About how many bytes an answer takes, with the parsed records that callers in process have of it.
+#[derive(Debug, Clone)]
+struct Bytes;
+
+/// A record in process beside the text that it was read from: strings of their own, and room around them.
+const WITH_RECORD: usize = 3;
+/// What maps, vectors and pointers take for each answer.
+const OVERHEAD: usize = 512;
+
+impl Weighter<Question, Arc<Answer>> for Bytes {
+    fn weight(&self, _: &Question, answer: &Arc<Answer>) -> u64 {
+        let content = match &answer.content {
+            Content::Servers { servers, .. } => {
+                servers.iter().map(|server| server.bytes() * WITH_RECORD).sum()
+            }
+            Content::Server(server) => server.bytes() * WITH_RECORD,
+            Content::Tools { tools, health } => {
+                // Once as values, and once as JSON.
+                let text = |tool: &crate::model::ToolEntry| {
+                    let servers = tool.servers.iter().map(|server| server.id.len() + server.name.len() + 64);
+                    let title = tool.title.as_ref().map_or(0, String::len);
+                    tool.name.len()
+                        + title
+                        + tool.description.as_ref().map_or(0, String::len)
+                        + servers.sum::<usize>()
+                };
+                tools.page.tools.iter().map(text).sum::<usize>() * 2 + health.len() * 16
+            }
+            Content::Stats(stats) => {
+                let groups = &stats.servers;
+                let maps = [&groups.by_transport, &groups.by_name, &groups.by_tag, &groups.by_capability];
+                maps.into_iter().flatten().map(|(name, _)| name.len() + 64).sum()
+            }
+        };
+        (content + OVERHEAD + answer.keys.len() * size_of::<Slot>()) as u64
+    }
+}
+
+/// The answers, within a number of bytes.
+pub(super) struct Answers(Option<Cache<Question, Arc<Answer>, Bytes, foldhash::fast::RandomState>>);
+
+/// What the cache sizes its first table for.
+const EXPECTED: usize = 1_024;
+
+impl Answers {
+    /// None are kept with no bytes to keep them in.
+    pub(super) fn new(bytes: u64) -> Self {
+        let hasher = foldhash::fast::RandomState::default();
+        let cache = || Cache::with(EXPECTED, bytes, Bytes, hasher, DefaultLifecycle::default());
+        Self((bytes > 0).then(cache))
+    }
+
+    pub(super) fn get(&self, asked: Asked<'_>) -> Option<Arc<Answer>> {
+        self.0.as_ref()?.get(&asked)
+    }
+
+    pub(super) fn are_kept(&self) -> bool {
+        self.0.is_some()
+    }
+
+    pub(super) fn keep(&self, question: Question, answer: Answer) {
+        if let Some(cache) = &self.0 {
+            cache.insert(question, Arc::new(answer));
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! A transaction in the making: what its commands will have changed once it is committed.
+//!
+//! Commands see the leases as their forerunners in the same batch leave them. Nobody else does before the commit.
+
+use std::collections::HashMap;
+
+use super::Live;
+use super::changes::Ledger;
+use super::live::{Effect, Effects};
+use super::mirror::Lease;
+use crate::model::{Record, Revision};
+
+/// See the [module](self).
+pub(super) struct Draft<'a> {
+    live: &'a Live,
+    pub(super) ledger: Ledger,
+    /// The number of the next server.
+    pub(super) next_server: i64,
+    /// The number of the next tool.
+    pub(super) next_tool: i64,
+    pub(super) effects: Effects,
+    /// What became of the ids that this batch has changed.
+    changed: HashMap<String, Option<Lease>>,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(live: &'a Live, revision: Revision) -> Self {
+        Self {
+            live,
+            ledger: Ledger::new(i64::try_from(revision.number).unwrap_or(i64::MAX)),
+            next_server: 1,
+            next_tool: 1,
+            effects: Effects::default(),
+            changed: HashMap::new(),
+        }
+    }
+
+    pub(super) fn live(&self) -> &'a Live {
+        self.live
+    }
+
+    /// The lease of an id.
+    pub(super) fn lease(&self, id: &str) -> Option<Lease> {
+        match self.changed.get(id) {
+            Some(lease) => lease.clone(),
+            None => self.live.read().mirror.get(id).cloned(),
+        }
+    }
+
+    /// Notes that everything about this server may have changed.
+    pub(super) fn touch(&mut self, record: &Record) {
+        self.effects.touched.extend(self.live.keys(record));
+    }
+
+    pub(super) fn put(&mut self, lease: Lease) {
+        self.changed.insert(lease.id.to_string(), Some(lease.clone()));
+        self.effects.leases.push(Effect::Put(lease));
+    }
+
+    pub(super) fn expired(&mut self, number: i64) {
+        self.effects.leases.push(Effect::Expired(number));
+    }
+
+    pub(super) fn gone(&mut self, number: i64, id: &str) {
+        self.changed.insert(id.to_owned(), None);
+        self.effects.leases.push(Effect::Gone(number));
+    }
+}

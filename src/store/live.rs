@@ -1,0 +1,242 @@
+//! What is known without asking SQLite: the leases, the revision, and answers that still hold.
+//!
+//! The writer applies what a commit has changed under one lock, after the commit and before anybody is answered. A
+//! question that is asked again takes the same lock to see whether its old answer holds, and to read lease times and the
+//! revision: all of one moment.
+//!
+//! A new answer names the version that was there before SQLite was asked. What commits in between touches its keys and
+//! makes the answer void before it is ever used.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::Moment;
+use super::answers::{Answer, Answers, Asked, Content, Found, Question, Tools};
+use super::mirror::{Lease, Mirror};
+use super::rows::{Entry, Times};
+use super::touch::{Slot, Touched};
+use crate::model::{Filter, Health, LeaseState, Record, Revision, Stats};
+
+/// See the [module](self).
+pub(crate) struct Live {
+    state: RwLock<State>,
+    answers: Answers,
+    /// The latest lease time that a question was asked at.
+    asked_at: AtomicI64,
+}
+
+/// What the lock guards.
+pub(super) struct State {
+    pub(super) mirror: Mirror,
+    pub(super) revision: Revision,
+    touched: Touched,
+}
+
+/// What a commit has changed.
+#[derive(Debug, Default)]
+pub(super) struct Effects {
+    /// The leases that were refreshed.
+    pub(super) refreshed: Vec<i64>,
+    /// What else became of leases, in order.
+    pub(super) leases: Vec<Effect>,
+    /// The keys of all servers that came, went, or changed, or came back to life.
+    pub(super) touched: Vec<Slot>,
+}
+
+/// What became of one lease.
+#[derive(Debug)]
+pub(super) enum Effect {
+    Put(Lease),
+    Expired(i64),
+    Gone(i64),
+}
+
+impl Live {
+    pub(super) fn new(mirror: Mirror, revision: Revision, answer_bytes: u64) -> Self {
+        let state = State { mirror, revision, touched: Touched::default() };
+        Self {
+            state: RwLock::new(state),
+            answers: Answers::new(answer_bytes),
+            asked_at: AtomicI64::new(i64::MIN),
+        }
+    }
+
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How far the catalogue has come.
+    pub(crate) fn revision(&self) -> Revision {
+        self.read().revision.clone()
+    }
+
+    /// Takes over what was committed at a moment.
+    pub(super) fn apply(&self, effects: Effects, revision: Option<i64>, now: Moment) {
+        let mut state = self.write();
+        let asked_at = self.asked_at.load(Ordering::SeqCst);
+        let mut revived = false;
+        // A question asked after the batch began may have taken a lease for run out that the batch did not: its
+        // answer lacks a server that lives, and no key of it was touched.
+        let mut renew =
+            |times: Times| revived |= times.expires_at > now.lease && times.expires_at <= asked_at;
+        for number in effects.refreshed {
+            if let Some(lease) = state.mirror.number_mut(number) {
+                renew(lease.times);
+                lease.times = Times { expires_at: expiry(lease.ttl, now), refreshed_at: now.wall };
+                lease.expired = false;
+            }
+        }
+        for effect in effects.leases {
+            match effect {
+                Effect::Put(lease) => {
+                    if let Some(before) = state.mirror.number(lease.number) {
+                        renew(before.times);
+                    }
+                    state.mirror.put(lease);
+                }
+                Effect::Expired(number) => {
+                    if let Some(lease) = state.mirror.number_mut(number) {
+                        lease.expired = true;
+                    }
+                }
+                Effect::Gone(number) => state.mirror.remove(number),
+            }
+        }
+        if revived {
+            state.touched.touch_all();
+        } else if !effects.touched.is_empty() {
+            state.touched.touch(&effects.touched);
+        }
+        if let Some(number) = revision.and_then(|number| u64::try_from(number).ok()) {
+            state.revision.number = number;
+        }
+    }
+
+    /// Takes over the epoch that begins.
+    pub(super) fn begin_epoch(&self, epoch: String) {
+        self.write().revision.epoch = epoch;
+    }
+
+    /// Takes over all that there is, since somebody else has written to the database.
+    pub(super) fn replace(&self, mirror: Mirror, revision: Revision) {
+        let mut state = self.write();
+        state.mirror = mirror;
+        state.revision = revision;
+        state.touched.touch_all();
+    }
+
+    /// All keys of a server, to be touched.
+    pub(super) fn keys(&self, record: &Record) -> Vec<Slot> {
+        self.read().touched.of_record(record)
+    }
+
+    /// The health of one server; none if it is not registered.
+    pub(crate) fn health(&self, id: &str, now: Moment) -> Option<LeaseState> {
+        let state = self.read();
+        let lease = state.mirror.get(id)?;
+        let Times { expires_at, .. } = lease.times;
+        Some(LeaseState {
+            id: id.to_owned(),
+            name: lease.name.to_string(),
+            health: lease.times.health(now),
+            ttl: lease.ttl,
+            expires_at: now.wall_of(expires_at),
+            expires_in_ms: u64::try_from(expires_at - now.lease).unwrap_or_default(),
+        })
+    }
+
+    /// Called before SQLite is asked: the version that the answer will bear.
+    pub(super) fn asking(&self, now: Moment) -> u64 {
+        self.asked_at.fetch_max(now.lease, Ordering::SeqCst);
+        self.read().touched.version()
+    }
+
+    /// Keeps an answer to a question that was asked at a version.
+    pub(super) fn keep(&self, question: Question, version: u64, content: Content) {
+        if !self.answers.are_kept() {
+            return;
+        }
+        let keys = {
+            let state = self.read();
+            match &question {
+                Question::Servers(filter) | Question::Tools(filter) => state.touched.of_filter(filter),
+                Question::Server(id) => state.touched.of_id(id),
+                Question::Stats => state.touched.of_anything(),
+            }
+        };
+        self.answers.keep(question, Answer { version, keys, content });
+    }
+
+    /// An old answer, and the state in which it holds.
+    fn holding(&self, asked: Asked<'_>) -> Option<(Arc<Answer>, RwLockReadGuard<'_, State>)> {
+        let answer = self.answers.get(asked)?;
+        let state = self.read();
+        state.touched.holds(answer.version, &answer.keys).then_some((answer, state))
+    }
+
+    /// A page of servers that still holds.
+    pub(crate) fn servers(&self, filter: &Filter, now: Moment) -> Option<Found> {
+        let (answer, state) = self.holding(Asked::Servers(filter))?;
+        let Content::Servers { servers, next_cursor, healthy } = &answer.content else { return None };
+        let mut rows = Vec::with_capacity(servers.len());
+        for server in servers {
+            let times = state.mirror.number(server.number)?.times;
+            if *healthy && times.health(now) == Health::Unhealthy {
+                return None;
+            }
+            rows.push(Entry { rendered: Arc::clone(server), times });
+        }
+        Some(Found { rows, next_cursor: next_cursor.clone(), revision: state.revision.clone(), now })
+    }
+
+    /// A page of tools that still holds.
+    pub(crate) fn tools(&self, filter: &Filter, now: Moment) -> Option<Arc<Tools>> {
+        let (answer, state) = self.holding(Asked::Tools(filter))?;
+        let Content::Tools { tools, health } = &answer.content else { return None };
+        let same = |(number, health): &(i64, Health)| {
+            state.mirror.number(*number).is_some_and(|lease| lease.times.health(now) == *health)
+        };
+        health.iter().all(same).then(|| Arc::clone(tools))
+    }
+
+    /// A record that still holds.
+    pub(crate) fn server(&self, id: &str) -> Option<Entry> {
+        let (answer, state) = self.holding(Asked::Server(id))?;
+        let Content::Server(server) = &answer.content else { return None };
+        let times = state.mirror.number(server.number)?.times;
+        Some(Entry { rendered: Arc::clone(server), times })
+    }
+
+    /// Totals that still hold.
+    pub(crate) fn stats(&self, now: Moment) -> Option<Stats> {
+        let (answer, state) = self.holding(Asked::Stats)?;
+        let Content::Stats(stats) = &answer.content else { return None };
+        let mut stats = stats.clone();
+        let healthy = state.mirror.iter().filter(|lease| lease.times.health(now) == Health::Healthy).count();
+        let all = state.mirror.len();
+        stats.servers.total = all as u64;
+        let by_health = [(Health::Healthy, healthy), (Health::Unhealthy, all - healthy)];
+        stats.servers.by_health =
+            by_health.map(|(health, count)| (health.as_str().to_owned(), count as u64)).into();
+        stats.revision = state.revision.clone();
+        Some(stats)
+    }
+
+    /// Up to so many servers whose lease has run out: not yet recorded, or so long ago that they are to be deleted.
+    pub(super) fn due(&self, retention: i64, now: Moment) -> Vec<i64> {
+        let due = |lease: &&Lease| {
+            let expires_at = lease.times.expires_at;
+            expires_at <= now.lease && (!lease.expired || expires_at <= now.lease.saturating_sub(retention))
+        };
+        self.read().mirror.iter().filter(due).map(|lease| lease.number).collect()
+    }
+}
+
+/// When a lease runs out that is refreshed now.
+pub(super) fn expiry(ttl: u32, now: Moment) -> i64 {
+    now.lease + i64::from(ttl) * 1_000
+}
