@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::http::Limits;
+use crate::registry::ANSWER_BYTES;
 use crate::telemetry::LogFormat;
 
 fn duration(text: &str) -> Result<Duration, humantime::DurationError> {
@@ -33,6 +34,10 @@ pub(crate) struct Config {
     /// How long an unhealthy server stays before it is deleted; until then `healthy=false` and `healthy=any` show it.
     #[arg(long, env = "PAULINA_RETENTION", default_value = "0s", value_name = "DURATION", value_parser = duration)]
     pub(crate) retention: Duration,
+
+    /// How many bytes of memory answers may take that are kept to be given again. With 0 every answer is made anew.
+    #[arg(long, env = "PAULINA_ANSWER_CACHE", default_value_t = ANSWER_BYTES, value_name = "BYTES")]
+    pub(crate) answer_cache: u64,
 
     /// A name beside loopback and the listen address that the `Host` of a request may say. Can be given again.
     #[arg(long, env = "PAULINA_ALLOWED_HOST", value_name = "NAME", value_delimiter = ',')]

@@ -64,6 +64,9 @@ mod model;
 mod registry;
 mod store;
 
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod ceiling;
 #[cfg(feature = "server")]
 pub mod cli;
 #[cfg(feature = "server")]

@@ -25,6 +25,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let registry = Options::new()
         .prune_interval(config.prune_interval)
         .retention(config.retention)
+        .answer_cache(config.answer_cache)
         .open(&config.database)
         .await?;
     tracing::info!(

@@ -6,11 +6,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 
 use super::problem::{Code, Problem};
 
@@ -35,7 +32,8 @@ impl Hosts {
         }
     }
 
-    fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
+    /// Whether a request may pass.
+    pub(super) fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
         let mut hosts = headers.get_all(header::HOST).iter();
         let host = match (hosts.next(), hosts.next()) {
             (Some(host), None) => host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()),
@@ -64,13 +62,6 @@ impl Hosts {
 /// A host name to compare: lower case, without the dot that ends a full name.
 fn plain(name: &str) -> String {
     name.trim_end_matches('.').to_ascii_lowercase()
-}
-
-pub(super) async fn layer(State(hosts): State<Arc<Hosts>>, request: Request, next: Next) -> Response {
-    match hosts.check(request.headers(), request.uri()) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
-    }
 }
 
 #[cfg(test)]

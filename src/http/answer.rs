@@ -38,7 +38,11 @@ pub(super) fn fingerprint(parts: &impl Hash) -> u64 {
 }
 
 /// A JSON body, or 304 when the caller has it already. The tag is weak: lease times are not part of it.
-pub(super) fn tagged(request: &HeaderMap, fingerprint: u64, body: impl FnOnce() -> String) -> Response {
+pub(super) fn tagged<B: Into<Body>>(
+    request: &HeaderMap,
+    fingerprint: u64,
+    body: impl FnOnce() -> B,
+) -> Response {
     let tag = format!("W/\"{fingerprint:016x}\"");
     let known = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|tags| tags.to_str().ok());
     let known = known.flat_map(|tags| tags.split(',')).map(str::trim);

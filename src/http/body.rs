@@ -21,13 +21,13 @@ impl FromRequest<App> for JsonBody {
             let detail = "send the body with content-type: application/json";
             return Err(Problem::new(Code::UnsupportedMediaType, detail));
         }
-        let limit = app.body.bytes;
+        let limit = app.0.body.bytes;
         let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         if length.and_then(|length| length.parse().ok()).is_some_and(|length: u64| length > limit as u64) {
             return Err(too_large(limit));
         }
-        tokio::time::timeout(app.body.time, read(request.into_body(), limit)).await.unwrap_or_else(|_| {
-            let detail = format!("the body did not arrive within {} s", app.body.time.as_secs());
+        tokio::time::timeout(app.0.body.time, read(request.into_body(), limit)).await.unwrap_or_else(|_| {
+            let detail = format!("the body did not arrive within {} s", app.0.body.time.as_secs());
             Err(Problem::new(Code::RequestTimeout, detail))
         })
     }

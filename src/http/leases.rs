@@ -38,7 +38,7 @@ pub(super) async fn refresh(
     uri: Uri,
 ) -> Result<Response, Problem> {
     let lease = query::lease(&uri)?;
-    let refreshed = app.registry.refresh(LeaseRef::new(id(path)?, lease)).await?;
+    let refreshed = app.registry().refresh(LeaseRef::new(id(path)?, lease)).await?;
     Ok(json(StatusCode::OK, &refreshed))
 }
 
@@ -80,7 +80,7 @@ pub(super) async fn refresh_many(
     if ids.len() > MAX_REFRESH_IDS {
         return Err(violation(format!("has {} ids; at most {MAX_REFRESH_IDS} are allowed", ids.len())));
     }
-    Ok(json(StatusCode::OK, &app.registry.refresh_many(ids).await?))
+    Ok(json(StatusCode::OK, &app.registry().refresh_many(ids).await?))
 }
 
 fn violation(detail: String) -> Problem {
@@ -105,7 +105,7 @@ pub(super) async fn health(
 ) -> Result<Response, Problem> {
     query::none(&uri)?;
     let id = id(path).map_err(Problem::unhealthy)?;
-    match app.registry.health(&id)? {
+    match app.registry().health(&id)? {
         Some(state) => Ok(json(StatusCode::OK, &state)),
         None => Err(Problem::not_registered(&id).unhealthy()),
     }

@@ -7,6 +7,7 @@ mod access;
 mod answer;
 mod body;
 mod examples;
+mod front;
 mod leases;
 mod openapi;
 mod operations;
@@ -34,10 +35,13 @@ use crate::registry::Registry;
 
 /// What the handlers share.
 #[derive(Debug, Clone)]
-pub(crate) struct App {
+pub(crate) struct App(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
     registry: Registry,
     body: BodyLimits,
-    stopping: Arc<AtomicBool>,
+    stopping: AtomicBool,
 }
 
 /// How large a body may be and how long it may take to arrive.
@@ -55,11 +59,20 @@ impl Default for BodyLimits {
 
 impl App {
     fn new(registry: Registry, body: BodyLimits) -> Self {
-        Self { registry, body, stopping: Arc::new(AtomicBool::new(false)) }
+        Self(Arc::new(Shared { registry, body, stopping: AtomicBool::new(false) }))
+    }
+
+    fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
+    /// From now on not ready any more.
+    fn stop(&self) {
+        self.0.stopping.store(true, Ordering::Relaxed);
     }
 
     fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
+        self.0.stopping.load(Ordering::Relaxed)
     }
 
     fn router(self) -> Router {
@@ -67,7 +80,6 @@ impl App {
         router
             .fallback(operations::not_found)
             .method_not_allowed_fallback(operations::method_not_allowed)
-            .layer(middleware::from_fn(request_id::layer))
             .with_state(self)
     }
 }
@@ -84,5 +96,5 @@ impl App {
 /// # Ok(()) }
 /// ```
 pub fn router(registry: Registry) -> Router {
-    App::new(registry, BodyLimits::default()).router()
+    App::new(registry, BodyLimits::default()).router().layer(middleware::from_fn(request_id::layer))
 }

@@ -45,7 +45,7 @@ pub(super) async fn readyz(State(app): State<App>, uri: Uri) -> Result<Response,
     if app.is_stopping() {
         return Err(Problem::new(Code::Overloaded, "the registry is stopping"));
     }
-    app.registry.check_writable().await?;
+    app.registry().check_writable().await?;
     Ok(json(StatusCode::OK, &OK))
 }
 

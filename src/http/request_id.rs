@@ -1,29 +1,60 @@
 //! Every response carries `x-request-id`: the caller's own, or a new one. It is on every log line of the request.
 
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST: usize = 128;
 
-pub(super) async fn layer(request: Request, next: Next) -> Response {
-    let own = request.headers().get(&REQUEST_ID).filter(|id| {
+/// Numbers that differ between requests and between processes. They keep no secret: asking the operating system for
+/// each would cost more than many an answer.
+static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
+fn new() -> Option<HeaderValue> {
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let bits = u128::from(SEED.hash_one(count)) << 64 | u128::from(SEED.hash_one(!count));
+    let id = uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid();
+    HeaderValue::from_str(id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer())).ok()
+}
+
+/// The id of a request.
+pub(super) fn of(headers: &HeaderMap) -> Option<HeaderValue> {
+    let own = headers.get(&REQUEST_ID).filter(|id| {
         let bytes = id.as_bytes();
         (1..=LONGEST).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
     });
-    let id = own.cloned().or_else(|| HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()).ok());
-    let shown = id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default();
-    let span =
-        tracing::debug_span!("request", id = shown, method = %request.method(), path = request.uri().path());
+    own.cloned().or_else(new)
+}
+
+/// The span of a request.
+pub(super) fn span(request: &Request, id: Option<&HeaderValue>) -> Span {
+    let id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
+    tracing::debug_span!("request", id, method = %request.method(), path = request.uri().path())
+}
+
+/// Puts the id on a response.
+pub(super) fn put(response: &mut Response, id: Option<HeaderValue>) {
+    tracing::debug!(status = response.status().as_u16(), "answered");
+    if let Some(id) = id {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+}
+
+/// All that as a layer, for a router that is nested in another application.
+pub(super) async fn layer(request: Request, next: Next) -> Response {
+    let id = of(request.headers());
+    let span = span(&request, id.as_ref());
     async move {
         let mut response = next.run(request).await;
-        tracing::debug!(status = response.status().as_u16(), "answered");
-        if let Some(id) = id {
-            response.headers_mut().insert(REQUEST_ID, id);
-        }
+        put(&mut response, id);
         response
     }
     .instrument(span)

@@ -4,15 +4,12 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
 use axum_server::Handle;
-use tower_http::compression::CompressionLayer;
+use tower::make::Shared;
 
-use super::access::{self, Hosts};
-use super::problem::{Code, Problem};
-use super::{App, BodyLimits, request_id};
+use super::access::Hosts;
+use super::front::Front;
+use super::{App, BodyLimits};
 use crate::registry::Registry;
 
 /// What a server takes from its clients.
@@ -76,32 +73,18 @@ impl Server {
         grace: Duration,
     ) -> io::Result<()> {
         let address = listener.local_addr()?;
-        let stopping = self.app.stopping.clone();
-        let service = self
-            .app
-            .router()
-            .layer(CompressionLayer::new())
-            .layer(middleware::from_fn_with_state(Hosts::new(address, &self.allowed_hosts), access::layer))
-            .layer(middleware::from_fn_with_state(self.limits.request_time, in_time))
-            .layer(middleware::from_fn(request_id::layer));
+        let app = self.app.clone();
+        let hosts = Hosts::new(address, &self.allowed_hosts);
+        let front = Front::new(self.app.router(), hosts, self.limits.request_time);
         let handle: Handle<SocketAddr> = Handle::new();
         let stopper = handle.clone();
         tokio::spawn(async move {
             stop.await;
-            stopping.store(true, std::sync::atomic::Ordering::Relaxed);
+            app.stop();
             stopper.graceful_shutdown(Some(grace));
         });
         let mut server = axum_server::from_tcp(listener)?.handle(handle).http1_only();
         server.http_builder().http1().header_read_timeout(self.limits.header_time);
-        server.serve(service.into_make_service()).await
+        server.serve(Shared::new(front)).await
     }
-}
-
-/// Answers every request: when it takes too long, with `overloaded`.
-async fn in_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
-    tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
-        let detail =
-            format!("the registry could not answer within {} s; try again in a moment", limit.as_secs());
-        Problem::new(Code::Overloaded, detail).into_response()
-    })
 }

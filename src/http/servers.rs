@@ -1,7 +1,7 @@
 //! Registering, reading and taking out servers.
 
 use axum::extract::rejection::PathRejection;
-use axum::extract::{OriginalUri, Path, State};
+use axum::extract::{OriginalUri, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -12,7 +12,7 @@ use super::problem::{Code, Problem};
 use super::schemas::{FilterQuery, RegisteredRecord, RegistrationBody, ServerPage, ServerRecord};
 use super::{App, query};
 use crate::model::{LeaseId, LeaseRef, Registration, Server};
-use crate::store::{Entry, Found};
+use crate::store::{Entry, Found, Tagged};
 
 /// The id in a path. One that is no text at all belongs to nobody.
 pub(super) fn id(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
@@ -58,9 +58,9 @@ pub(super) async fn register(
     let registration = Registration::from_json(&body)?;
     let new_only = headers.get(header::IF_NONE_MATCH).is_some_and(|tag| tag == "*");
     let registered = if new_only {
-        app.registry.register_new(registration).await?
+        app.registry().register_new(registration).await?
     } else {
-        app.registry.register_valid(registration).await?
+        app.registry().register_valid(registration).await?
     };
     let status = if registered.created { StatusCode::CREATED } else { StatusCode::OK };
     let location = HeaderValue::from_str(&format!("{}/{}", uri.path(), registered.server.id));
@@ -83,18 +83,20 @@ pub(super) async fn register(
         (status = 304, description = "The answer to this question has not changed but for lease times."),
     )
 )]
-pub(super) async fn find(State(app): State<App>, headers: HeaderMap, uri: Uri) -> Result<Response, Problem> {
-    let found = app.registry.found(query::filter(&uri)?).await?;
-    let servers: Vec<u64> = found.rows.iter().map(|row| row.fingerprint(found.now)).collect();
-    let next = found.next_cursor.as_ref().map(ToString::to_string);
-    let fingerprint = fingerprint(&(servers, &next, &found.revision));
-    Ok(tagged(&headers, fingerprint, || page(&found, next.as_deref())))
+pub(super) async fn find(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    let found = app.registry().found(query::filter(request.uri())?).await?;
+    let page = found.json(|| page(&found));
+    Ok(tagged(request.headers(), page.fingerprint, || page.json.clone()))
 }
 
 /// A page as JSON, put together from the records' own.
-fn page(found: &Found, next_cursor: Option<&str>) -> String {
+fn page(found: &Found) -> Tagged {
+    let servers: Vec<u64> = found.rows.iter().map(|row| row.fingerprint(found.now)).collect();
+    let next_cursor = found.next_cursor.as_ref().map(ToString::to_string);
+    let revision = found.revision.to_string();
+    let fingerprint = fingerprint(&(servers, &next_cursor, &revision));
     let bytes: usize = found.rows.iter().map(Entry::bytes).sum();
-    let mut json = String::with_capacity(bytes + 128);
+    let mut json = String::with_capacity(bytes + 128 + next_cursor.as_ref().map_or(0, String::len));
     json.push_str("{\"servers\":[");
     for (index, row) in found.rows.iter().enumerate() {
         if index > 0 {
@@ -103,13 +105,13 @@ fn page(found: &Found, next_cursor: Option<&str>) -> String {
         row.write_json(&mut json, found.now);
     }
     json.push_str("],\"next_cursor\":");
-    match next_cursor {
+    match &next_cursor {
         // A cursor and a revision are made of letters, digits and dashes.
         Some(cursor) => json.extend(["\"", cursor, "\""]),
         None => json.push_str("null"),
     }
-    json.extend([",\"revision\":\"", &found.revision.to_string(), "\"}"]);
-    json
+    json.extend([",\"revision\":\"", &revision, "\"}"]);
+    Tagged { json: json.into(), fingerprint }
 }
 
 /// One server.
@@ -130,14 +132,13 @@ fn page(found: &Found, next_cursor: Option<&str>) -> String {
 pub(super) async fn get(
     State(app): State<App>,
     path: Result<Path<String>, PathRejection>,
-    headers: HeaderMap,
-    uri: Uri,
+    request: Request,
 ) -> Result<Response, Problem> {
-    query::none(&uri)?;
+    query::none(request.uri())?;
     let id = id(path)?;
-    let now = app.registry.now();
-    let row = app.registry.row(&id, now).await?.ok_or_else(|| Problem::not_registered(&id))?;
-    Ok(tagged(&headers, row.fingerprint(now), || row.json(now)))
+    let now = app.registry().now();
+    let row = app.registry().row(&id, now).await?.ok_or_else(|| Problem::not_registered(&id))?;
+    Ok(tagged(request.headers(), row.fingerprint(now), || row.json(now)))
 }
 
 /// Deregister a server.
@@ -162,6 +163,6 @@ pub(super) async fn deregister(
     uri: Uri,
 ) -> Result<Response, Problem> {
     let lease = query::lease(&uri)?;
-    app.registry.deregister(LeaseRef::new(id(path)?, lease)).await?;
+    app.registry().deregister(LeaseRef::new(id(path)?, lease)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

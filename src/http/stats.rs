@@ -1,7 +1,6 @@
 //! Totals.
 
-use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
+use axum::extract::{Request, State};
 use axum::response::Response;
 
 use super::answer::{fingerprint, tagged, unwritable};
@@ -20,11 +19,11 @@ use crate::model::Stats;
         (status = 304, description = "The totals have not changed."),
     )
 )]
-pub(super) async fn stats(State(app): State<App>, headers: HeaderMap, uri: Uri) -> Result<Response, Problem> {
-    query::none(&uri)?;
-    let stats = app.registry.stats().await?;
+pub(super) async fn stats(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    query::none(request.uri())?;
+    let stats = app.registry().stats().await?;
     match serde_json::to_string(&stats) {
-        Ok(json) => Ok(tagged(&headers, fingerprint(&json), || json)),
+        Ok(json) => Ok(tagged(request.headers(), fingerprint(&json), || json)),
         Err(error) => Ok(unwritable(&error)),
     }
 }

@@ -1,7 +1,6 @@
 //! Tools, each once, with the servers that offer it.
 
-use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
+use axum::extract::{Request, State};
 use axum::response::Response;
 
 use super::answer::{fingerprint, tagged, unwritable};
@@ -21,10 +20,10 @@ use super::{App, query};
         (status = 304, description = "The answer to this question has not changed."),
     )
 )]
-pub(super) async fn tools(State(app): State<App>, headers: HeaderMap, uri: Uri) -> Result<Response, Problem> {
-    let tools = app.registry.tools_found(query::filter(&uri)?).await?;
-    match tools.json() {
-        Ok(json) => Ok(tagged(&headers, fingerprint(&json), || json.to_owned())),
+pub(super) async fn tools(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    let tools = app.registry().tools_found(query::filter(request.uri())?).await?;
+    match tools.json(fingerprint) {
+        Ok(page) => Ok(tagged(request.headers(), page.fingerprint, || page.json.clone())),
         Err(error) => Ok(unwritable(&error)),
     }
 }

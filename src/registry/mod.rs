@@ -11,6 +11,9 @@ mod task;
 pub use error::Error;
 pub use options::Options;
 
+#[cfg(feature = "server")]
+pub(crate) use options::ANSWER_BYTES;
+
 use std::path::Path;
 use std::sync::Arc;
 

@@ -3,13 +3,14 @@
 //! An answer is kept without what a refresh changes: who is in it, not how long their leases run. Whether it still holds
 //! is decided when it is asked for again, see [`Live`](super::Live). What has not been asked for in a while makes room.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use bytes::Bytes;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{Equivalent, Weighter};
 
 use super::Moment;
-use super::rows::{Entry, Rendered};
+use super::rows::{Entry, Rendered, Times};
 use super::touch::Slot;
 use crate::model::{Cursor, Filter, Health, Page, Revision, Stats, ToolPage};
 use crate::store::StoreError;
@@ -56,6 +57,7 @@ pub(super) enum Content {
         next_cursor: Option<Cursor>,
         /// Whether it holds only while all of them are healthy.
         healthy: bool,
+        kept: Mutex<Option<Arc<Kept>>>,
     },
     Tools {
         tools: Arc<Tools>,
@@ -82,9 +84,50 @@ pub(crate) struct Found {
     pub(crate) next_cursor: Option<Cursor>,
     pub(crate) revision: Revision,
     pub(crate) now: Moment,
+    /// The old answer that this is, if it is one.
+    pub(super) answer: Option<Arc<Answer>>,
+}
+
+/// JSON, and a number for what it depends on.
+#[derive(Debug, Clone)]
+pub(crate) struct Tagged {
+    pub(crate) json: Bytes,
+    pub(crate) fingerprint: u64,
+}
+
+/// The JSON of a page, and the state that it shows.
+#[derive(Debug)]
+pub(super) struct Kept {
+    page: Tagged,
+    shown: Vec<(Times, Health)>,
+    revision: Revision,
+    offset: i64,
 }
 
 impl Found {
+    /// The page as JSON: that of an earlier caller, if no lease in it has been refreshed since and nothing else has
+    /// changed either, or else made now.
+    pub(crate) fn json(&self, make: impl FnOnce() -> Tagged) -> Tagged {
+        let Some(Content::Servers { kept, .. }) = self.answer.as_ref().map(|answer| &answer.content) else {
+            return make();
+        };
+        let state_of = |row: &Entry| (row.times, row.times.health(self.now));
+        let old = kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(old) = old
+            && old.offset == self.now.offset
+            && old.revision == self.revision
+            && old.shown.iter().copied().eq(self.rows.iter().map(state_of))
+        {
+            return old.page.clone();
+        }
+        let page = make();
+        let shown = self.rows.iter().map(state_of).collect();
+        let new =
+            Kept { page: page.clone(), shown, revision: self.revision.clone(), offset: self.now.offset };
+        *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(new));
+        page
+    }
+
     /// The page in process.
     pub(crate) fn page(self) -> Result<Page, StoreError> {
         let servers = self.rows.iter().map(|row| row.server(self.now)).collect::<Result<_, _>>()?;
@@ -96,7 +139,7 @@ impl Found {
 #[derive(Debug)]
 pub(crate) struct Tools {
     pub(crate) page: Arc<ToolPage>,
-    json: OnceLock<String>,
+    json: OnceLock<Tagged>,
 }
 
 impl Tools {
@@ -104,28 +147,27 @@ impl Tools {
         Self { page: Arc::new(page), json: OnceLock::new() }
     }
 
-    /// The page as JSON.
-    pub(crate) fn json(&self) -> serde_json::Result<&str> {
-        match self.json.get() {
-            Some(json) => Ok(json),
-            None => {
-                let json = serde_json::to_string(&self.page)?;
-                Ok(self.json.get_or_init(|| json))
-            }
+    /// The page as JSON, and its fingerprint.
+    pub(crate) fn json(&self, fingerprint: fn(&String) -> u64) -> serde_json::Result<Tagged> {
+        if let Some(json) = self.json.get() {
+            return Ok(json.clone());
         }
+        let json = serde_json::to_string(&*self.page)?;
+        let fingerprint = fingerprint(&json);
+        Ok(self.json.get_or_init(|| Tagged { json: json.into(), fingerprint }).clone())
     }
 }
 
 /// About how many bytes an answer takes, with the parsed records that callers in process have of it.
 #[derive(Debug, Clone)]
-struct Bytes;
+struct Weight;
 
-/// A record in process beside the text that it was read from: strings of their own, and room around them.
-const WITH_RECORD: usize = 3;
+/// The text of a record, the same as a value in process, and the same in the JSON of a page.
+const WITH_RECORD: usize = 4;
 /// What maps, vectors and pointers take for each answer.
 const OVERHEAD: usize = 512;
 
-impl Weighter<Question, Arc<Answer>> for Bytes {
+impl Weighter<Question, Arc<Answer>> for Weight {
     fn weight(&self, _: &Question, answer: &Arc<Answer>) -> u64 {
         let content = match &answer.content {
             Content::Servers { servers, .. } => {
@@ -155,7 +197,7 @@ impl Weighter<Question, Arc<Answer>> for Bytes {
 }
 
 /// The answers, within a number of bytes.
-pub(super) struct Answers(Option<Cache<Question, Arc<Answer>, Bytes, foldhash::fast::RandomState>>);
+pub(super) struct Answers(Option<Cache<Question, Arc<Answer>, Weight, foldhash::fast::RandomState>>);
 
 /// What the cache sizes its first table for.
 const EXPECTED: usize = 1_024;
@@ -164,7 +206,7 @@ impl Answers {
     /// None are kept with no bytes to keep them in.
     pub(super) fn new(bytes: u64) -> Self {
         let hasher = foldhash::fast::RandomState::default();
-        let cache = || Cache::with(EXPECTED, bytes, Bytes, hasher, DefaultLifecycle::default());
+        let cache = || Cache::with(EXPECTED, bytes, Weight, hasher, DefaultLifecycle::default());
         Self((bytes > 0).then(cache))
     }
 

@@ -24,7 +24,7 @@ pub(super) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn new(live: &'a Live, revision: Revision) -> Self {
+    pub(super) fn new(live: &'a Live, revision: &Revision) -> Self {
         Self {
             live,
             ledger: Ledger::new(i64::try_from(revision.number).unwrap_or(i64::MAX)),

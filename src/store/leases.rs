@@ -66,7 +66,7 @@ pub(super) fn resolve<'a>(
     for lease in leases {
         let outcome = match state.mirror.get(&lease.id) {
             None => RefreshOutcome::NotRegistered,
-            Some(held) if lease.lease.is_some_and(|named| named != held.lease) => RefreshOutcome::Replaced,
+            Some(held) if lease.lease.is_some_and(|named| named != held.holder) => RefreshOutcome::Replaced,
             Some(held) => {
                 refreshing.numbers.push(held.number);
                 if held.times.health(now) == Health::Unhealthy {
@@ -141,7 +141,7 @@ pub(super) async fn deregister(
     now: Moment,
 ) -> Result<Deregistration, StoreError> {
     let Some(held) = draft.lease(&lease.id) else { return Ok(Deregistration::NotRegistered) };
-    if lease.lease.is_some_and(|named| named != held.lease) {
+    if lease.lease.is_some_and(|named| named != held.holder) {
         return Ok(Deregistration::Replaced);
     }
     let row = servers::load(connection, Key::Number(held.number), View::Summary).await?;

@@ -181,7 +181,7 @@ impl Live {
     /// A page of servers that still holds.
     pub(crate) fn servers(&self, filter: &Filter, now: Moment) -> Option<Found> {
         let (answer, state) = self.holding(Asked::Servers(filter))?;
-        let Content::Servers { servers, next_cursor, healthy } = &answer.content else { return None };
+        let Content::Servers { servers, next_cursor, healthy, .. } = &answer.content else { return None };
         let mut rows = Vec::with_capacity(servers.len());
         for server in servers {
             let times = state.mirror.number(server.number)?.times;
@@ -190,7 +190,9 @@ impl Live {
             }
             rows.push(Entry { rendered: Arc::clone(server), times });
         }
-        Some(Found { rows, next_cursor: next_cursor.clone(), revision: state.revision.clone(), now })
+        let (next_cursor, revision) = (next_cursor.clone(), state.revision.clone());
+        drop(state);
+        Some(Found { rows, next_cursor, revision, now, answer: Some(answer) })
     }
 
     /// A page of tools that still holds.
@@ -214,19 +216,19 @@ impl Live {
     /// Totals that still hold.
     pub(crate) fn stats(&self, now: Moment) -> Option<Stats> {
         let (answer, state) = self.holding(Asked::Stats)?;
-        let Content::Stats(stats) = &answer.content else { return None };
-        let mut stats = stats.clone();
+        let Content::Stats(kept) = &answer.content else { return None };
+        let mut totals = kept.clone();
         let healthy = state.mirror.iter().filter(|lease| lease.times.health(now) == Health::Healthy).count();
         let all = state.mirror.len();
-        stats.servers.total = all as u64;
+        totals.servers.total = all as u64;
         let by_health = [(Health::Healthy, healthy), (Health::Unhealthy, all - healthy)];
-        stats.servers.by_health =
+        totals.servers.by_health =
             by_health.map(|(health, count)| (health.as_str().to_owned(), count as u64)).into();
-        stats.revision = state.revision.clone();
-        Some(stats)
+        totals.revision = state.revision.clone();
+        Some(totals)
     }
 
-    /// Up to so many servers whose lease has run out: not yet recorded, or so long ago that they are to be deleted.
+    /// The servers whose lease has run out: not yet recorded, or so long ago that they are to be deleted.
     pub(super) fn due(&self, retention: i64, now: Moment) -> Vec<i64> {
         let due = |lease: &&Lease| {
             let expires_at = lease.times.expires_at;

@@ -19,7 +19,7 @@ pub(super) struct Lease {
     pub(super) number: i64,
     pub(super) id: Arc<str>,
     pub(super) name: Arc<str>,
-    pub(super) lease: LeaseId,
+    pub(super) holder: LeaseId,
     pub(super) ttl: u32,
     pub(super) times: Times,
     /// Whether the change `expired` is recorded.
@@ -47,7 +47,7 @@ impl Mirror {
                 r#"SELECT json_group_array(json_array(number, id, name, hex(lease), ttl, expires_at, refreshed_at, expired))
                    AS "rows!: String" FROM (SELECT s.number, s.id, s.name, l.lease, l.ttl, l.expires_at, l.refreshed_at,
                    l.expired FROM leases l CROSS JOIN servers s ON s.number = l.server WHERE l.server > ?1
-                   ORDER BY l.server LIMIT ?2)"#,
+                   ORDER BY l.server LIMIT (0 + ?2))"#,
                 last,
                 CHUNK
             )
@@ -62,7 +62,7 @@ impl Mirror {
                     number,
                     id,
                     name,
-                    lease,
+                    holder: lease,
                     ttl,
                     times: Times { expires_at, refreshed_at },
                     expired: expired == 1,

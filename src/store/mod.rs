@@ -27,7 +27,7 @@ mod servers;
 mod touch;
 mod writer;
 
-pub(crate) use answers::{Found, Tools};
+pub(crate) use answers::{Found, Tagged, Tools};
 pub(crate) use beside::{Beside, Record};
 pub use error::OpenError;
 pub(crate) use error::StoreError;
@@ -38,6 +38,9 @@ pub(crate) use reader::Readers;
 pub(crate) use rows::Entry;
 pub(crate) use servers::Put;
 pub(crate) use writer::{Command, Job, Writer};
+
+#[cfg(feature = "bench")]
+pub(crate) use filter::find_sql;
 
 use chrono::{DateTime, Utc};
 

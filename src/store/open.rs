@@ -44,6 +44,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The WAL is cut back to this after a checkpoint, in bytes.
 const JOURNAL_SIZE_LIMIT: &str = "67108864";
 
+/// The WAL is folded into the database every so many pages, 32 MiB. Heartbeats write the same few pages again and again,
+/// and each of them is folded once: rarer is cheaper.
+const CHECKPOINT_PAGES: &str = "8000";
+
 /// Opens or creates a database and takes its lock.
 pub(crate) async fn open(location: &Location, answer_bytes: u64) -> Result<Opened, OpenError> {
     let path = match location {
@@ -61,6 +65,7 @@ pub(crate) async fn open(location: &Location, answer_bytes: u64) -> Result<Opene
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .pragma("journal_size_limit", JOURNAL_SIZE_LIMIT)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         .connect()
         .await
         .map_err(sqlite)?;

@@ -4,8 +4,8 @@
 //! The connections are dedicated rather than pooled: a pool pings at every release, which is as dear as the question.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row as _};
@@ -84,12 +84,13 @@ impl Readers {
                 Some(Cursor::new(&filter, position))
             }
         };
-        let found = Found { rows, next_cursor, revision: revision(&page)?, now };
+        let found = Found { rows, next_cursor, revision: revision(&page)?, now, answer: None };
         if filter.health != HealthFilter::Unhealthy {
             let content = Content::Servers {
                 servers: found.rows.iter().map(|row| Arc::clone(&row.rendered)).collect(),
                 next_cursor: found.next_cursor.clone(),
                 healthy: filter.health == HealthFilter::Healthy,
+                kept: Mutex::default(),
             };
             self.live.keep(Question::Servers(filter), version, content);
         }

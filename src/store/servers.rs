@@ -218,7 +218,7 @@ fn held(number: i64, lease: LeaseId, record: &Record, now: Moment) -> Lease {
         number,
         id: record.id.as_str().into(),
         name: record.name.as_str().into(),
-        lease,
+        holder: lease,
         ttl: record.ttl,
         times: times(record.ttl, now),
         expired: false,

@@ -289,7 +289,7 @@ impl Writer {
             );
         }
         let live = Arc::clone(&self.live);
-        let mut draft = Draft::new(&live, live.revision());
+        let mut draft = Draft::new(&live, &live.revision());
         if batch.iter().any(|command| matches!(command, Command::Register(_))) {
             (draft.next_server, draft.next_tool) = next_numbers(connection).await?;
         }
@@ -324,15 +324,14 @@ impl Writer {
                     if fresh.iter().any(|fresh| fresh.id() == job.input.id) {
                         servers::insert(connection, draft, &std::mem::take(&mut fresh), now).await?;
                     }
-                    job.outcome = Some(Ok(match draft.lease(&job.input.id) {
-                        Some(before) => servers::replace(connection, draft, &before, &job.input, now).await?,
-                        None => {
-                            let new = Fresh::new(draft.next_server, &job.input, now)?;
-                            draft.next_server += 1;
-                            let registered = new.registered(now);
-                            fresh.push(new);
-                            Some(registered)
-                        }
+                    job.outcome = Some(Ok(if let Some(before) = draft.lease(&job.input.id) {
+                        servers::replace(connection, draft, &before, &job.input, now).await?
+                    } else {
+                        let new = Fresh::new(draft.next_server, &job.input, now)?;
+                        draft.next_server += 1;
+                        let registered = new.registered(now);
+                        fresh.push(new);
+                        Some(registered)
                     }));
                 }
                 Command::Deregister(job) => {

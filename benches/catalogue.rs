@@ -1,0 +1,104 @@
+//! Servers in the shape of real ones: 1–32 tools, descriptions of 50–400 bytes, schemas of 0.2–6 KB a tool.
+//!
+//! Whatever the size, each question finds [`MATCHES`] servers: `tool_7`, `team_7`, `kind_7`, `name_7` and `res://7/x`
+//! belong to the eighth group of them.
+
+use serde_json::{Value, json};
+
+/// How many servers each question finds.
+pub const MATCHES: usize = 5;
+
+/// A small generator of numbers, the same in every run.
+#[derive(Debug, Clone)]
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn below(&mut self, bound: u64) -> u64 {
+        // SplitMix64, https://prng.di.unimi.it/splitmix64.c
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (bits ^ (bits >> 31)) % bound
+    }
+
+    fn text(&mut self, bytes: u64) -> String {
+        const WORDS: [&str; 24] = [
+            "reads",
+            "the",
+            "file",
+            "at",
+            "a",
+            "path",
+            "and",
+            "returns",
+            "its",
+            "contents",
+            "writes",
+            "searches",
+            "repository",
+            "branch",
+            "commit",
+            "message",
+            "issue",
+            "list",
+            "of",
+            "with",
+            "options",
+            "for",
+            "each",
+            "query",
+        ];
+        let mut text = String::new();
+        while (text.len() as u64) < bytes {
+            text.push_str(WORDS[usize::try_from(self.below(24)).unwrap()]);
+            text.push(' ');
+        }
+        text.trim_end().to_owned()
+    }
+
+    fn tool(&mut self, name: &str) -> Value {
+        let description = 50 + self.below(350);
+        let mut properties = serde_json::Map::new();
+        // Most schemas are small, few are large.
+        let schema = 200 + (self.below(5_800) * self.below(1_000)) / 1_000;
+        let mut bytes = 0;
+        while bytes < schema {
+            let text = self.text(80);
+            bytes += 130;
+            properties.insert(
+                format!("argument_{}", properties.len()),
+                json!({"type": "string", "description": text}),
+            );
+        }
+        json!({
+            "name": name,
+            "description": self.text(description),
+            "inputSchema": {"type": "object", "properties": properties, "required": ["argument_0"]},
+        })
+    }
+}
+
+/// The body that registers server number `index`, with that many tools, or 1–32 (11 on average).
+pub fn server(index: usize, tools: Option<u64>) -> Value {
+    let mut random = Random(index as u64);
+    let group = index / MATCHES;
+    let count = tools.unwrap_or_else(|| 1 + random.below(32) * random.below(32) / 24).min(32);
+    let mut list = vec![random.tool(&format!("tool_{group}"))];
+    list.extend((1..count).map(|tool| random.tool(&format!("own_{index}_{tool}"))));
+    json!({
+        "id": id(index), "name": format!("name_{group}"), "version": "1.2.3", "description": random.text(120),
+        "transport": "streamable-http", "url": format!("http://127.0.0.1:{}/mcp", 1_024 + index % 60_000),
+        "capabilities": {
+            "tools": list,
+            "resources": [{"uri_template": format!("res://{group}/{{path}}"), "name": "files"}],
+            format!("kind_{group}"): true, "logging": {},
+        },
+        "tags": ["production", format!("team_{group}")], "metadata": {"zone": format!("zone-{}", index % 7)},
+        "ttl": 3600,
+    })
+}
+
+pub fn id(index: usize) -> String {
+    format!("server-{index}")
+}
