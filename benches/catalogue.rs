@@ -8,6 +8,31 @@ use serde_json::{Value, json};
 /// How many servers each question finds.
 pub const MATCHES: usize = 5;
 
+/// What descriptions are made of.
+const WORDS: &str = "\
+    a absolute access account across add additional after all allowed an and any api append argument arguments array as \
+    at attached author available base be before begins between body boolean branch branches browser by call can change \
+    changed changes character check clicks client closes code column comment comments commit commits configuration \
+    connects contains content contents context converts count create created creates current cursor data database date \
+    default defaults deleted deletes depth describes description details diff directories directory document does each \
+    edges edit element empty encoding ends entire entities entity environment error every exact executes existing \
+    exists expression fails false fetches field fields file filename files filter finds first folder follows for format \
+    found from full function given graph has headers how identifier if image in includes including index information \
+    input inserts inside instead integer into is issue issues item items its key keys knowledge label language last \
+    length limit line lines link list listed lists local locates logs make many match matched matching maximum media \
+    memory merged message messages metadata method minimum mode modified moves multiple must name named names needed new \
+    next node nodes not number object observations of offset on once one only open opens operation option optional \
+    options or order original output overwrites owner page pages parameter parent parses path paths pattern patterns \
+    permission project prompt provide pull queries query range reads record recursive reference relation relations \
+    release remote removes rename replaced replaces repositories repository request required resolves resource response \
+    result results returned returning returns review revision root row rows running runs same schema screenshots search \
+    searches searching section select selected sends server session set shell should shows single size sorted source \
+    stages start starting state status step string structure success such summary supported switches symbol system table \
+    tag target task team text that the their them then these this thread time timestamp timezone title to token tools \
+    tree true type types until update updated updates upload url use used user users uses using valid validates value \
+    values version view visible waits was watch when where whether which will with within without working writes writing \
+    year zone";
+
 /// A small generator of numbers, the same in every run.
 #[derive(Debug, Clone)]
 pub struct Random(pub u64);
@@ -23,35 +48,10 @@ impl Random {
     }
 
     fn text(&mut self, bytes: u64) -> String {
-        const WORDS: [&str; 24] = [
-            "reads",
-            "the",
-            "file",
-            "at",
-            "a",
-            "path",
-            "and",
-            "returns",
-            "its",
-            "contents",
-            "writes",
-            "searches",
-            "repository",
-            "branch",
-            "commit",
-            "message",
-            "issue",
-            "list",
-            "of",
-            "with",
-            "options",
-            "for",
-            "each",
-            "query",
-        ];
+        let words: Vec<&str> = WORDS.split_whitespace().collect();
         let mut text = String::new();
         while (text.len() as u64) < bytes {
-            text.push_str(WORDS[usize::try_from(self.below(24)).unwrap()]);
+            text.push_str(words[usize::try_from(self.below(words.len() as u64)).unwrap()]);
             text.push(' ');
         }
         text.trim_end().to_owned()

@@ -27,8 +27,7 @@ impl Raw {
     #[expect(clippy::expect_used, clippy::disallowed_methods, reason = "a benchmark")]
     pub async fn insert(&mut self, registrations: Vec<ValidRegistration>) -> Duration {
         let command = |registration: ValidRegistration| {
-            let put =
-                Put { id: registration.id_or_new(), registration: Box::new(registration), only_new: true };
+            let put = Put::new(registration, true).expect("it can be stored");
             Command::Register(Box::new(Job::new(put).0))
         };
         let mut batch: Vec<Command> = registrations.into_iter().map(command).collect();

@@ -44,16 +44,6 @@ impl Flags {
 }
 
 impl Capabilities {
-    /// The same without what a summary leaves out.
-    pub(super) fn summary(&self) -> Self {
-        Self {
-            tools: self.tools.iter().map(Tool::summary).collect(),
-            resources: self.resources.iter().map(Resource::summary).collect(),
-            prompts: self.prompts.iter().map(Prompt::summary).collect(),
-            flags: self.flags.clone(),
-        }
-    }
-
     /// The names that the filter `capability` finds the server by, with their options: the flags, and `tools`,
     /// `resources` and `prompts` where there are any.
     pub(crate) fn named(&self) -> impl Iterator<Item = (&str, &str)> {
@@ -69,13 +59,42 @@ impl Capabilities {
 
 impl Serialize for Capabilities {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("tools", &self.tools)?;
-        map.serialize_entry("resources", &self.resources)?;
-        map.serialize_entry("prompts", &self.prompts)?;
-        for (name, options) in self.flags.iter() {
-            map.serialize_entry(name, options)?;
-        }
-        map.end()
+        serialize(serializer, &self.tools, &self.resources, &self.prompts, &self.flags)
     }
+}
+
+/// Capabilities or a list of definitions, without what a summary leaves out.
+pub(super) struct Brief<'a, T: ?Sized>(pub(super) &'a T);
+
+impl Serialize for Brief<'_, Capabilities> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Capabilities { tools, resources, prompts, flags } = self.0;
+        serialize(serializer, &Brief(&tools[..]), &Brief(&resources[..]), &Brief(&prompts[..]), flags)
+    }
+}
+
+impl<'a, T> Serialize for Brief<'a, [T]>
+where
+    Brief<'a, T>: Serialize,
+{
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(Brief))
+    }
+}
+
+fn serialize<S: Serializer>(
+    serializer: S,
+    tools: &impl Serialize,
+    resources: &impl Serialize,
+    prompts: &impl Serialize,
+    flags: &Flags,
+) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(None)?;
+    map.serialize_entry("tools", tools)?;
+    map.serialize_entry("resources", resources)?;
+    map.serialize_entry("prompts", prompts)?;
+    for (name, options) in flags.iter() {
+        map.serialize_entry(name, options)?;
+    }
+    map.end()
 }

@@ -4,6 +4,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::Json;
+use super::capabilities::Brief;
 
 /// The members of a definition in their order, as text.
 pub(super) fn object(members: &[(&str, Option<Json>)]) -> Json {
@@ -85,13 +86,16 @@ macro_rules! definition {
             }
 
             /// The same with its definition spelled out, as it is stored.
-            pub(crate) fn complete(&self) -> Self {
-                Self { definition: Some(self.definition()), ..self.clone() }
+            pub(super) fn complete(mut self) -> Self {
+                if self.definition.is_none() {
+                    self.definition = Some(self.definition());
+                }
+                self
             }
 
-            /// The same without what a summary leaves out.
-            pub(super) fn summary(&self) -> Self {
-                Self { definition: None, ..self.clone() }
+            /// The definition of one that is [complete](Self::complete).
+            pub(crate) fn stored(&self) -> Option<&str> {
+                self.definition.as_ref().map(Json::as_str)
             }
         }
 
@@ -109,15 +113,22 @@ macro_rules! definition {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                if let Some(definition) = &self.definition {
-                    return definition.serialize(serializer);
+                match &self.definition {
+                    Some(definition) => definition.serialize(serializer),
+                    None => Brief(self).serialize(serializer),
                 }
+            }
+        }
+
+        impl Serialize for Brief<'_, $name> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let $name { name, title, description, .. } = self.0;
                 let mut map = serializer.serialize_map(None)?;
-                map.serialize_entry("name", &self.name)?;
-                if let Some(title) = &self.title {
+                map.serialize_entry("name", name)?;
+                if let Some(title) = title {
                     map.serialize_entry("title", title)?;
                 }
-                if let Some(description) = &self.description {
+                if let Some(description) = description {
                     map.serialize_entry("description", description)?;
                 }
                 map.end()

@@ -100,58 +100,57 @@ impl fmt::Display for Json {
 
 /// Takes the white space between tokens out of a valid text, and checks what the syntax alone does not.
 fn compact(text: &str) -> Result<String, JsonError> {
+    let bytes = text.as_bytes();
     let mut compacted = String::with_capacity(text.len());
-    let mut depth = 0_usize;
-    let mut rest = text;
-    while let Some(character) = rest.chars().next() {
-        let length = match character {
-            '"' => string_length(rest)?,
-            _ => character.len_utf8(),
-        };
-        let (token, after) = rest.split_at(length);
-        match character {
-            '[' | '{' => depth += 1,
-            ']' | '}' => depth = depth.saturating_sub(1),
+    let (mut depth, mut kept, mut at) = (0_usize, 0, 0);
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => {
+                at = string_end(bytes, at + 1)?;
+                continue;
+            }
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b' ' | b'\t' | b'\n' | b'\r' => {
+                compacted.push_str(text.get(kept..at).unwrap_or_default());
+                kept = at + 1;
+            }
             _ => {}
         }
         if depth > MAX_JSON_DEPTH {
             return Err(JsonError::TooDeep);
         }
-        if !matches!(character, ' ' | '\t' | '\n' | '\r') {
-            compacted.push_str(token);
-        }
-        rest = after;
+        at += 1;
     }
+    compacted.push_str(text.get(kept..).unwrap_or_default());
     Ok(compacted)
 }
 
-/// The bytes of the string that a text begins with, quotes included.
-fn string_length(text: &str) -> Result<usize, JsonError> {
-    let mut bytes = text.bytes().enumerate().skip(1);
-    let mut expected_low = None;
-    while let Some((at, byte)) = bytes.next() {
-        let escaped = byte == b'\\';
-        let unit = if escaped {
-            let kind = bytes.next().map(|(_, kind)| kind);
-            (kind == Some(b'u')).then(|| {
-                bytes.nth(3);
-                text.get(at + 2..at + 6).and_then(|digits| u16::from_str_radix(digits, 16).ok())
-            })
-        } else {
-            None
-        };
-        match (expected_low.take(), unit.flatten()) {
-            (Some(_), Some(0xDC00..=0xDFFF)) => {}
-            (Some(high), _) => return Err(JsonError::LoneSurrogate(high)),
-            (None, Some(high @ 0xD800..=0xDBFF)) => expected_low = Some(high),
-            (None, Some(low @ 0xDC00..=0xDFFF)) => return Err(JsonError::LoneSurrogate(low)),
-            (None, _) => {}
-        }
-        if !escaped && byte == b'"' {
+/// Where the string ends whose text begins here, its quote included.
+fn string_end(bytes: &[u8], start: usize) -> Result<usize, JsonError> {
+    let mut at = start;
+    while let Some(next) = bytes.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
+        at += next;
+        if bytes.get(at) == Some(&b'"') {
             return Ok(at + 1);
         }
+        at = match code_unit(bytes, at) {
+            None => at + 2,
+            Some(high @ 0xD800..=0xDBFF) => match code_unit(bytes, at + 6) {
+                Some(0xDC00..=0xDFFF) => at + 12,
+                _ => return Err(JsonError::LoneSurrogate(high)),
+            },
+            Some(low @ 0xDC00..=0xDFFF) => return Err(JsonError::LoneSurrogate(low)),
+            Some(_) => at + 6,
+        };
     }
-    Ok(text.len())
+    Ok(bytes.len())
+}
+
+/// What the escape `\uXXXX` stands for, if there is one.
+fn code_unit(bytes: &[u8], at: usize) -> Option<u16> {
+    let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
+    u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 #[cfg(test)]
@@ -174,6 +173,7 @@ mod tests {
         assert_eq!(Json::parse(r#""\ud83d""#), Err(JsonError::LoneSurrogate(0xD83D)));
         assert_eq!(Json::parse(r#""\ud83dx""#), Err(JsonError::LoneSurrogate(0xD83D)));
         assert_eq!(Json::parse(r#""\ude00""#), Err(JsonError::LoneSurrogate(0xDE00)));
+        assert_eq!(Json::parse(r#""\ud83d\ud83d""#), Err(JsonError::LoneSurrogate(0xD83D)));
         assert!(Json::parse(r#""\\ud83d""#).is_ok());
         assert!(matches!(Json::parse("{"), Err(JsonError::Syntax(_))));
     }

@@ -196,33 +196,48 @@ fn definitions<T>(
     items.iter().map(|item| parse(item, violations)).collect()
 }
 
-/// The members of a definition: those that the registry reads, and all of them as text.
-struct Definition {
+/// What the registry reads of a definition, and all of it as text.
+struct Definition<'a> {
+    node: &'a Node<'a>,
     texts: BTreeMap<String, String>,
-    members: Vec<(String, Option<Json>)>,
+    members: Vec<(String, Node<'a>)>,
 }
 
-impl Definition {
-    fn read(node: &Node<'_>, keys: &[&str], violations: &mut Violations) -> Self {
-        let mut definition = Self { texts: BTreeMap::new(), members: Vec::new() };
-        for (key, node) in node.object(violations).unwrap_or_default() {
+impl<'a> Definition<'a> {
+    fn read(node: &'a Node<'a>, keys: &[&str], violations: &mut Violations) -> Self {
+        let members = node.object(violations).unwrap_or_default();
+        let mut texts = BTreeMap::new();
+        for (key, node) in &members {
             if keys.contains(&key.as_str()) && !node.is_null() {
-                let text = node.string(violations).unwrap_or_default();
-                definition.texts.insert(key.clone(), text);
+                texts.insert(key.clone(), node.string(violations).unwrap_or_default());
             }
-            let json = node.json(violations);
-            definition.members.push((key, json));
         }
-        definition
+        Self { node, texts, members }
     }
 
     fn take(&mut self, key: &str) -> Option<String> {
         self.texts.remove(key)
     }
 
-    fn json(&self) -> Json {
-        let members: Vec<_> = self.members.iter().map(|(key, json)| (key.as_str(), json.clone())).collect();
-        object(&members)
+    fn has(&self, key: &str) -> bool {
+        self.members.iter().any(|(own, _)| own == key)
+    }
+
+    /// The whole definition. A template gets its one name in it.
+    fn json(&self, violations: &mut Violations) -> Option<Json> {
+        let mut own = Violations::default();
+        let whole = self.node.json(&mut own);
+        if whole.is_some() && !self.has("uriTemplate") {
+            return whole;
+        }
+        let mut inside = Violations::default();
+        let mut members = Vec::with_capacity(self.members.len());
+        for (key, node) in &self.members {
+            let key = if key == "uriTemplate" { "uri_template" } else { key };
+            members.push((key, node.json(&mut inside)));
+        }
+        violations.add_unless_covered(if inside.is_empty() { own } else { inside });
+        Some(object(&members))
     }
 }
 
@@ -241,7 +256,7 @@ macro_rules! named {
                 name: name.unwrap_or_default(),
                 title: read.take("title"),
                 description: read.take("description"),
-                definition: Some(read.json()),
+                definition: read.json(violations),
             }
         }
     };
@@ -255,11 +270,6 @@ pub(super) fn resource(node: &Node<'_>, violations: &mut Violations) -> Resource
     }
     let keys = ["uri", "uri_template", "uriTemplate", "name", "title", "description", "mimeType"];
     let mut read = Definition::read(node, &keys, violations);
-    for (key, _) in &mut read.members {
-        if key == "uriTemplate" {
-            "uri_template".clone_into(key);
-        }
-    }
     let mut addresses = vec![read.take("uri").map(ResourceAddress::Uri)];
     addresses
         .extend(["uri_template", "uriTemplate"].map(|key| read.take(key).map(ResourceAddress::Template)));
@@ -274,7 +284,7 @@ pub(super) fn resource(node: &Node<'_>, violations: &mut Violations) -> Resource
         title: read.take("title"),
         description: read.take("description"),
         mime_type: read.take("mimeType"),
-        definition: Some(read.json()),
+        definition: read.json(violations),
     }
 }
 

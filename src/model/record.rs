@@ -9,6 +9,7 @@ use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::capabilities::Brief;
 use super::{Capabilities, Flags, Input, Json, Prompt, Resource, Tool, Transport, TransportKind, View};
 
 /// What a server registered, with what the registry adds that no lease changes.
@@ -43,14 +44,9 @@ pub struct Record {
 }
 
 impl Record {
-    /// The same without what a summary leaves out.
-    pub(crate) fn summary(&self) -> Self {
-        Self { capabilities: self.capabilities.summary(), ..self.clone() }
-    }
-
     /// The part of its JSON that no refresh changes: an object of all members before `ttl`.
-    pub(crate) fn head(&self) -> serde_json::Result<String> {
-        serde_json::to_string(&Head(self))
+    pub(crate) fn head(&self, view: View) -> serde_json::Result<String> {
+        serde_json::to_string(&Head(self, view))
     }
 
     /// Reads a [head](Self::head), in summary or in full, and adds what is not part of it.
@@ -61,7 +57,7 @@ impl Record {
         }
     }
 
-    pub(super) fn serialize_head<S: SerializeStruct>(&self, record: &mut S) -> Result<(), S::Error> {
+    pub(super) fn serialize_head<S: SerializeStruct>(&self, record: &mut S, view: View) -> Result<(), S::Error> {
         record.serialize_field("id", &self.id)?;
         record.serialize_field("name", &self.name)?;
         record.serialize_field("title", &self.title)?;
@@ -72,19 +68,23 @@ impl Record {
         record.serialize_field("url", &self.transport.url())?;
         record.serialize_field("environment", self.transport.environment())?;
         record.serialize_field("headers", self.transport.headers())?;
-        record.serialize_field("capabilities", &self.capabilities)?;
+        match view {
+            View::Summary => record.serialize_field("capabilities", &Brief(&self.capabilities))?,
+            View::Full => record.serialize_field("capabilities", &self.capabilities)?,
+        }
         record.serialize_field("tags", &self.tags)?;
         record.serialize_field("metadata", &self.metadata)?;
         record.serialize_field("owner", &self.owner)
     }
 }
 
-struct Head<'a>(&'a Record);
+struct Head<'a>(&'a Record, View);
 
 impl Serialize for Head<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(record, view) = self;
         let mut head = serializer.serialize_struct("Head", 14)?;
-        self.0.serialize_head(&mut head)?;
+        record.serialize_head(&mut head, *view)?;
         head.end()
     }
 }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use chrono::DateTime;
+
 use super::capabilities::Flags;
 use super::violation::list;
 use super::{
-    Capabilities, DEFAULT_TTL_SECONDS, Input, Json, LeaseId, ParseError, Prompt, Resource, Server, Tool,
+    Capabilities, DEFAULT_TTL_SECONDS, Input, Json, LeaseId, ParseError, Prompt, Record, Resource, Server, Tool,
     Transport, Violation,
 };
 
@@ -202,12 +204,42 @@ pub struct Invalid(pub Vec<Violation>);
 pub struct ValidRegistration(Registration);
 
 impl ValidRegistration {
-    pub(crate) fn get(&self) -> &Registration {
+    #[cfg(test)]
+    pub(super) fn get(&self) -> &Registration {
         &self.0
     }
 
+    /// The record that it makes, but for its times, which the registry knows when it stores it.
+    pub(crate) fn into_record(self) -> Record {
+        let id = self.id_or_new();
+        let Self(Registration { name, title, version, description, transport, capabilities, tags, metadata, ttl, .. }) =
+            self;
+        let Capabilities { tools, resources, prompts, flags } = capabilities;
+        let capabilities = Capabilities {
+            tools: tools.into_iter().map(Tool::complete).collect(),
+            resources: resources.into_iter().map(Resource::complete).collect(),
+            prompts: prompts.into_iter().map(Prompt::complete).collect(),
+            flags,
+        };
+        Record {
+            id,
+            name,
+            title,
+            version,
+            description,
+            transport,
+            capabilities,
+            tags,
+            metadata,
+            owner: None,
+            ttl,
+            registered_at: DateTime::UNIX_EPOCH,
+            updated_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
     /// The id that it names, or else a new one: `<slug of the name>-<12 hex digits>`.
-    pub(crate) fn id_or_new(&self) -> String {
+    fn id_or_new(&self) -> String {
         if let Some(id) = &self.0.id {
             return id.clone();
         }

@@ -4,6 +4,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::Json;
+use super::capabilities::Brief;
 use super::definition::object;
 
 /// Characters of the text before a template's first wildcard that the registry looks templates up by.
@@ -191,13 +192,16 @@ impl Resource {
     }
 
     /// The same with its definition spelled out, as it is stored.
-    pub(crate) fn complete(&self) -> Self {
-        Self { definition: Some(self.definition()), ..self.clone() }
+    pub(super) fn complete(mut self) -> Self {
+        if self.definition.is_none() {
+            self.definition = Some(self.definition());
+        }
+        self
     }
 
-    /// The same without what a summary leaves out.
-    pub(super) fn summary(&self) -> Self {
-        Self { definition: None, ..self.clone() }
+    /// The definition of one that is [complete](Self::complete).
+    pub(crate) fn stored(&self) -> Option<&str> {
+        self.definition.as_ref().map(Json::as_str)
     }
 }
 
@@ -219,11 +223,17 @@ impl From<String> for Resource {
 
 impl Serialize for Resource {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if let Some(definition) = &self.definition {
-            return definition.serialize(serializer);
+        match &self.definition {
+            Some(definition) => definition.serialize(serializer),
+            None => Brief(self).serialize(serializer),
         }
+    }
+}
+
+impl Serialize for Brief<'_, Resource> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        for (key, value) in self.members() {
+        for (key, value) in self.0.members() {
             if let Some(value) = value {
                 map.serialize_entry(key, value)?;
             }
@@ -231,7 +241,6 @@ impl Serialize for Resource {
         map.end()
     }
 }
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use super::timestamp::rfc3339;
-use super::{Cursor, Health, Record, Revision, TransportKind};
+use super::{Cursor, Health, Record, Revision, TransportKind, View};
 
 /// A registered server, as every question returns it: its [`Record`], whose fields it shows as its own, and its lease.
 ///
@@ -60,7 +60,7 @@ impl Serialize for Time {
 impl Serialize for Server {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut record = serializer.serialize_struct("Server", 20)?;
-        self.record.serialize_head(&mut record)?;
+        self.record.serialize_head(&mut record, View::Full)?;
         record.serialize_field("ttl", &self.ttl)?;
         record.serialize_field("health", &self.health)?;
         record.serialize_field("registered_at", &Time(self.registered_at))?;

@@ -6,42 +6,86 @@
 //! keeps matching at each keystroke from `r` to `running`. (With the tokenizer's own stemming, `runni` finds
 //! nothing: the index holds `run` alone.)
 
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use rust_stemmers::{Algorithm, Stemmer};
 
 use super::MAX_FILTERS;
 
 /// A text with all that it should be found by.
 pub(crate) fn searchable(text: &str) -> String {
-    let stemmer = Stemmer::create(Algorithm::English);
     let mut output = String::with_capacity(text.len() * 3 / 2);
-    let mut add = |word: &str| {
-        output.push_str(word);
-        output.push(' ');
-    };
-    for word in words(text) {
-        let parts = parts(word);
-        if parts.len() > 1 {
-            add(word);
-        }
-        for part in parts {
-            add(part);
-            let lower = part.to_lowercase();
-            let stem = stemmer.stem(&lower);
-            if stem != lower {
-                add(&stem);
+    STEMS.with_borrow_mut(|stems| {
+        for word in words(text) {
+            let parts = parts(word);
+            if parts.len() > 1 {
+                output.push_str(word);
+                output.push(' ');
+            }
+            for part in parts {
+                output.push_str(part);
+                output.push(' ');
+                if let Some(stem) = stems.of(&lower(part)) {
+                    output.push_str(&stem);
+                    output.push(' ');
+                }
             }
         }
-    }
+    });
     output
+}
+
+thread_local! {
+    static STEMS: RefCell<Stems> = RefCell::new(Stems::default());
+}
+
+/// The stems of words that were seen lately: texts repeat their words, and stemming is most of what indexing costs.
+#[derive(Default)]
+struct Stems(HashMap<Box<str>, Option<Box<str>>, foldhash::fast::RandomState>);
+
+/// How many words are kept, and how many bytes of each at most: half a megabyte a thread.
+const KEPT_WORDS: usize = 8_192;
+const KEPT_WORD_BYTES: usize = 24;
+
+impl Stems {
+    /// The stem of a word in lower case, if it is another word.
+    fn of(&mut self, word: &str) -> Option<Cow<'_, str>> {
+        if word.len() > KEPT_WORD_BYTES {
+            return stem(word).map(Cow::Owned);
+        }
+        if !self.0.contains_key(word) {
+            if self.0.len() == KEPT_WORDS {
+                self.0.clear();
+            }
+            self.0.insert(word.into(), stem(word).map(String::into_boxed_str));
+        }
+        self.0.get(word)?.as_deref().map(Cow::Borrowed)
+    }
+}
+
+fn stem(word: &str) -> Option<String> {
+    let stem = Stemmer::create(Algorithm::English).stem(word);
+    (stem != word).then(|| stem.into_owned())
+}
+
+fn lower(word: &str) -> Cow<'_, str> {
+    if word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
+        Cow::Borrowed(word)
+    } else {
+        Cow::Owned(word.to_lowercase())
+    }
 }
 
 /// What a person types as an FTS5 expression; `None` if there is no word in it, an error if there are too many.
 pub(crate) fn match_expression(query: &str) -> Result<Option<String>, usize> {
-    let stemmer = Stemmer::create(Algorithm::English);
     let begins = |word: &str| {
-        let lower = word.to_lowercase();
-        let stem = stemmer.stem(&lower);
-        if stem == lower { format!("\"{lower}\"*") } else { format!("(\"{lower}\"* OR \"{stem}\"*)") }
+        let word = lower(word);
+        match stem(&word) {
+            None => format!("\"{word}\"*"),
+            Some(stem) => format!("(\"{word}\"* OR \"{stem}\"*)"),
+        }
     };
     let mut terms = Vec::new();
     for word in words(query) {
@@ -68,21 +112,21 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 
 /// The words inside a camelCase word: `readFile` is read and File, `HTTPServer` is HTTP and Server.
 fn parts(word: &str) -> Vec<&str> {
-    let characters: Vec<(usize, char)> = word.char_indices().collect();
-    let mut starts = vec![0];
-    for window in characters.windows(2) {
-        if let [(_, before), (at, here)] = window {
+    let mut parts = Vec::with_capacity(1);
+    let mut start = 0;
+    let mut before: Option<char> = None;
+    for (at, here) in word.char_indices() {
+        if let Some(before) = before.filter(|_| here.is_uppercase()) {
             let next = word.get(at + here.len_utf8()..).and_then(|rest| rest.chars().next());
-            let new_word = here.is_uppercase() && !before.is_uppercase();
-            let after_acronym =
-                here.is_uppercase() && before.is_uppercase() && next.is_some_and(char::is_lowercase);
-            if new_word || after_acronym {
-                starts.push(*at);
+            if !before.is_uppercase() || next.is_some_and(char::is_lowercase) {
+                parts.extend(word.get(start..at));
+                start = at;
             }
         }
+        before = Some(here);
     }
-    let ends = starts.iter().skip(1).copied().chain([word.len()]);
-    starts.iter().zip(ends).filter_map(|(start, end)| word.get(*start..end)).collect()
+    parts.extend(word.get(start..));
+    parts
 }
 
 #[cfg(test)]

@@ -127,8 +127,8 @@ impl Registry {
     }
 
     async fn put(&self, registration: ValidRegistration, only_new: bool) -> Result<Registered, Error> {
-        let id = registration.id_or_new();
-        let put = Put { id: id.clone(), registration: Box::new(registration), only_new };
+        let put = Put::new(registration, only_new)?;
+        let id = put.id().to_owned();
         let registered = self.ask(put, |job| Command::Register(Box::new(job))).await?;
         let registered = registered.ok_or(Error::AlreadyRegistered(id))?;
         let (id, name) = (&registered.server.id, &registered.server.name);

@@ -7,14 +7,20 @@
 use sqlx::query_builder::Separated;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
-use super::StoreError;
-use crate::model::{Capabilities, Record, searchable};
+use super::text::Text;
+use super::{Put, StoreError};
+use crate::model::Capabilities;
 
-/// A server whose children are to be written: its number, what it registered, and the head of its summary.
+/// A server whose children are to be written.
 pub(super) struct Parent<'a> {
     pub(super) number: i64,
-    pub(super) record: &'a Record,
-    pub(super) summary: String,
+    pub(super) put: &'a Put,
+}
+
+impl<'a> Parent<'a> {
+    fn capabilities(&self) -> &'a Capabilities {
+        &self.put.record.capabilities
+    }
 }
 
 /// How many rows one statement writes at most. SQLite binds 32,766 values.
@@ -46,7 +52,7 @@ pub(super) async fn insert(
 ) -> Result<i64, StoreError> {
     let tools: Vec<_> = parents
         .iter()
-        .flat_map(|parent| (0_i64..).zip(&parent.record.capabilities.tools).map(|tool| (parent.number, tool)))
+        .flat_map(|parent| (0_i64..).zip(&parent.capabilities().tools).map(|tool| (parent.number, tool)))
         .zip(first_tool..)
         .collect();
     let into = "tools (number, server, position, name, title, description, definition)";
@@ -57,17 +63,17 @@ pub(super) async fn insert(
             .push_bind(tool.name())
             .push_bind(tool.title())
             .push_bind(tool.description())
-            .push_bind(tool.definition().as_str());
+            .push_bind(tool.stored());
     })
     .await?;
-    insert_rows(connection, "tool_text (rowid, name, text)", &tools, "", |row, ((_, (_, tool)), number)| {
-        let text = [tool.title(), tool.description()].into_iter().flatten().collect::<Vec<_>>().join(" ");
-        row.push_bind(*number).push_bind(searchable(tool.name())).push_bind(searchable(&text));
+    let texts: Vec<_> = parents.iter().flat_map(|parent| &parent.put.text.tools).zip(first_tool..).collect();
+    insert_rows(connection, "tool_text (rowid, name, text)", &texts, "", |row, ((name, text), number)| {
+        row.push_bind(*number).push_bind(name).push_bind(text);
     })
     .await?;
     let prompts: Vec<_> = parents
         .iter()
-        .flat_map(|parent| (0_i64..).zip(&parent.record.capabilities.prompts).map(|own| (parent.number, own)))
+        .flat_map(|parent| (0_i64..).zip(&parent.capabilities().prompts).map(|own| (parent.number, own)))
         .collect();
     let into = "prompts (server, position, name, title, description, definition)";
     insert_rows(connection, into, &prompts, "", |row, (server, (position, prompt))| {
@@ -76,7 +82,7 @@ pub(super) async fn insert(
             .push_bind(prompt.name())
             .push_bind(prompt.title())
             .push_bind(prompt.description())
-            .push_bind(prompt.definition().as_str());
+            .push_bind(prompt.stored());
     })
     .await?;
     insert_resources(connection, parents).await?;
@@ -84,7 +90,7 @@ pub(super) async fn insert(
     let summaries = "summaries (server, record)";
     let end = " ON CONFLICT (server) DO UPDATE SET record = excluded.record";
     insert_rows(connection, summaries, parents, end, |row, parent| {
-        row.push_bind(parent.number).push_bind(&parent.summary);
+        row.push_bind(parent.number).push_bind(&parent.put.summary);
     })
     .await?;
     Ok(first_tool + i64::try_from(tools.len()).unwrap_or_default())
@@ -97,7 +103,7 @@ async fn insert_resources(
     let resources: Vec<_> = parents
         .iter()
         .flat_map(|parent| {
-            (0_i64..).zip(&parent.record.capabilities.resources).map(|own| (parent.number, own))
+            (0_i64..).zip(&parent.capabilities().resources).map(|own| (parent.number, own))
         })
         .collect();
     let into = "resources (server, position, uri, uri_template, glob, prefix, name, title, description, mime_type, \
@@ -114,7 +120,7 @@ async fn insert_resources(
             .push_bind(resource.title())
             .push_bind(resource.description())
             .push_bind(resource.mime_type())
-            .push_bind(resource.definition().as_str());
+            .push_bind(resource.stored());
     })
     .await
 }
@@ -123,7 +129,7 @@ async fn insert_resources(
 async fn insert_words(connection: &mut SqliteConnection, parents: &[Parent<'_>]) -> Result<(), StoreError> {
     let capabilities: Vec<_> = parents
         .iter()
-        .flat_map(|parent| parent.record.capabilities.named().map(|named| (parent.number, named)))
+        .flat_map(|parent| parent.capabilities().named().map(|named| (parent.number, named)))
         .collect();
     let into = "capabilities (server, name, options)";
     insert_rows(connection, into, &capabilities, "", |row, (server, (name, options))| {
@@ -131,14 +137,14 @@ async fn insert_words(connection: &mut SqliteConnection, parents: &[Parent<'_>])
     })
     .await?;
     let tags: Vec<_> =
-        parents.iter().flat_map(|parent| parent.record.tags.iter().map(|tag| (parent.number, tag))).collect();
+        parents.iter().flat_map(|parent| parent.put.record.tags.iter().map(|tag| (parent.number, tag))).collect();
     insert_rows(connection, "tags (server, tag)", &tags, "", |row, (server, tag)| {
         row.push_bind(*server).push_bind(*tag);
     })
     .await?;
     let metadata: Vec<_> = parents
         .iter()
-        .flat_map(|parent| parent.record.metadata.iter().map(|pair| (parent.number, pair)))
+        .flat_map(|parent| parent.put.record.metadata.iter().map(|pair| (parent.number, pair)))
         .collect();
     let into = "metadata (server, key, value)";
     insert_rows(connection, into, &metadata, "", |row, (server, (key, value))| {
@@ -147,35 +153,8 @@ async fn insert_words(connection: &mut SqliteConnection, parents: &[Parent<'_>])
     .await?;
     let into = "server_text (rowid, name, tags, tools, text)";
     insert_rows(connection, into, parents, "", |row, parent| {
-        let (name, tags, tools, text) = words(parent.record);
-        row.push_bind(parent.number).push_bind(name).push_bind(tags).push_bind(tools).push_bind(text);
+        let Text { name, tags, offers, rest, .. } = &parent.put.text;
+        row.push_bind(parent.number).push_bind(name).push_bind(tags).push_bind(offers).push_bind(rest);
     })
     .await
-}
-
-/// What full-text search finds a server by: its names, tags, the names of what it offers, and all other text.
-fn words(server: &Record) -> (String, String, String, String) {
-    let Capabilities { tools, resources, prompts, .. } = &server.capabilities;
-    let mut names = Vec::new();
-    let mut texts = vec![server.description.as_deref()];
-    for tool in tools {
-        names.push(tool.name());
-        texts.extend([tool.title(), tool.description()]);
-    }
-    for prompt in prompts {
-        names.push(prompt.name());
-        texts.extend([prompt.title(), prompt.description()]);
-    }
-    for resource in resources {
-        names.extend(resource.name());
-        texts.extend([resource.title(), resource.description()]);
-    }
-    let title = server.title.as_deref().unwrap_or_default();
-    let text: Vec<&str> = texts.into_iter().flatten().collect();
-    (
-        searchable(&format!("{} {title}", server.name)),
-        searchable(&server.tags.join(" ")),
-        searchable(&names.join(" ")),
-        searchable(&text.join(" ")),
-    )
 }

@@ -24,6 +24,7 @@ mod reader;
 mod rows;
 mod schema;
 mod servers;
+mod text;
 mod touch;
 mod writer;
 

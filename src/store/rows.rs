@@ -145,13 +145,11 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// A server as it is about to be stored.
-    pub(super) fn of(number: i64, record: &Record, times: Times) -> Result<Self, StoreError> {
-        let head = record.head().map_err(|error| sqlx::Error::Encode(error.into()))?;
+    /// A server as it is about to be stored, given the head of its summary.
+    pub(super) fn of(number: i64, record: &Record, head: &str, times: Times) -> Result<Self, StoreError> {
         let rest =
             Rest { ttl: record.ttl, registered_at: record.registered_at, updated_at: record.updated_at };
-        let rendered =
-            Rendered::new(number, View::Summary, &head, rest).ok_or_else(|| odd_row(&record.id))?;
+        let rendered = Rendered::new(number, View::Summary, head, rest).ok_or_else(|| odd_row(&record.id))?;
         Ok(Self { rendered: Arc::new(rendered), times })
     }
 

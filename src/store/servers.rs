@@ -13,10 +13,10 @@ use super::draft::Draft;
 use super::live::expiry;
 use super::mirror::Lease;
 use super::rows::{self, Entry, Times};
+use super::text::Text;
 use super::{Moment, StoreError, time};
 use crate::model::{
-    Capabilities, ChangeKind, Health, LeaseId, Record, Registered, Registration, Server, Transport,
-    ValidRegistration, View,
+    ChangeKind, Health, LeaseId, Record, Registered, Server, Transport, ValidRegistration, View,
 };
 
 /// Which server to load.
@@ -44,37 +44,55 @@ pub(super) async fn load(
     Entry::parse(row.try_get(0)?, view).map(Some)
 }
 
-/// A registration on its way into the tables.
+/// A registration on its way into the tables, with all that is made of it before the writer's turn: one task writes,
+/// many register.
 pub(crate) struct Put {
-    /// The id that it names, or one made for it.
-    pub(crate) id: String,
-    /// What the server says of itself.
-    pub(crate) registration: Box<ValidRegistration>,
-    /// Whether an id that is taken is to be left alone.
-    pub(crate) only_new: bool,
+    /// What the server says of itself. Its times are set when it is written.
+    pub(super) record: Arc<Record>,
+    /// The head of its summary.
+    pub(super) summary: String,
+    pub(super) text: Text,
+    only_new: bool,
 }
 
-/// A server that is new in this batch.
-pub(super) struct Fresh {
-    pub(super) number: i64,
-    lease: LeaseId,
-    record: Arc<Record>,
-    summary: Entry,
-}
-
-impl Fresh {
-    pub(super) fn new(number: i64, put: &Put, now: Moment) -> Result<Self, StoreError> {
-        let record = record(put.registration.get(), put.id.clone(), now);
-        let summary = Entry::of(number, &record.summary(), times(record.ttl, now))?;
-        Ok(Self { number, lease: LeaseId::random(), record: Arc::new(record), summary })
+impl Put {
+    /// With `only_new`, an id that is taken is left alone.
+    pub(crate) fn new(registration: ValidRegistration, only_new: bool) -> Result<Self, StoreError> {
+        let record = registration.into_record();
+        let summary = record.head(View::Summary).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        Ok(Self { text: Text::of(&record), summary, record: Arc::new(record), only_new })
     }
 
-    pub(super) fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         &self.record.id
     }
 
+    fn entry(&self, number: i64, now: Moment) -> Result<Entry, StoreError> {
+        Entry::of(number, &self.record, &self.summary, times(self.record.ttl, now))
+    }
+}
+
+/// A server that is new in this batch.
+pub(super) struct Fresh<'a> {
+    number: i64,
+    lease: LeaseId,
+    put: &'a Put,
+}
+
+impl<'a> Fresh<'a> {
+    pub(super) fn new(number: i64, put: &'a mut Put, now: Moment) -> Self {
+        let record = Arc::make_mut(&mut put.record);
+        record.registered_at = time(now.wall);
+        record.updated_at = time(now.wall);
+        Self { number, lease: LeaseId::random(), put }
+    }
+
+    pub(super) fn id(&self) -> &'a str {
+        self.put.id()
+    }
+
     pub(super) fn registered(&self, now: Moment) -> Registered {
-        Registered { server: healthy(&self.record, now), lease: self.lease, created: true }
+        Registered { server: healthy(&self.put.record, now), lease: self.lease, created: true }
     }
 }
 
@@ -82,12 +100,13 @@ impl Fresh {
 pub(super) async fn insert(
     connection: &mut SqliteConnection,
     draft: &mut Draft<'_>,
-    fresh: &[Fresh],
+    fresh: &[Fresh<'_>],
     now: Moment,
 ) -> Result<(), StoreError> {
     let into = "servers (number, id, name, title, version, description, transport, command, url, environment, headers, \
                 owner, registered_at, updated_at)";
-    children::insert_rows(connection, into, fresh, "", |row, Fresh { number, record, .. }| {
+    children::insert_rows(connection, into, fresh, "", |row, Fresh { number, put, .. }| {
+        let record = &put.record;
         let Columns { transport, command, environment, headers } = columns(&record.transport);
         row.push_bind(*number)
             .push_bind(&record.id)
@@ -106,27 +125,22 @@ pub(super) async fn insert(
     })
     .await?;
     let into = "leases (server, lease, ttl, expires_at, refreshed_at)";
-    children::insert_rows(connection, into, fresh, "", |row, Fresh { number, lease, record, .. }| {
+    children::insert_rows(connection, into, fresh, "", |row, Fresh { number, lease, put }| {
+        let ttl = put.record.ttl;
         row.push_bind(*number)
             .push_bind(lease.as_bytes().to_vec())
-            .push_bind(record.ttl)
-            .push_bind(expiry(record.ttl, now))
+            .push_bind(ttl)
+            .push_bind(expiry(ttl, now))
             .push_bind(now.wall);
     })
     .await?;
-    let parents: Vec<_> = fresh
-        .iter()
-        .map(|Fresh { number, record, summary, .. }| Parent {
-            number: *number,
-            record,
-            summary: summary.rendered.head(),
-        })
-        .collect();
+    let parents: Vec<_> = fresh.iter().map(|Fresh { number, put, .. }| Parent { number: *number, put }).collect();
     draft.next_tool = children::insert(connection, &parents, draft.next_tool).await?;
-    for Fresh { number, lease, record, summary } in fresh {
-        draft.ledger.record(ChangeKind::Registered, &record.id, None, Some(summary.json(now)));
-        draft.touch(record);
-        draft.put(held(*number, *lease, record, now));
+    for Fresh { number, lease, put } in fresh {
+        let after = put.entry(*number, now)?.json(now);
+        draft.ledger.record(ChangeKind::Registered, put.id(), None, Some(after));
+        draft.touch(&put.record);
+        draft.put(held(*number, *lease, &put.record, now));
     }
     Ok(())
 }
@@ -137,7 +151,7 @@ pub(super) async fn replace(
     connection: &mut SqliteConnection,
     draft: &mut Draft<'_>,
     before: &Lease,
-    put: &Put,
+    put: &mut Put,
     now: Moment,
 ) -> Result<Option<Registered>, StoreError> {
     if put.only_new {
@@ -146,60 +160,36 @@ pub(super) async fn replace(
     let stored = load(connection, Key::Number(before.number), View::Full).await?;
     let stored = stored.ok_or(sqlx::Error::RowNotFound)?;
     let old = stored.rendered.record()?;
-    let mut record = record(put.registration.get(), put.id.clone(), now);
+    let record = Arc::make_mut(&mut put.record);
     record.registered_at = old.registered_at;
     record.updated_at = old.updated_at;
     record.owner.clone_from(&old.owner);
-    let same = record == *old;
+    let same = *record == *old;
     if !same {
         record.updated_at = time(now.wall);
     }
     let lease = LeaseId::random();
-    let summary = Entry::of(before.number, &record.summary(), times(record.ttl, now))?;
+    let after = put.entry(before.number, now)?;
+    let record = &put.record;
     if !same {
-        update(connection, before.number, &record).await?;
-        let parent = Parent { number: before.number, record: &record, summary: summary.rendered.head() };
+        update(connection, before.number, record).await?;
+        let parent = Parent { number: before.number, put };
         draft.next_tool = children::insert(connection, &[parent], draft.next_tool).await?;
         draft.touch(&old);
     }
     if !same || before.times.health(now) == Health::Unhealthy {
-        draft.touch(&record);
+        draft.touch(record);
     }
     renew_lease(connection, before.number, lease, record.ttl, now).await?;
     if before.expired {
-        draft.ledger.record(ChangeKind::Registered, &record.id, None, Some(summary.json(now)));
+        draft.ledger.record(ChangeKind::Registered, put.id(), None, Some(after.json(now)));
     } else if !same {
-        let old = Entry::of(before.number, &old.summary(), stored.times)?;
-        let after = Some(summary.json(now));
-        draft.ledger.record(ChangeKind::Updated, &record.id, Some(old.json(now)), after);
+        let head = old.head(View::Summary).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        let before = Entry::of(before.number, &old, &head, stored.times)?;
+        draft.ledger.record(ChangeKind::Updated, put.id(), Some(before.json(now)), Some(after.json(now)));
     }
-    draft.put(held(before.number, lease, &record, now));
-    Ok(Some(Registered { server: healthy(&Arc::new(record), now), lease, created: false }))
-}
-
-/// The record of a registration made now.
-fn record(registration: &Registration, id: String, now: Moment) -> Record {
-    let capabilities = &registration.capabilities;
-    Record {
-        id,
-        name: registration.name.clone(),
-        title: registration.title.clone(),
-        version: registration.version.clone(),
-        description: registration.description.clone(),
-        transport: registration.transport.clone(),
-        capabilities: Capabilities {
-            tools: capabilities.tools.iter().map(crate::model::Tool::complete).collect(),
-            resources: capabilities.resources.iter().map(crate::model::Resource::complete).collect(),
-            prompts: capabilities.prompts.iter().map(crate::model::Prompt::complete).collect(),
-            flags: capabilities.flags.clone(),
-        },
-        tags: registration.tags.clone(),
-        metadata: registration.metadata.clone(),
-        owner: None,
-        ttl: registration.ttl,
-        registered_at: time(now.wall),
-        updated_at: time(now.wall),
-    }
+    draft.put(held(before.number, lease, record, now));
+    Ok(Some(Registered { server: healthy(record, now), lease, created: false }))
 }
 
 fn times(ttl: u32, now: Moment) -> Times {

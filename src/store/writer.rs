@@ -316,18 +316,19 @@ impl Writer {
         now: Moment,
     ) -> Result<(), StoreError> {
         refresh_all(connection, draft, batch, now).await?;
-        let mut fresh: Vec<Fresh> = Vec::new();
+        let mut fresh: Vec<Fresh<'_>> = Vec::new();
         for command in batch.iter_mut() {
             match command {
                 Command::Refresh(_) => {}
                 Command::Register(job) => {
-                    if fresh.iter().any(|fresh| fresh.id() == job.input.id) {
+                    let Job { input: put, outcome, .. } = &mut **job;
+                    if fresh.iter().any(|fresh| fresh.id() == put.id()) {
                         servers::insert(connection, draft, &std::mem::take(&mut fresh), now).await?;
                     }
-                    job.outcome = Some(Ok(if let Some(before) = draft.lease(&job.input.id) {
-                        servers::replace(connection, draft, &before, &job.input, now).await?
+                    *outcome = Some(Ok(if let Some(before) = draft.lease(put.id()) {
+                        servers::replace(connection, draft, &before, put, now).await?
                     } else {
-                        let new = Fresh::new(draft.next_server, &job.input, now)?;
+                        let new = Fresh::new(draft.next_server, put, now);
                         draft.next_server += 1;
                         let registered = new.registered(now);
                         fresh.push(new);
