@@ -3,6 +3,8 @@
 //! Whatever the size, each question finds [`MATCHES`] servers: `tool_7`, `team_7`, `kind_7`, `name_7` and `res://7/x`
 //! belong to the eighth group of them.
 
+use std::sync::LazyLock;
+
 use serde_json::{Value, json};
 
 /// How many servers each question finds.
@@ -48,10 +50,10 @@ impl Random {
     }
 
     fn text(&mut self, bytes: u64) -> String {
-        let words: Vec<&str> = WORDS.split_whitespace().collect();
+        static LIST: LazyLock<Vec<&str>> = LazyLock::new(|| WORDS.split_whitespace().collect());
         let mut text = String::new();
         while (text.len() as u64) < bytes {
-            text.push_str(words[usize::try_from(self.below(words.len() as u64)).unwrap()]);
+            text.push_str(LIST[usize::try_from(self.below(LIST.len() as u64)).unwrap()]);
             text.push(' ');
         }
         text.trim_end().to_owned()

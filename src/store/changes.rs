@@ -1,7 +1,8 @@
 //! The table `changes`: what happened, numbered without gaps, written in the transaction that it describes.
 
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use sqlx::SqliteConnection;
 
+use super::script::Script;
 use super::{Moment, StoreError};
 use crate::model::ChangeKind;
 
@@ -26,9 +27,6 @@ struct Pending {
     after: Option<String>,
 }
 
-/// How many changes one statement writes.
-const CHUNK: usize = 500;
-
 impl Ledger {
     pub(super) fn new(revision: i64) -> Self {
         Self { revision, pending: Vec::new() }
@@ -52,28 +50,21 @@ impl Ledger {
         });
     }
 
-    /// Writes what was recorded.
-    pub(super) async fn write(
-        &mut self,
-        connection: &mut SqliteConnection,
-        now: Moment,
-    ) -> Result<(), StoreError> {
-        for chunk in self.pending.chunks(CHUNK) {
-            let mut sql = QueryBuilder::<Sqlite>::new(
-                "INSERT INTO changes (revision, at, kind, server, before, after) ",
-            );
-            sql.push_values(chunk, |mut row, change| {
-                row.push_bind(change.revision)
-                    .push_bind(now.wall)
-                    .push_bind(change.kind.as_str())
-                    .push_bind(&change.server)
-                    .push_bind(&change.before)
-                    .push_bind(&change.after);
-            });
-            sql.build().persistent(chunk.len() == 1).execute(&mut *connection).await?;
-        }
+    /// Writes what was recorded, and how far it has come.
+    pub(super) fn write(&mut self, script: &mut Script, now: Moment) {
+        let into = "changes (revision, at, kind, server, before, after)";
+        script.insert(into, &self.pending, "", |row, change| {
+            row.push_bind(change.revision)
+                .push_bind(now.wall)
+                .push_bind(change.kind.as_str())
+                .push_bind(&change.server)
+                .push_bind(&change.before)
+                .push_bind(&change.after);
+        });
         self.pending.clear();
-        Ok(())
+        script.push("UPDATE settings SET revision = ").bind(self.revision);
+        script.push(", lease_clock = ").bind(now.lease);
+        script.push(", wall_offset = ").bind(now.offset).push(";\n");
     }
 }
 

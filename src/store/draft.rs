@@ -24,12 +24,12 @@ pub(super) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn new(live: &'a Live, revision: &Revision) -> Self {
+    pub(super) fn new(live: &'a Live, revision: &Revision, next_server: i64, next_tool: i64) -> Self {
         Self {
             live,
             ledger: Ledger::new(i64::try_from(revision.number).unwrap_or(i64::MAX)),
-            next_server: 1,
-            next_tool: 1,
+            next_server,
+            next_tool,
             effects: Effects::default(),
             changed: HashMap::new(),
         }

@@ -23,6 +23,7 @@ mod plans;
 mod reader;
 mod rows;
 mod schema;
+mod script;
 mod servers;
 mod text;
 mod touch;

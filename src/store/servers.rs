@@ -13,6 +13,7 @@ use super::draft::Draft;
 use super::live::expiry;
 use super::mirror::Lease;
 use super::rows::{self, Entry, Times};
+use super::script::Script;
 use super::text::Text;
 use super::{Moment, StoreError, time};
 use crate::model::{
@@ -97,15 +98,15 @@ impl<'a> Fresh<'a> {
 }
 
 /// Writes servers that are new, numbered in a row.
-pub(super) async fn insert(
-    connection: &mut SqliteConnection,
+pub(super) fn insert(
+    script: &mut Script,
     draft: &mut Draft<'_>,
     fresh: &[Fresh<'_>],
     now: Moment,
 ) -> Result<(), StoreError> {
     let into = "servers (number, id, name, title, version, description, transport, command, url, environment, headers, \
                 owner, registered_at, updated_at)";
-    children::insert_rows(connection, into, fresh, "", |row, Fresh { number, put, .. }| {
+    script.insert(into, fresh, "", |row, Fresh { number, put, .. }| {
         let record = &put.record;
         let Columns { transport, command, environment, headers } = columns(&record.transport);
         row.push_bind(*number)
@@ -122,20 +123,18 @@ pub(super) async fn insert(
             .push_bind(&record.owner)
             .push_bind(record.registered_at.timestamp_millis())
             .push_bind(record.updated_at.timestamp_millis());
-    })
-    .await?;
+    });
     let into = "leases (server, lease, ttl, expires_at, refreshed_at)";
-    children::insert_rows(connection, into, fresh, "", |row, Fresh { number, lease, put }| {
+    script.insert(into, fresh, "", |row, Fresh { number, lease, put }| {
         let ttl = put.record.ttl;
         row.push_bind(*number)
             .push_bind(lease.as_bytes().to_vec())
             .push_bind(ttl)
             .push_bind(expiry(ttl, now))
             .push_bind(now.wall);
-    })
-    .await?;
+    });
     let parents: Vec<_> = fresh.iter().map(|Fresh { number, put, .. }| Parent { number: *number, put }).collect();
-    draft.next_tool = children::insert(connection, &parents, draft.next_tool).await?;
+    draft.next_tool = children::insert(script, &parents, draft.next_tool);
     for Fresh { number, lease, put } in fresh {
         let after = put.entry(*number, now)?.json(now);
         draft.ledger.record(ChangeKind::Registered, put.id(), None, Some(after));
@@ -174,7 +173,9 @@ pub(super) async fn replace(
     if !same {
         update(connection, before.number, record).await?;
         let parent = Parent { number: before.number, put };
-        draft.next_tool = children::insert(connection, &[parent], draft.next_tool).await?;
+        let mut script = Script::new();
+        draft.next_tool = children::insert(&mut script, &[parent], draft.next_tool);
+        script.run(connection).await?;
         draft.touch(&old);
     }
     if !same || before.times.health(now) == Health::Unhealthy {

@@ -17,6 +17,7 @@ use super::draft::Draft;
 use super::live::Effects;
 use super::mirror::Mirror;
 use super::open::Shared;
+use super::script::Script;
 use super::servers::Fresh;
 use super::{
     Deregistration, Live, Moment, Pruned, Put, RefreshOutcome, StoreError, changes, leases, rows, servers,
@@ -252,7 +253,6 @@ impl Writer {
         let connection = Arc::clone(&self.connection);
         let mut connection = connection.lock().await;
         let connection = &mut *connection;
-        sqlx::query!("BEGIN IMMEDIATE").execute(&mut *connection).await?;
         let done = self.in_transaction(connection, batch, now).await;
         match done {
             Ok((effects, revision)) => {
@@ -278,7 +278,7 @@ impl Writer {
         batch: &mut [Command],
         now: Moment,
     ) -> Result<(Effects, i64), StoreError> {
-        let data_version = data_version(connection).await?;
+        let Begun { data_version, next_server, next_tool } = begin(connection).await?;
         if self.data_version != Some(data_version) {
             make_summaries(connection).await?;
             let (revision, _) = settings(connection).await?;
@@ -289,28 +289,18 @@ impl Writer {
             );
         }
         let live = Arc::clone(&self.live);
-        let mut draft = Draft::new(&live, &live.revision());
-        if batch.iter().any(|command| matches!(command, Command::Register(_))) {
-            (draft.next_server, draft.next_tool) = next_numbers(connection).await?;
-        }
-        self.execute(connection, &mut draft, batch, now).await?;
-        draft.ledger.write(connection, now).await?;
-        let revision = draft.ledger.revision;
-        sqlx::query!(
-            "UPDATE settings SET revision = ?, lease_clock = ?, wall_offset = ?",
-            revision,
-            now.lease,
-            now.offset
-        )
-        .execute(&mut *connection)
-        .await?;
-        sqlx::query!("COMMIT").execute(connection).await?;
-        Ok((draft.effects, revision))
+        let mut draft = Draft::new(&live, &live.revision(), next_server, next_tool);
+        let mut script = Script::new();
+        self.execute(connection, &mut script, &mut draft, batch, now).await?;
+        draft.ledger.write(&mut script, now);
+        script.push("COMMIT").run(connection).await?;
+        Ok((draft.effects, draft.ledger.revision))
     }
 
     async fn execute(
         &mut self,
         connection: &mut SqliteConnection,
+        script: &mut Script,
         draft: &mut Draft<'_>,
         batch: &mut [Command],
         now: Moment,
@@ -323,7 +313,8 @@ impl Writer {
                 Command::Register(job) => {
                     let Job { input: put, outcome, .. } = &mut **job;
                     if fresh.iter().any(|fresh| fresh.id() == put.id()) {
-                        servers::insert(connection, draft, &std::mem::take(&mut fresh), now).await?;
+                        servers::insert(script, draft, &std::mem::take(&mut fresh), now)?;
+                        script.run(connection).await?;
                     }
                     *outcome = Some(Ok(if let Some(before) = draft.lease(put.id()) {
                         servers::replace(connection, draft, &before, put, now).await?
@@ -337,7 +328,8 @@ impl Writer {
                 }
                 Command::Deregister(job) => {
                     if fresh.iter().any(|fresh| fresh.id() == job.input.id) {
-                        servers::insert(connection, draft, &std::mem::take(&mut fresh), now).await?;
+                        servers::insert(script, draft, &std::mem::take(&mut fresh), now)?;
+                        script.run(connection).await?;
                     }
                     job.outcome = Some(Ok(leases::deregister(connection, draft, &job.input, now).await?));
                 }
@@ -356,7 +348,7 @@ impl Writer {
                 Command::Commit(job) => job.outcome = Some(Ok(())),
             }
         }
-        servers::insert(connection, draft, &fresh, now).await
+        servers::insert(script, draft, &fresh, now)
     }
 
     /// Set before BEGIN, since it is refused inside a transaction, and never from a cached statement: the pragma acts
@@ -402,15 +394,22 @@ async fn data_version(connection: &mut SqliteConnection) -> Result<i64, StoreErr
     Ok(sqlx::query_scalar("PRAGMA data_version").fetch_one(connection).await?)
 }
 
-/// The numbers of the next server and the next tool.
-async fn next_numbers(connection: &mut SqliteConnection) -> Result<(i64, i64), StoreError> {
-    let row = sqlx::query!(
-        r#"SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'servers'), 0) + 1 AS "server!: i64",
-           coalesce((SELECT max(number) FROM tools), 0) + 1 AS "tool!: i64""#
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok((row.server, row.tool))
+/// What is asked as a transaction begins.
+struct Begun {
+    data_version: i64,
+    next_server: i64,
+    next_tool: i64,
+}
+
+async fn begin(connection: &mut SqliteConnection) -> Result<Begun, StoreError> {
+    let sql = "BEGIN IMMEDIATE; PRAGMA data_version; \
+               SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'servers'), 0) + 1; \
+               SELECT coalesce((SELECT max(number) FROM tools), 0) + 1";
+    let rows: Vec<i64> = sqlx::query_scalar(sql).fetch_all(connection).await?;
+    match rows[..] {
+        [data_version, next_server, next_tool] => Ok(Begun { data_version, next_server, next_tool }),
+        _ => Err(sqlx::Error::RowNotFound.into()),
+    }
 }
 
 /// How far the catalogue has come, and the lease time of the last commit.
