@@ -96,14 +96,6 @@ pub async fn measure(report: &mut Report) {
         report.add(Line::new(name, ratio, "", against(ceiling, sample.bytes)).rate(&sample));
     }
 
-    let requests: Requests = Arc::new(|turn| {
-        request("PUT", &format!("/v1/servers/{}/refresh", catalogue::id(turn % SERVERS)), "")
-    });
-    let (sample, ratio, ceiling) = beside(registry.address, bare.address, &requests).await;
-    let line = Line::new("PUT /v1/servers/{id}/refresh", ratio, "", against(ceiling, sample.bytes));
-    report.add(line.rate(&sample).at_least(0.60));
-    let lone = run(registry.address, 1, ROUND, &requests).await;
-    report.add(Line::new("the same, alone", lone.percentile(50), "µs", "").rate(&lone));
     let memory =
         Line::new("resident after this load", registry.resident(), "MiB", "1,000 real-sized servers");
     report.add(memory.at_most(96.0));
@@ -119,4 +111,20 @@ pub async fn measure(report: &mut Report) {
         against(ceiling, sample.bytes),
     );
     report.add(line.rate(&sample).at_least(0.15));
+}
+
+/// Refreshes, of 1,000 servers in turn.
+pub async fn measure_refreshes(report: &mut Report) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bare = Process::bare().await;
+    let registry = Process::paulina(&folder.path().join("refreshed.db"), &[]).await;
+    fill(registry.address, SERVERS).await;
+    let requests: Requests = Arc::new(|turn| {
+        request("PUT", &format!("/v1/servers/{}/refresh", catalogue::id(turn % SERVERS)), "")
+    });
+    let (sample, ratio, ceiling) = beside(registry.address, bare.address, &requests).await;
+    let line = Line::new("PUT /v1/servers/{id}/refresh", ratio, "", against(ceiling, sample.bytes));
+    report.add(line.rate(&sample).at_least(0.60));
+    let lone = run(registry.address, 1, ROUND, &requests).await;
+    report.add(Line::new("the same, alone", lone.percentile(50), "µs", "").rate(&lone));
 }

@@ -5,7 +5,7 @@
 //! cargo bench --features bench --bench table -- http growth    only these parts
 //! ```
 //!
-//! Parts are `http`, `register`, `process` and `growth`. Each figure stands beside its ceiling, measured in the same
+//! Parts are `http`, `refresh`, `register`, `process` and `growth`. Each figure stands beside its ceiling, measured in the same
 //! run; rounds of both alternate, and medians are compared. The table is also written to `target/bench/table.json`.
 
 #![expect(unreachable_pub, reason = "a program")]
@@ -46,6 +46,9 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     if wanted("http") {
         runtime.block_on(http::measure(&mut report));
+    }
+    if wanted("refresh") {
+        runtime.block_on(http::measure_refreshes(&mut report));
     }
     if wanted("register") {
         runtime.block_on(register::measure(&mut report));

@@ -55,22 +55,38 @@ impl Service<Request<Incoming>> for Front {
         let request = request.map(Body::new);
         let id = request_id::of(request.headers());
         let span = request_id::span(&request, id.as_ref());
-        let answering: Answering = if let Err(problem) = self.hosts.check(request.headers(), request.uri()) {
-            Box::pin(async { Ok(problem.into_response()) })
+        let answer = if let Err(problem) = self.hosts.check(request.headers(), request.uri()) {
+            Answer::Refused(problem)
         } else if request.headers().contains_key(header::ACCEPT_ENCODING) {
-            let answering = self.compressed.call(request);
-            Box::pin(async { answering.await.map(|response| response.map(Body::new)) })
+            Answer::Compressed(Box::pin(self.compressed.call(request)))
         } else {
-            Box::pin(self.plain.call(request))
+            Answer::Plain(self.plain.call(request))
         };
         let limit = self.limit;
         let answering = async move {
-            let answer = tokio::time::timeout(limit, answering).await;
+            let answer = tokio::time::timeout(limit, answer.response()).await;
             let mut response = answer.unwrap_or_else(|_| Ok(late(limit).into_response()))?;
             request_id::put(&mut response, id);
             Ok(response)
         };
         Box::pin(answering.instrument(span))
+    }
+}
+
+/// Where an answer comes from.
+enum Answer {
+    Refused(Problem),
+    Plain(<Router as Service<Request>>::Future),
+    Compressed(Pin<Box<<Compression<Router> as Service<Request>>::Future>>),
+}
+
+impl Answer {
+    async fn response(self) -> Result<Response, Infallible> {
+        match self {
+            Self::Refused(problem) => Ok(problem.into_response()),
+            Self::Plain(answering) => answering.await,
+            Self::Compressed(answering) => answering.await.map(|response| response.map(Body::new)),
+        }
     }
 }
 

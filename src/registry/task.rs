@@ -69,12 +69,17 @@ impl Task {
     /// Runs what waits, from this command on.
     async fn batch(&mut self, first: Command) {
         let mut batch = vec![first];
-        // Who is about to ask gets to ask, and shares the commit. A lone caller loses a microsecond.
-        tokio::task::yield_now().await;
-        while batch.len() < BATCH {
-            match self.queue.try_recv() {
-                Ok(command) => batch.push(command),
-                Err(_) => break,
+        loop {
+            // Who is about to ask gets to ask, and shares the commit. A lone caller loses a microsecond.
+            tokio::task::yield_now().await;
+            let waited = batch.len();
+            while batch.len() < BATCH
+                && let Ok(command) = self.queue.try_recv()
+            {
+                batch.push(command);
+            }
+            if batch.len() == waited || batch.len() == BATCH {
+                break;
             }
         }
         self.commit(batch).await;

@@ -64,7 +64,7 @@ impl Readers {
         let version = self.live.asking(now);
         let mut statement = filter::servers(&filter, expression, now);
         let page = statement.build().fetch_one(&mut *self.take().await?).await?;
-        let texts: Option<String> = page.try_get("servers")?;
+        let texts: Option<&str> = page.try_get("servers")?;
         let texts = texts.iter().flat_map(|texts| texts.split(SEPARATOR));
         let mut rows = texts.map(|text| Entry::parse(text, filter.view)).collect::<Result<Vec<_>, _>>()?;
         if expression.is_none() {

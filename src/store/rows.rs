@@ -120,7 +120,7 @@ pub(crate) struct Rendered {
     head: usize,
     before_health: Box<str>,
     after_health: Box<str>,
-    tag: u64,
+    tag: OnceLock<u64>,
     record: OnceLock<Arc<Record>>,
 }
 
@@ -207,23 +207,21 @@ impl Entry {
 
     /// A number for all of it but the times of the lease.
     pub(crate) fn fingerprint(&self, now: Moment) -> u64 {
-        self.rendered.tag ^ u64::from(self.times.health(now) == Health::Healthy)
+        self.rendered.tag() ^ u64::from(self.times.health(now) == Health::Healthy)
     }
 }
 
 impl Rendered {
     fn new(number: i64, view: View, head: &str, rest: Rest) -> Option<Self> {
         let open = head.strip_suffix('}')?;
-        let before_health = format!("{open},\"ttl\":{},\"health\":\"", rest.ttl);
+        let ttl = rest.ttl.to_string();
+        let before_health = [open, ",\"ttl\":", &ttl, ",\"health\":\""].concat();
         let mut after_health = String::with_capacity(130);
         after_health.push_str("\",\"registered_at\":\"");
         push_time(&mut after_health, &rest.registered_at);
         after_health.push_str("\",\"updated_at\":\"");
         push_time(&mut after_health, &rest.updated_at);
         after_health.push_str("\",\"refreshed_at\":\"");
-        let mut hasher = foldhash::quality::FixedState::default().build_hasher();
-        hasher.write(before_health.as_bytes());
-        hasher.write(after_health.as_bytes());
         Some(Self {
             number,
             view,
@@ -231,8 +229,18 @@ impl Rendered {
             head: open.len(),
             before_health: before_health.into(),
             after_health: after_health.into(),
-            tag: hasher.finish(),
+            tag: OnceLock::new(),
             record: OnceLock::new(),
+        })
+    }
+
+    /// A number for its JSON.
+    fn tag(&self) -> u64 {
+        *self.tag.get_or_init(|| {
+            let mut hasher = foldhash::quality::FixedState::default().build_hasher();
+            hasher.write(self.before_health.as_bytes());
+            hasher.write(self.after_health.as_bytes());
+            hasher.finish()
         })
     }
 
