@@ -71,3 +71,15 @@ END;
 CREATE TRIGGER metadata_leave_summary AFTER DELETE ON metadata BEGIN
   UPDATE summaries SET record = NULL WHERE server = old.server AND record IS NOT NULL;
 END;
+
+-- sqlite3 does not enforce foreign keys unless it is told to. A server that somebody deletes with it goes whole.
+CREATE TRIGGER servers_leave AFTER DELETE ON servers BEGIN
+  DELETE FROM leases WHERE server = old.number;
+  DELETE FROM tools WHERE server = old.number;
+  DELETE FROM prompts WHERE server = old.number;
+  DELETE FROM resources WHERE server = old.number;
+  DELETE FROM capabilities WHERE server = old.number;
+  DELETE FROM tags WHERE server = old.number;
+  DELETE FROM metadata WHERE server = old.number;
+  DELETE FROM summaries WHERE server = old.number;
+END;

@@ -1,6 +1,7 @@
 //! Reads and heartbeats over HTTP, beside bare axum that answers as many bytes.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -127,4 +128,18 @@ pub async fn measure_refreshes(report: &mut Report) {
     report.add(line.rate(&sample).at_least(0.60));
     let lone = run(registry.address, 1, ROUND, &requests).await;
     report.add(Line::new("the same, alone", lone.percentile(50), "µs", "").rate(&lone));
+}
+
+/// Refreshes a second of the servers in a file, in no order that their leases are stored in.
+pub async fn refresh_rate(database: &Path, size: usize) -> f64 {
+    let registry = Process::paulina(database, &[]).await;
+    let requests: Requests = Arc::new(move |turn| {
+        request("PUT", &format!("/v1/servers/{}/refresh", catalogue::id(turn * 7_919 % size)), "")
+    });
+    run(registry.address, CONNECTIONS, ROUND / 2, &requests).await;
+    let mut rates = Vec::new();
+    for _ in 0..ROUNDS {
+        rates.push(run(registry.address, CONNECTIONS, ROUND, &requests).await.rate);
+    }
+    median(rates)
 }

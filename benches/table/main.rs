@@ -5,7 +5,7 @@
 //! cargo bench --features bench --bench table -- http growth    only these parts
 //! ```
 //!
-//! Parts are `http`, `refresh`, `register`, `process` and `growth`. Each figure stands beside its ceiling, measured in the same
+//! Parts are `http`, `refresh`, `register`, `process`, `growth` and `prune`. Each figure stands beside its ceiling, measured in the same
 //! run; rounds of both alternate, and medians are compared. The table is also written to `target/bench/table.json`.
 
 #![expect(unreachable_pub, reason = "a program")]
@@ -26,6 +26,7 @@ mod http;
 mod in_process;
 mod load;
 mod process;
+mod prune;
 mod register;
 mod report;
 
@@ -59,6 +60,9 @@ fn main() {
     }
     if wanted("growth") {
         runtime.block_on(growth::measure(&mut report));
+    }
+    if wanted("prune") {
+        runtime.block_on(prune::measure(&mut report));
     }
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
     std::fs::create_dir_all(&folder).expect("a folder");

@@ -75,9 +75,7 @@ pub async fn measure(report: &mut Report) {
         ratios.push(ceiling / (time.as_secs_f64() / COUNT as f64));
         samples.push(sample);
         ceilings.push(ceiling);
-        let requests: Requests = Arc::new(|turn| {
-            request("POST", "/v1/servers", &another(turn))
-        });
+        let requests: Requests = Arc::new(|turn| request("POST", "/v1/servers", &another(turn)));
         lone.push(send(registry.address, 1, ALONE, &requests).await.1);
         commits.push(synced_commit(folder.path()).await.as_secs_f64());
     }
@@ -94,6 +92,7 @@ pub async fn measure(report: &mut Report) {
     let line = Line::new("the same, alone, beyond its rows and a commit", beyond, "µs", against);
     report.add(line.rate(lone).at_most(500.0));
     let against = format!("its statements and their synced commit: {alone:.0} µs");
-    let line = Line::new("the same, alone, beyond its own commit", lone.percentile(50) - alone, "µs", against);
+    let line =
+        Line::new("the same, alone, beyond its own commit", lone.percentile(50) - alone, "µs", against);
     report.add(line.rate(lone));
 }

@@ -57,7 +57,11 @@ impl Record {
         }
     }
 
-    pub(super) fn serialize_head<S: SerializeStruct>(&self, record: &mut S, view: View) -> Result<(), S::Error> {
+    pub(super) fn serialize_head<S: SerializeStruct>(
+        &self,
+        record: &mut S,
+        view: View,
+    ) -> Result<(), S::Error> {
         record.serialize_field("id", &self.id)?;
         record.serialize_field("name", &self.name)?;
         record.serialize_field("title", &self.title)?;

@@ -7,8 +7,8 @@ use chrono::DateTime;
 use super::capabilities::Flags;
 use super::violation::list;
 use super::{
-    Capabilities, DEFAULT_TTL_SECONDS, Input, Json, LeaseId, ParseError, Prompt, Record, Resource, Server, Tool,
-    Transport, Violation,
+    Capabilities, DEFAULT_TTL_SECONDS, Input, Json, LeaseId, ParseError, Prompt, Record, Resource, Server,
+    Tool, Transport, Violation,
 };
 
 /// What a server says of itself when it registers. Only a name and a transport are needed.
@@ -212,8 +212,18 @@ impl ValidRegistration {
     /// The record that it makes, but for its times, which the registry knows when it stores it.
     pub(crate) fn into_record(self) -> Record {
         let id = self.id_or_new();
-        let Self(Registration { name, title, version, description, transport, capabilities, tags, metadata, ttl, .. }) =
-            self;
+        let Self(Registration {
+            name,
+            title,
+            version,
+            description,
+            transport,
+            capabilities,
+            tags,
+            metadata,
+            ttl,
+            ..
+        }) = self;
         let Capabilities { tools, resources, prompts, flags } = capabilities;
         let capabilities = Capabilities {
             tools: tools.into_iter().map(Tool::complete).collect(),

@@ -66,7 +66,8 @@ impl Task {
         self.close().await;
     }
 
-    /// Runs what waits, from this command on.
+    /// Runs what waits, from this command on. A bite of pruning keeps to itself, behind all others: nobody is to wait for
+    /// what it deletes.
     async fn batch(&mut self, first: Command) {
         let mut batch = vec![first];
         loop {
@@ -82,7 +83,13 @@ impl Task {
                 break;
             }
         }
-        self.commit(batch).await;
+        let (bites, others): (Vec<_>, Vec<_>) = batch.into_iter().partition(Command::is_prune);
+        if !others.is_empty() {
+            self.commit(others).await;
+        }
+        if !bites.is_empty() {
+            self.commit(bites).await;
+        }
     }
 
     async fn commit(&mut self, mut batch: Vec<Command>) {

@@ -162,18 +162,18 @@ impl Tools {
 #[derive(Debug, Clone)]
 struct Weight;
 
-/// The text of a record, the same as a value in process, and the same in the JSON of a page.
-const WITH_RECORD: usize = 4;
+/// The text of a record, about twice that as a value in process, and once in the JSON of a page.
+const IN_PAGE: usize = 4;
+/// Without a page.
+const ALONE: usize = 3;
 /// What maps, vectors and pointers take for each answer.
 const OVERHEAD: usize = 512;
 
 impl Weighter<Question, Arc<Answer>> for Weight {
     fn weight(&self, _: &Question, answer: &Arc<Answer>) -> u64 {
         let content = match &answer.content {
-            Content::Servers { servers, .. } => {
-                servers.iter().map(|server| server.bytes() * WITH_RECORD).sum()
-            }
-            Content::Server(server) => server.bytes() * WITH_RECORD,
+            Content::Servers { servers, .. } => servers.iter().map(|server| server.bytes() * IN_PAGE).sum(),
+            Content::Server(server) => server.bytes() * ALONE,
             Content::Tools { tools, health } => {
                 // Once as values, and once as JSON.
                 let text = |tool: &crate::model::ToolEntry| {
@@ -222,5 +222,28 @@ impl Answers {
         if let Some(cache) = &self.0 {
             cache.insert(question, Arc::new(answer));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Rest, View};
+
+    #[test]
+    fn answers_make_room_for_each_other() {
+        let bytes = 64 * 1024;
+        let answers = Answers::new(bytes);
+        let rest = Rest { ttl: 30, registered_at: <_>::default(), updated_at: <_>::default() };
+        for number in 0..1_000 {
+            let head = format!("{{\"id\":\"{number}\",\"name\":\"{}\"}}", "x".repeat(1_000));
+            let server = Rendered::new(number, View::Full, &head, rest).unwrap();
+            let content = Content::Server(Arc::new(server));
+            answers
+                .keep(Question::Server(number.to_string()), Answer { version: 0, keys: Vec::new(), content });
+        }
+        let cache = answers.0.as_ref().unwrap();
+        assert!(cache.weight() <= bytes && cache.weight() > bytes / 2, "{} bytes", cache.weight());
+        assert!(cache.len() > 5, "{} answers", cache.len());
     }
 }

@@ -69,9 +69,7 @@ pub(super) fn insert(script: &mut Script, parents: &[Parent<'_>], first_tool: i6
 fn insert_resources(script: &mut Script, parents: &[Parent<'_>]) {
     let resources: Vec<_> = parents
         .iter()
-        .flat_map(|parent| {
-            (0_i64..).zip(&parent.capabilities().resources).map(|own| (parent.number, own))
-        })
+        .flat_map(|parent| (0_i64..).zip(&parent.capabilities().resources).map(|own| (parent.number, own)))
         .collect();
     let into = "resources (server, position, uri, uri_template, glob, prefix, name, title, description, mime_type, \
                 definition)";
@@ -101,8 +99,10 @@ fn insert_words(script: &mut Script, parents: &[Parent<'_>]) {
     script.insert(into, &capabilities, "", |row, (server, (name, options))| {
         row.push_bind(*server).push_bind(*name).push_bind(*options);
     });
-    let tags: Vec<_> =
-        parents.iter().flat_map(|parent| parent.put.record.tags.iter().map(|tag| (parent.number, tag))).collect();
+    let tags: Vec<_> = parents
+        .iter()
+        .flat_map(|parent| parent.put.record.tags.iter().map(|tag| (parent.number, tag)))
+        .collect();
     script.insert("tags (server, tag)", &tags, "", |row, (server, tag)| {
         row.push_bind(*server).push_bind(*tag);
     });

@@ -165,7 +165,7 @@ async fn delete(connection: &mut SqliteConnection, numbers: &[i64]) -> Result<()
 }
 
 /// How many servers one bite of pruning takes: waiting commands get their turn in between.
-pub(super) const BITE: usize = 16;
+pub(super) const BITE: usize = 8;
 
 /// Records that these leases have run out, if they have, and deletes the servers for which that is so since the
 /// retention.

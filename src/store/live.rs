@@ -155,9 +155,14 @@ impl Live {
         self.read().touched.version()
     }
 
+    /// Whether answers are kept at all.
+    pub(super) fn keeps(&self) -> bool {
+        self.answers.are_kept()
+    }
+
     /// Keeps an answer to a question that was asked at a version.
     pub(super) fn keep(&self, question: Question, version: u64, content: Content) {
-        if !self.answers.are_kept() {
+        if !self.keeps() {
             return;
         }
         let keys = {

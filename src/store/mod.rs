@@ -14,6 +14,7 @@ mod children;
 mod draft;
 mod error;
 mod filter;
+mod fold;
 mod leases;
 mod live;
 mod mirror;

@@ -9,6 +9,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
 use tokio::sync::Mutex;
 
+use super::fold::Folding;
 use super::schema;
 use super::{Beside, OpenError, Readers, Writer};
 
@@ -44,8 +45,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The WAL is cut back to this after a checkpoint, in bytes.
 const JOURNAL_SIZE_LIMIT: &str = "67108864";
 
-/// The WAL is folded into the database every so many pages, 32 MiB. Heartbeats write the same few pages again and again,
-/// and each of them is folded once: rarer is cheaper.
+/// The writer folds what is left of the WAL into the database every so many pages, 32 MiB. Heartbeats write the same few
+/// pages again and again, and each of them is folded once: rarer is cheaper.
 const CHECKPOINT_PAGES: &str = "8000";
 
 /// Opens or creates a database and takes its lock.
@@ -77,7 +78,14 @@ pub(crate) async fn open(location: &Location, answer_bytes: u64) -> Result<Opene
         let reading = file_options(path).read_only(true).connect().await.map_err(sqlite)?;
         connections.push(Arc::new(Mutex::new(reading)));
     }
-    let writer = Writer::new(Arc::new(Mutex::new(writing)), answer_bytes).await;
+    let folding = file_options(path)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("query_only", "ON")
+        .connect()
+        .await
+        .map_err(sqlite)?;
+    let folding = Some(Folding::start(folding));
+    let writer = Writer::new(Arc::new(Mutex::new(writing)), folding, answer_bytes).await;
     let writer = writer.map_err(|error| OpenError::unreadable(path, &error))?;
     let readers = Readers::new(connections, writer.live());
     Ok(Opened { writer, readers, beside: Some(beside) })
@@ -92,7 +100,7 @@ async fn open_in_memory(answer_bytes: u64) -> Result<Opened, OpenError> {
     let migrated = schema::migrate(&mut connection).await;
     migrated.map_err(|detail| OpenError::Migration { path: path.clone(), detail })?;
     let connection = Arc::new(Mutex::new(connection));
-    let writer = Writer::new(Arc::clone(&connection), answer_bytes).await;
+    let writer = Writer::new(Arc::clone(&connection), None, answer_bytes).await;
     let writer = writer.map_err(|error| OpenError::unreadable(&path, &error))?;
     let readers = Readers::new(vec![connection], writer.live());
     Ok(Opened { writer, readers, beside: None })

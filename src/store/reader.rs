@@ -85,7 +85,7 @@ impl Readers {
             }
         };
         let found = Found { rows, next_cursor, revision: revision(&page)?, now, answer: None };
-        if filter.health != HealthFilter::Unhealthy {
+        if self.live.keeps() && filter.health != HealthFilter::Unhealthy {
             let content = Content::Servers {
                 servers: found.rows.iter().map(|row| Arc::clone(&row.rendered)).collect(),
                 next_cursor: found.next_cursor.clone(),

@@ -212,7 +212,7 @@ impl Entry {
 }
 
 impl Rendered {
-    fn new(number: i64, view: View, head: &str, rest: Rest) -> Option<Self> {
+    pub(super) fn new(number: i64, view: View, head: &str, rest: Rest) -> Option<Self> {
         let open = head.strip_suffix('}')?;
         let ttl = rest.ttl.to_string();
         let before_health = [open, ",\"ttl\":", &ttl, ",\"health\":\""].concat();

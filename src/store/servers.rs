@@ -17,7 +17,7 @@ use super::script::Script;
 use super::text::Text;
 use super::{Moment, StoreError, time};
 use crate::model::{
-    ChangeKind, Health, LeaseId, Record, Registered, Server, Transport, ValidRegistration, View,
+    ChangeKind, Health, Input, LeaseId, Record, Registered, Server, Transport, ValidRegistration, View,
 };
 
 /// Which server to load.
@@ -133,7 +133,8 @@ pub(super) fn insert(
             .push_bind(expiry(ttl, now))
             .push_bind(now.wall);
     });
-    let parents: Vec<_> = fresh.iter().map(|Fresh { number, put, .. }| Parent { number: *number, put }).collect();
+    let parents: Vec<_> =
+        fresh.iter().map(|Fresh { number, put, .. }| Parent { number: *number, put }).collect();
     draft.next_tool = children::insert(script, &parents, draft.next_tool);
     for Fresh { number, lease, put } in fresh {
         let after = put.entry(*number, now)?.json(now);
@@ -225,11 +226,13 @@ struct Columns {
 }
 
 fn columns(transport: &Transport) -> Columns {
+    // Members in the order of the record's JSON. Text makes JSON without fail.
+    let text = |inputs: &[Input]| serde_json::to_string(inputs).unwrap_or_default();
     Columns {
         transport: transport.kind().as_str(),
         command: transport.command().map(|words| json!(words).to_string()),
-        environment: json!(transport.environment()).to_string(),
-        headers: json!(transport.headers()).to_string(),
+        environment: text(transport.environment()),
+        headers: text(transport.headers()),
     }
 }
 

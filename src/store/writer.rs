@@ -14,6 +14,7 @@ use sqlx::{Connection, SqliteConnection};
 use tokio::sync::oneshot;
 
 use super::draft::Draft;
+use super::fold::Folding;
 use super::live::Effects;
 use super::mirror::Mirror;
 use super::open::Shared;
@@ -61,6 +62,10 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    pub(crate) fn is_prune(&self) -> bool {
+        matches!(self, Self::Prune(_))
+    }
+
     fn is_refresh(&self) -> bool {
         matches!(self, Self::Refresh(_))
     }
@@ -71,6 +76,17 @@ impl Command {
         match self {
             Self::Register(_) | Self::Deregister(_) | Self::Prune(_) => true,
             Self::Refresh(_) | Self::Trim(_) | Self::Commit(_) => false,
+        }
+    }
+
+    /// About how many pages it writes that are to be folded into the database soon. Refreshes write the same few pages
+    /// again and again: what is folded rarely is folded once.
+    fn pages(&self) -> usize {
+        match self {
+            Self::Register(_) => 60,
+            Self::Deregister(_) => 30,
+            Self::Prune(_) => leases::BITE * 30,
+            Self::Refresh(_) | Self::Trim(_) | Self::Commit(_) => 0,
         }
     }
 
@@ -106,6 +122,7 @@ enum Synchronous {
 /// The writing connection and what it knows of the database without asking.
 pub(crate) struct Writer {
     connection: Shared,
+    folding: Option<Folding>,
     live: Arc<Live>,
     synchronous: Synchronous,
     /// What SQLite said when this writer last knew all that is in the file: another number means that somebody else has
@@ -122,7 +139,11 @@ const CLOCK_LAG: i64 = 1_000;
 
 impl Writer {
     /// With all that the database knows in memory.
-    pub(super) async fn new(connection: Shared, answer_bytes: u64) -> Result<Self, StoreError> {
+    pub(super) async fn new(
+        connection: Shared,
+        folding: Option<Folding>,
+        answer_bytes: u64,
+    ) -> Result<Self, StoreError> {
         let mut taken = connection.lock().await;
         let data_version = data_version(&mut taken).await?;
         make_summaries(&mut taken).await?;
@@ -131,6 +152,7 @@ impl Writer {
         drop(taken);
         Ok(Self {
             connection,
+            folding,
             leases: mirror.len() > 0,
             live: Arc::new(Live::new(mirror, revision, answer_bytes)),
             synchronous: Synchronous::Full,
@@ -258,6 +280,9 @@ impl Writer {
             Ok((effects, revision)) => {
                 self.live.apply(effects, Some(revision), now);
                 self.committed = now.lease;
+                if let Some(folding) = &mut self.folding {
+                    folding.written(batch.iter().map(Command::pages).sum());
+                }
                 Ok(())
             }
             Err(error) => {
@@ -368,6 +393,9 @@ impl Writer {
 
     /// Closes the connection; as the last one of its file it folds the WAL into the database.
     pub(crate) async fn close(self) {
+        if let Some(folding) = self.folding {
+            folding.stop().await;
+        }
         if let Ok(connection) = Arc::try_unwrap(self.connection)
             && let Err(error) = connection.into_inner().close().await
         {

@@ -11,6 +11,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod answers;
 mod bad_input;
 mod bad_requests;
 mod crash;
@@ -22,4 +23,5 @@ mod limits;
 mod model;
 mod registry;
 mod start;
+mod summaries;
 mod support;

@@ -3,16 +3,9 @@
 use std::path::Path;
 
 use paulina::{OpenError, Registration, Registry};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, sqlite::SqliteConnectOptions};
+use sqlx::{ConnectOptions, sqlite::SqliteConnectOptions};
 
-use crate::support::binary;
-
-async fn execute(path: &Path, sql: &str) {
-    let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
-    let mut connection = options.connect().await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
-}
+use crate::support::{binary, edit};
 
 /// Opens, in process and by the binary, and sees that both refuse with this message and touch nothing.
 async fn refused(path: &Path, message: &str) -> OpenError {
@@ -41,7 +34,7 @@ async fn a_file_that_is_no_database() {
 async fn a_database_of_another_program() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("other.db");
-    execute(&path, "CREATE TABLE notes (text TEXT)").await;
+    edit(&path, "CREATE TABLE notes (text TEXT)").await;
     let error = refused(&path, "not Paulina's. Name another file").await;
     assert!(matches!(error, OpenError::ForeignDatabase { .. }));
 }
@@ -53,7 +46,7 @@ async fn a_database_of_a_newer_paulina() {
     Registry::open(&path).await.unwrap().close().await;
     std::fs::remove_file(path.with_extension("db-lease")).unwrap();
     let later = "INSERT INTO refinery_schema_history VALUES (99, 'later', '2030-01-01T00:00:00Z', '1')";
-    execute(&path, later).await;
+    edit(&path, later).await;
     let error = refused(&path, "was written by a newer Paulina (schema 99").await;
     assert!(matches!(error, OpenError::NewerDatabase { found: 99, .. }));
 }

@@ -3,7 +3,7 @@
 pub(crate) mod binary;
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use paulina::clock::ManualClock;
@@ -11,6 +11,8 @@ use paulina::http::{Limits, Server};
 use paulina::{Options, Registry};
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::Value;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use tempfile::TempDir;
 
 /// A registry whose pruner only runs when it is told to.
@@ -21,7 +23,7 @@ pub(crate) struct Fixture {
     pub(crate) retention: Duration,
 }
 
-const NEVER: Duration = Duration::from_hours(24 * 3650);
+pub(crate) const NEVER: Duration = Duration::from_hours(24 * 3650);
 
 impl Fixture {
     pub(crate) async fn new() -> Self {
@@ -61,6 +63,14 @@ impl Fixture {
 pub(crate) async fn open(clock: &ManualClock, retention: Duration, path: PathBuf) -> Registry {
     let options = Options::new().clock(clock.clone()).prune_interval(NEVER).retention(retention);
     options.open(path).await.unwrap()
+}
+
+/// Writes to a database as sqlite3 would, from outside the registry.
+pub(crate) async fn edit(path: &Path, sql: &str) {
+    let options = SqliteConnectOptions::new().filename(path).foreign_keys(false).create_if_missing(true);
+    let mut connection = options.connect().await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
 }
 
 /// The API on a socket of its own.

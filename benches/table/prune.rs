@@ -1,0 +1,74 @@
+//! Pruning: what it costs by what is there, and how long others wait for it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use paulina::Options;
+use paulina::clock::ManualClock;
+
+use crate::catalogue;
+use crate::growth::small;
+use crate::in_process::fill;
+use crate::report::{Line, Report};
+
+const PRUNED: usize = 1_000;
+
+/// Milliseconds to prune a thousand servers of `size`, and the longest that a refresh or a lookup waited meanwhile.
+async fn prune(folder: &Path, size: usize) -> (f64, f64) {
+    let clock = ManualClock::new();
+    let path = folder.join(format!("prune-{size}.db"));
+    let options = Options::new().clock(clock.clone()).prune_interval(Duration::from_secs(3_600));
+    let registry = options.open(&path).await.expect("a registry");
+    let short = |index: usize| {
+        let mut body = small(index);
+        if index % (size / PRUNED) == 0 {
+            body["ttl"] = 1.into();
+        }
+        body
+    };
+    fill(&registry, (0..size).map(short)).await;
+    clock.advance(Duration::from_millis(400));
+    for _ in 0..4 {
+        clock.advance(Duration::from_millis(400));
+        registry.check_writable().await.expect("it is");
+    }
+    let done = Arc::new(AtomicBool::new(false));
+    let asking = {
+        let (registry, done) = (registry.clone(), Arc::clone(&done));
+        tokio::spawn(async move {
+            let mut longest = 0.0_f64;
+            let mut turn = 1;
+            while !done.load(Ordering::Relaxed) {
+                turn += size / PRUNED;
+                let id = catalogue::id(turn % size);
+                let start = Instant::now();
+                registry.refresh(id.as_str()).await.expect("it is registered");
+                registry.get(&id).await.expect("an answer").expect("it is registered");
+                longest = longest.max(start.elapsed().as_secs_f64() * 1e3);
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            longest
+        })
+    };
+    let start = Instant::now();
+    registry.prune().await.expect("it prunes");
+    let time = start.elapsed().as_secs_f64() * 1e3;
+    done.store(true, Ordering::Relaxed);
+    let longest = asking.await.expect("it runs");
+    assert_eq!(registry.stats().await.expect("totals").servers.total, (size - PRUNED) as u64);
+    registry.close().await;
+    (time, longest)
+}
+
+pub async fn measure(report: &mut Report) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (few, _) = prune(folder.path(), 2 * PRUNED).await;
+    let (many, longest) = prune(folder.path(), 100 * PRUNED).await;
+    let against = format!("{many:.0} ms beside {few:.0} ms of 2,000");
+    report.add(Line::new("prune 1,000 of 100,000", many / few, "×", against).at_most(2.0));
+    report.add(
+        Line::new("longest wait of others meanwhile", longest, "ms", "a refresh and a get").at_most(20.0),
+    );
+}
