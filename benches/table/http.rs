@@ -126,15 +126,15 @@ pub async fn measure_refreshes(report: &mut Report) {
     let (sample, ratio, ceiling) = beside(registry.address, bare.address, &requests).await;
     let line = Line::new("PUT /v1/servers/{id}/refresh", ratio, "", against(ceiling, sample.bytes));
     report.add(line.rate(&sample).at_least(0.60));
-    let lone = run(registry.address, 1, ROUND, &requests).await;
-    report.add(Line::new("the same, alone", lone.percentile(50), "µs", "").rate(&lone));
+    let single = run(registry.address, 1, ROUND, &requests).await;
+    report.add(Line::new("the same, alone", single.percentile(50), "µs", "").rate(&single));
 }
 
-/// Refreshes a second of the servers in a file, in no order that their leases are stored in.
-pub async fn refresh_rate(database: &Path, size: usize) -> f64 {
+/// Refreshes a second of the servers in a file, each so many behind the last.
+pub async fn refresh_rate(database: &Path, size: usize, stride: usize) -> f64 {
     let registry = Process::paulina(database, &[]).await;
     let requests: Requests = Arc::new(move |turn| {
-        request("PUT", &format!("/v1/servers/{}/refresh", catalogue::id(turn * 7_919 % size)), "")
+        request("PUT", &format!("/v1/servers/{}/refresh", catalogue::id(turn * stride % size)), "")
     });
     run(registry.address, CONNECTIONS, ROUND / 2, &requests).await;
     let mut rates = Vec::new();

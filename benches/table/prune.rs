@@ -19,11 +19,11 @@ const PRUNED: usize = 1_000;
 async fn prune(folder: &Path, size: usize) -> (f64, f64) {
     let clock = ManualClock::new();
     let path = folder.join(format!("prune-{size}.db"));
-    let options = Options::new().clock(clock.clone()).prune_interval(Duration::from_secs(3_600));
+    let options = Options::new().clock(clock.clone()).prune_interval(Duration::from_hours(1));
     let registry = options.open(&path).await.expect("a registry");
     let short = |index: usize| {
         let mut body = small(index);
-        if index % (size / PRUNED) == 0 {
+        if index.is_multiple_of(size / PRUNED) {
             body["ttl"] = 1.into();
         }
         body

@@ -61,7 +61,8 @@ async fn synced_commit(folder: &Path) -> Duration {
 
 pub async fn measure(report: &mut Report) {
     let all = Arc::new(bodies(COUNT));
-    let (mut ratios, mut samples, mut ceilings, mut lone) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut ratios, mut samples, mut ceilings, mut single) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut commits, mut selves) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let folder = tempfile::tempdir().expect("a folder");
@@ -76,23 +77,23 @@ pub async fn measure(report: &mut Report) {
         samples.push(sample);
         ceilings.push(ceiling);
         let requests: Requests = Arc::new(|turn| request("POST", "/v1/servers", &another(turn)));
-        lone.push(send(registry.address, 1, ALONE, &requests).await.1);
+        single.push(send(registry.address, 1, ALONE, &requests).await.1);
         commits.push(synced_commit(folder.path()).await.as_secs_f64());
     }
     samples.sort_by(|one, other| one.rate.total_cmp(&other.rate));
-    lone.sort_by(|one, other| one.percentile(50).total_cmp(&other.percentile(50)));
+    single.sort_by(|one, other| one.percentile(50).total_cmp(&other.percentile(50)));
     let (ceiling, commit) = (median(ceilings), median(commits) * 1e6);
     let against = format!("the same rows in one transaction: {:.0}/s", 1.0 / ceiling);
     let line = Line::new("POST /v1/servers, 10 tools, 64 at once", median(ratios), "", against);
     report.add(line.rate(&samples[ROUNDS / 2]).at_least(0.70));
-    let lone = &lone[ROUNDS / 2];
+    let single = &single[ROUNDS / 2];
     let (rows, alone) = (ceiling * 1e6, median(selves));
     let against = format!("rows {rows:.0} µs + a synced commit of one small row {commit:.0} µs");
-    let beyond = lone.percentile(50) - rows - commit;
+    let beyond = single.percentile(50) - rows - commit;
     let line = Line::new("the same, alone, beyond its rows and a commit", beyond, "µs", against);
-    report.add(line.rate(lone).at_most(500.0));
+    report.add(line.rate(single).at_most(500.0));
     let against = format!("its statements and their synced commit: {alone:.0} µs");
     let line =
-        Line::new("the same, alone, beyond its own commit", lone.percentile(50) - alone, "µs", against);
-    report.add(line.rate(lone));
+        Line::new("the same, alone, beyond its own commit", single.percentile(50) - alone, "µs", against);
+    report.add(line.rate(single));
 }

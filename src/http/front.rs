@@ -74,6 +74,7 @@ impl Service<Request<Incoming>> for Front {
 }
 
 /// Where an answer comes from.
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
 enum Answer {
     Refused(Problem),
     Plain(<Router as Service<Request>>::Future),

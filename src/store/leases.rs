@@ -1,7 +1,7 @@
 //! Leases: refreshed many at a time, ended one by one, pruned in small bites.
 
 use serde_json::json;
-use sqlx::SqliteConnection;
+use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
 use super::draft::Draft;
 use super::live::{State, expiry};
@@ -167,6 +167,13 @@ async fn delete(connection: &mut SqliteConnection, numbers: &[i64]) -> Result<()
 /// How many servers one bite of pruning takes: waiting commands get their turn in between.
 pub(super) const BITE: usize = 8;
 
+/// Those of a list whose lease has run out.
+pub(super) fn due_sql() -> String {
+    let from = " FROM json_each(?1) j CROSS JOIN leases l ON l.server = j.value JOIN servers s ON s.number = l.server \
+                JOIN summaries c ON c.server = l.server WHERE l.expires_at <= ?2";
+    ["SELECT l.expired, ", rows::columns(View::Summary), from].concat()
+}
+
 /// Records that these leases have run out, if they have, and deletes the servers for which that is so since the
 /// retention.
 pub(super) async fn prune(
@@ -178,17 +185,9 @@ pub(super) async fn prune(
 ) -> Result<Pruned, StoreError> {
     let mut pruned = Pruned::default();
     let list = json!(due).to_string();
-    let mut sql = sqlx::QueryBuilder::<sqlx::Sqlite>::new("SELECT l.expired, ");
-    sql.push(rows::columns(View::Summary));
-    sql.push(" FROM json_each(").push_bind(list);
-    sql.push(
-        ") j CROSS JOIN leases l ON l.server = j.value JOIN servers s ON s.number = l.server \
-         JOIN summaries c ON c.server = l.server WHERE l.expires_at <= ",
-    );
-    sql.push_bind(now.lease);
+    let query = sqlx::query(AssertSqlSafe(due_sql())).bind(list).bind(now.lease);
     let (mut ended, mut over) = (Vec::new(), Vec::new());
-    for found in sql.build().fetch_all(&mut *connection).await? {
-        use sqlx::Row as _;
+    for found in query.fetch_all(&mut *connection).await? {
         let row = Entry::parse(found.try_get(1)?, View::Summary)?;
         let record = row.rendered.record()?;
         let Times { expires_at, .. } = row.times;

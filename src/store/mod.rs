@@ -7,6 +7,7 @@
 //! Fixed statements go through sqlx's checked macros. Only what a filter asks for is put together at run time, in
 //! `filter.rs`, and the columns of a record, which several statements share, in `rows.rs`.
 
+#[cfg_attr(not(feature = "server"), expect(dead_code, reason = "the HTTP API alone keeps pages as JSON"))]
 mod answers;
 mod beside;
 mod changes;
@@ -22,6 +23,7 @@ mod open;
 #[cfg(test)]
 mod plans;
 mod reader;
+#[cfg_attr(not(feature = "server"), expect(dead_code, reason = "the HTTP API alone tags its answers"))]
 mod rows;
 mod schema;
 mod script;
@@ -30,7 +32,9 @@ mod text;
 mod touch;
 mod writer;
 
-pub(crate) use answers::{Found, Tagged, Tools};
+#[cfg(feature = "server")]
+pub(crate) use answers::Tagged;
+pub(crate) use answers::{Found, Tools};
 pub(crate) use beside::{Beside, Record};
 pub use error::OpenError;
 pub(crate) use error::StoreError;

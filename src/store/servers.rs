@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
+use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
 use super::children::{self, Parent};
 use super::draft::Draft;
@@ -26,22 +26,29 @@ pub(super) enum Key<'a> {
     Number(i64),
 }
 
+impl Key<'_> {
+    pub(super) fn sql(&self, view: View) -> String {
+        let condition = match self {
+            Self::Id(_) => "s.id = ?1",
+            Self::Number(_) => "s.number = ?1",
+        };
+        let from = " FROM servers s JOIN leases l ON l.server = s.number JOIN summaries c ON c.server = s.number WHERE ";
+        ["SELECT ", rows::columns(view), from, condition].concat()
+    }
+}
+
 /// Reads one server.
 pub(super) async fn load(
     connection: &mut SqliteConnection,
     key: Key<'_>,
     view: View,
 ) -> Result<Option<Entry>, StoreError> {
-    let mut sql = QueryBuilder::<Sqlite>::new("SELECT ");
-    sql.push(rows::columns(view));
-    sql.push(
-        " FROM servers s JOIN leases l ON l.server = s.number JOIN summaries c ON c.server = s.number WHERE ",
-    );
-    match key {
-        Key::Id(id) => sql.push("s.id = ").push_bind(id),
-        Key::Number(number) => sql.push("s.number = ").push_bind(number),
+    let query = sqlx::query(AssertSqlSafe(key.sql(view)));
+    let query = match key {
+        Key::Id(id) => query.bind(id.to_owned()),
+        Key::Number(number) => query.bind(number),
     };
-    let Some(row) = sql.build().fetch_optional(connection).await? else { return Ok(None) };
+    let Some(row) = query.fetch_optional(connection).await? else { return Ok(None) };
     Entry::parse(row.try_get(0)?, view).map(Some)
 }
 

@@ -429,11 +429,12 @@ struct Begun {
     next_tool: i64,
 }
 
+pub(super) const BEGIN: &str = "BEGIN IMMEDIATE; PRAGMA data_version; \
+    SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'servers'), 0) + 1; \
+    SELECT coalesce((SELECT max(number) FROM tools), 0) + 1";
+
 async fn begin(connection: &mut SqliteConnection) -> Result<Begun, StoreError> {
-    let sql = "BEGIN IMMEDIATE; PRAGMA data_version; \
-               SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'servers'), 0) + 1; \
-               SELECT coalesce((SELECT max(number) FROM tools), 0) + 1";
-    let rows: Vec<i64> = sqlx::query_scalar(sql).fetch_all(connection).await?;
+    let rows: Vec<i64> = sqlx::query_scalar(BEGIN).fetch_all(connection).await?;
     match rows[..] {
         [data_version, next_server, next_tool] => Ok(Begun { data_version, next_server, next_tool }),
         _ => Err(sqlx::Error::RowNotFound.into()),

@@ -152,7 +152,7 @@ async fn an_older_database_gets_them() {
     back.push_str("DROP TRIGGER servers_add_summary; DROP TRIGGER servers_change_summary;");
     for table in tables {
         for verb in ["add_to", "change", "leave"] {
-            back.push_str(&format!("DROP TRIGGER {table}_{verb}_summary;"));
+            back.extend(["DROP TRIGGER ", table, "_", verb, "_summary;"]);
         }
     }
     back.push_str("DELETE FROM refinery_schema_history WHERE version >= 2;");
