@@ -14,7 +14,7 @@ pub struct Sample {
     pub rate: f64,
     /// Time from request to answer, microseconds, sorted.
     pub latencies: Vec<u32>,
-    /// The bytes of the last body.
+    /// The bytes of a body, on average.
     pub bytes: usize,
 }
 
@@ -95,7 +95,7 @@ pub async fn run(address: SocketAddr, connections: usize, time: Duration, reques
                     let sent = Instant::now();
                     let (status, body) = connection.ask(&request).await;
                     assert!((200..300).contains(&status), "{status}: {}", String::from_utf8_lossy(body));
-                    bytes = body.len();
+                    bytes += body.len();
                     latencies.push(u32::try_from(sent.elapsed().as_micros()).unwrap_or(u32::MAX));
                 }
                 (latencies, bytes)
@@ -106,8 +106,9 @@ pub async fn run(address: SocketAddr, connections: usize, time: Duration, reques
     for task in tasks {
         let (latencies, bytes) = task.await.expect("no task fails");
         sample.latencies.extend(latencies);
-        sample.bytes = bytes;
+        sample.bytes += bytes;
     }
+    sample.bytes /= sample.latencies.len().max(1);
     sample.rate = sample.latencies.len() as f64 / start.elapsed().as_secs_f64();
     sample.latencies.sort_unstable();
     sample

@@ -162,18 +162,17 @@ impl Tools {
 #[derive(Debug, Clone)]
 struct Weight;
 
-/// The text of a record, about twice that as a value in process, and once in the JSON of a page.
-const IN_PAGE: usize = 4;
-/// Without a page.
-const ALONE: usize = 3;
 /// What maps, vectors and pointers take for each answer.
 const OVERHEAD: usize = 512;
 
 impl Weighter<Question, Arc<Answer>> for Weight {
     fn weight(&self, _: &Question, answer: &Arc<Answer>) -> u64 {
         let content = match &answer.content {
-            Content::Servers { servers, .. } => servers.iter().map(|server| server.bytes() * IN_PAGE).sum(),
-            Content::Server(server) => server.bytes() * ALONE,
+            // And once more in the JSON of the page.
+            Content::Servers { servers, .. } => {
+                servers.iter().map(|server| server.kept_bytes() + server.bytes()).sum()
+            }
+            Content::Server(server) => server.kept_bytes(),
             Content::Tools { tools, health } => {
                 // Once as values, and once as JSON.
                 let text = |tool: &crate::model::ToolEntry| {

@@ -12,6 +12,7 @@ mod answers;
 mod beside;
 mod changes;
 mod children;
+mod command;
 mod draft;
 mod error;
 mod filter;
@@ -36,6 +37,7 @@ mod writer;
 pub(crate) use answers::Tagged;
 pub(crate) use answers::{Found, Tools};
 pub(crate) use beside::{Beside, Record};
+pub(crate) use command::{Command, Job};
 pub use error::OpenError;
 pub(crate) use error::StoreError;
 pub(crate) use leases::{Deregistration, Pruned, RefreshOutcome};
@@ -44,7 +46,7 @@ pub(crate) use open::{Location, open};
 pub(crate) use reader::Readers;
 pub(crate) use rows::Entry;
 pub(crate) use servers::Put;
-pub(crate) use writer::{Command, Job, Writer};
+pub(crate) use writer::Writer;
 
 #[cfg(feature = "bench")]
 pub(crate) use filter::find_sql;

@@ -49,6 +49,11 @@ const JOURNAL_SIZE_LIMIT: &str = "67108864";
 /// pages again and again, and each of them is folded once: rarer is cheaper.
 const CHECKPOINT_PAGES: &str = "8000";
 
+/// What SQLite keeps of the file in memory, in KiB: for the writer, and for all readers together. The 2 MiB a connection
+/// that it would take by itself hold no more than a few hundred summaries.
+const WRITER_CACHE: usize = 8 * 1024;
+const READER_CACHE: usize = 24 * 1024;
+
 /// Opens or creates a database and takes its lock.
 pub(crate) async fn open(location: &Location, answer_bytes: u64) -> Result<Opened, OpenError> {
     let path = match location {
@@ -67,6 +72,7 @@ pub(crate) async fn open(location: &Location, answer_bytes: u64) -> Result<Opene
         .synchronous(SqliteSynchronous::Full)
         .pragma("journal_size_limit", JOURNAL_SIZE_LIMIT)
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        .pragma("cache_size", format!("-{WRITER_CACHE}"))
         .connect()
         .await
         .map_err(sqlite)?;
@@ -75,7 +81,9 @@ pub(crate) async fn open(location: &Location, answer_bytes: u64) -> Result<Opene
     let count = std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 8));
     let mut connections = Vec::with_capacity(count);
     for _ in 0..count {
-        let reading = file_options(path).read_only(true).connect().await.map_err(sqlite)?;
+        let cache = format!("-{}", READER_CACHE / count);
+        let reading = file_options(path).read_only(true).pragma("cache_size", cache);
+        let reading = reading.connect().await.map_err(sqlite)?;
         connections.push(Arc::new(Mutex::new(reading)));
     }
     let folding = file_options(path)

@@ -255,13 +255,26 @@ impl Rendered {
         self.before_health.len() + self.after_health.len() + 64
     }
 
-    /// The record in process, parsed at the first call.
+    /// The record in process. A summary is parsed once and shared; with all definitions it is parsed at every call, since
+    /// both together would take three times the memory.
     pub(super) fn record(&self) -> Result<Arc<Record>, StoreError> {
         if let Some(record) = self.record.get() {
             return Ok(Arc::clone(record));
         }
         let record = Record::from_head(&self.head(), self.view, self.rest)
             .ok_or_else(|| odd_row(&format!("number {}", self.number)))?;
-        Ok(Arc::clone(self.record.get_or_init(|| Arc::new(record))))
+        let record = Arc::new(record);
+        Ok(match self.view {
+            View::Summary => Arc::clone(self.record.get_or_init(|| record)),
+            View::Full => record,
+        })
+    }
+
+    /// About how many bytes it takes while it is kept: the text, and about twice that parsed.
+    pub(super) fn kept_bytes(&self) -> usize {
+        match self.view {
+            View::Summary => self.bytes() * 3,
+            View::Full => self.bytes(),
+        }
     }
 }

@@ -11,8 +11,8 @@
 use std::sync::Arc;
 
 use sqlx::{Connection, SqliteConnection};
-use tokio::sync::oneshot;
 
+use super::command::{Job, asked, spread, tell};
 use super::draft::Draft;
 use super::fold::Folding;
 use super::live::Effects;
@@ -20,97 +20,8 @@ use super::mirror::Mirror;
 use super::open::Shared;
 use super::script::Script;
 use super::servers::Fresh;
-use super::{
-    Deregistration, Live, Moment, Pruned, Put, RefreshOutcome, StoreError, changes, leases, rows, servers,
-};
-use crate::model::{LeaseRef, Registered, Revision};
-
-/// A question to the writer and the way back for its answer.
-pub(crate) struct Job<I, O> {
-    input: I,
-    outcome: Option<Result<O, StoreError>>,
-    reply: oneshot::Sender<Result<O, StoreError>>,
-}
-
-impl<I, O> Job<I, O> {
-    pub(crate) fn new(input: I) -> (Self, oneshot::Receiver<Result<O, StoreError>>) {
-        let (reply, answer) = oneshot::channel();
-        (Self { input, outcome: None, reply }, answer)
-    }
-
-    fn answer(self) {
-        if let Some(outcome) = self.outcome {
-            let _ = self.reply.send(outcome);
-        }
-    }
-}
-
-/// What the writer can be told to do.
-pub(crate) enum Command {
-    /// Register, or replace, or renew; no answer if the id is taken and only a new one was wanted.
-    Register(Box<Job<Put, Option<Registered>>>),
-    /// Refresh leases.
-    Refresh(Job<Vec<LeaseRef>, Vec<RefreshOutcome>>),
-    /// Take a server out.
-    Deregister(Job<LeaseRef, Deregistration>),
-    /// Take a bite out of what has expired; holds the retention in milliseconds.
-    Prune(Job<i64, Pruned>),
-    /// Delete the oldest changes beyond what is kept.
-    Trim(Job<(), ()>),
-    /// Commit, to see that it can be done and to keep the lease clock.
-    Commit(Job<(), ()>),
-}
-
-impl Command {
-    pub(crate) fn is_prune(&self) -> bool {
-        matches!(self, Self::Prune(_))
-    }
-
-    fn is_refresh(&self) -> bool {
-        matches!(self, Self::Refresh(_))
-    }
-
-    /// Whether its commit must be on disk before its answer. What can be lost in a power cut: heartbeats, for which
-    /// the lease clock makes up, and what is not told to anybody.
-    fn is_durable(&self) -> bool {
-        match self {
-            Self::Register(_) | Self::Deregister(_) | Self::Prune(_) => true,
-            Self::Refresh(_) | Self::Trim(_) | Self::Commit(_) => false,
-        }
-    }
-
-    /// About how many pages it writes that are to be folded into the database soon. Refreshes write the same few pages
-    /// again and again: what is folded rarely is folded once.
-    fn pages(&self) -> usize {
-        match self {
-            Self::Register(_) => 60,
-            Self::Deregister(_) => 30,
-            Self::Prune(_) => leases::BITE * 30,
-            Self::Refresh(_) | Self::Trim(_) | Self::Commit(_) => 0,
-        }
-    }
-
-    fn fail(&mut self, error: StoreError) {
-        match self {
-            Self::Register(job) => job.outcome = Some(Err(error)),
-            Self::Refresh(job) => job.outcome = Some(Err(error)),
-            Self::Deregister(job) => job.outcome = Some(Err(error)),
-            Self::Prune(job) => job.outcome = Some(Err(error)),
-            Self::Trim(job) | Self::Commit(job) => job.outcome = Some(Err(error)),
-        }
-    }
-
-    /// Gives the caller the answer.
-    pub(crate) fn answer(self) {
-        match self {
-            Self::Register(job) => job.answer(),
-            Self::Refresh(job) => job.answer(),
-            Self::Deregister(job) => job.answer(),
-            Self::Prune(job) => job.answer(),
-            Self::Trim(job) | Self::Commit(job) => job.answer(),
-        }
-    }
-}
+use super::{Command, Live, Moment, StoreError, changes, leases, rows, servers};
+use crate::model::Revision;
 
 /// How SQLite waits for the disk at a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -404,19 +315,6 @@ impl Writer {
     }
 }
 
-/// Gives every command of a batch that failed as a whole its share of the error.
-fn spread(batch: &mut [Command], error: StoreError) -> StoreError {
-    let again = |error: &StoreError| match error {
-        StoreError::Full => StoreError::Full,
-        StoreError::Busy => StoreError::Busy,
-        StoreError::Failed(error) => StoreError::Failed(sqlx::Error::Protocol(error.to_string())),
-    };
-    for command in batch {
-        command.fail(again(&error));
-    }
-    error
-}
-
 /// A number that changes when another connection has written.
 async fn data_version(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
     Ok(sqlx::query_scalar("PRAGMA data_version").fetch_one(connection).await?)
@@ -452,25 +350,6 @@ async fn settings(connection: &mut SqliteConnection) -> Result<(Revision, i64), 
 async fn make_summaries(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     sqlx::query(rows::MAKE_SUMMARIES).execute(connection).await?;
     Ok(())
-}
-
-/// The leases that a batch's refreshes ask for.
-fn asked(batch: &[Command]) -> impl Iterator<Item = &LeaseRef> {
-    let jobs = batch.iter().filter_map(|command| match command {
-        Command::Refresh(job) => Some(&job.input),
-        _ => None,
-    });
-    jobs.flatten()
-}
-
-/// Gives a batch's refreshes their outcomes.
-fn tell(batch: &mut [Command], outcomes: Vec<RefreshOutcome>) {
-    let mut outcomes = outcomes.into_iter();
-    for command in batch {
-        if let Command::Refresh(job) = command {
-            job.outcome = Some(Ok(outcomes.by_ref().take(job.input.len()).collect()));
-        }
-    }
 }
 
 /// All refreshes of a batch.

@@ -22,25 +22,25 @@ const TOOLS: [&str; 3] = ["read_file", "writeFile", "log"];
 
 const QUESTIONS: [&str; 24] = [
     "/servers",
-    "/servers?health=any",
-    "/servers?health=unhealthy",
+    "/servers?healthy=any",
+    "/servers?healthy=false",
     "/servers?limit=1",
-    "/servers?limit=2&health=any",
+    "/servers?limit=2&healthy=any",
     "/servers?tool=read_file",
-    "/servers?tool=read_file&tool=log&health=any",
+    "/servers?tool=read_file&tool=log&healthy=any",
     "/servers?tool=writeFile&view=full",
     "/servers?tag=local",
     "/servers?tag=local&tool=log",
     "/servers?name=files&version=1",
     "/servers?capability=tools",
-    "/servers?capability=sampling&health=any",
-    "/servers?resource=file:///x&health=any",
-    "/servers?metadata.zone=x",
+    "/servers?capability=sampling&healthy=any",
+    "/servers?resource=file:///x&healthy=any",
+    "/servers?metadata=zone:x",
     "/servers?transport=stdio",
     "/servers?q=read",
-    "/servers?q=edited&health=any",
+    "/servers?q=edited&healthy=any",
     "/tools",
-    "/tools?tag=local&health=any",
+    "/tools?tag=local&healthy=any",
     "/tools?q=file",
     "/servers/a",
     "/servers/b",
@@ -156,6 +156,7 @@ impl Side {
     async fn ask(&mut self, question: &str) -> String {
         let request = Request::builder().method(Method::GET).uri(format!("/v1{question}"));
         let response = self.router.call(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert!(matches!(response.status().as_u16(), 200 | 404), "{question}: {}", response.status());
         let body = response.into_body().collect().await.unwrap().to_bytes();
         let epoch = self.registry.stats().await.unwrap().revision.epoch;
         String::from_utf8(body.to_vec()).unwrap().replace(&epoch, "epoch")

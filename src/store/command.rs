@@ -1,0 +1,125 @@
+//! What the writer can be told to do, and the way back for its answer.
+
+use tokio::sync::oneshot;
+
+use super::{Deregistration, Pruned, Put, RefreshOutcome, StoreError, leases};
+use crate::model::{LeaseRef, Registered};
+
+/// A question to the writer and the way back for its answer.
+pub(crate) struct Job<I, O> {
+    pub(super) input: I,
+    pub(super) outcome: Option<Result<O, StoreError>>,
+    reply: oneshot::Sender<Result<O, StoreError>>,
+}
+
+impl<I, O> Job<I, O> {
+    pub(crate) fn new(input: I) -> (Self, oneshot::Receiver<Result<O, StoreError>>) {
+        let (reply, answer) = oneshot::channel();
+        (Self { input, outcome: None, reply }, answer)
+    }
+
+    fn answer(self) {
+        if let Some(outcome) = self.outcome {
+            let _ = self.reply.send(outcome);
+        }
+    }
+}
+
+/// What the writer can be told to do.
+pub(crate) enum Command {
+    /// Register, or replace, or renew; no answer if the id is taken and only a new one was wanted.
+    Register(Box<Job<Put, Option<Registered>>>),
+    /// Refresh leases.
+    Refresh(Job<Vec<LeaseRef>, Vec<RefreshOutcome>>),
+    /// Take a server out.
+    Deregister(Job<LeaseRef, Deregistration>),
+    /// Take a bite out of what has expired; holds the retention in milliseconds.
+    Prune(Job<i64, Pruned>),
+    /// Delete the oldest changes beyond what is kept.
+    Trim(Job<(), ()>),
+    /// Commit, to see that it can be done and to keep the lease clock.
+    Commit(Job<(), ()>),
+}
+
+impl Command {
+    pub(crate) fn is_prune(&self) -> bool {
+        matches!(self, Self::Prune(_))
+    }
+
+    pub(super) fn is_refresh(&self) -> bool {
+        matches!(self, Self::Refresh(_))
+    }
+
+    /// Whether its commit must be on disk before its answer. What can be lost in a power cut: heartbeats, for which
+    /// the lease clock makes up, and what is not told to anybody.
+    pub(super) fn is_durable(&self) -> bool {
+        match self {
+            Self::Register(_) | Self::Deregister(_) | Self::Prune(_) => true,
+            Self::Refresh(_) | Self::Trim(_) | Self::Commit(_) => false,
+        }
+    }
+
+    /// About how many pages it writes that are to be folded into the database soon. Refreshes write the same few pages
+    /// again and again: what is folded rarely is folded once.
+    pub(super) fn pages(&self) -> usize {
+        match self {
+            Self::Register(_) => 60,
+            Self::Deregister(_) => 30,
+            Self::Prune(_) => leases::BITE * 30,
+            Self::Refresh(_) | Self::Trim(_) | Self::Commit(_) => 0,
+        }
+    }
+
+    fn fail(&mut self, error: StoreError) {
+        match self {
+            Self::Register(job) => job.outcome = Some(Err(error)),
+            Self::Refresh(job) => job.outcome = Some(Err(error)),
+            Self::Deregister(job) => job.outcome = Some(Err(error)),
+            Self::Prune(job) => job.outcome = Some(Err(error)),
+            Self::Trim(job) | Self::Commit(job) => job.outcome = Some(Err(error)),
+        }
+    }
+
+    /// Gives the caller the answer.
+    pub(crate) fn answer(self) {
+        match self {
+            Self::Register(job) => job.answer(),
+            Self::Refresh(job) => job.answer(),
+            Self::Deregister(job) => job.answer(),
+            Self::Prune(job) => job.answer(),
+            Self::Trim(job) | Self::Commit(job) => job.answer(),
+        }
+    }
+}
+
+/// Gives every command of a batch that failed as a whole its share of the error.
+pub(super) fn spread(batch: &mut [Command], error: StoreError) -> StoreError {
+    let again = |error: &StoreError| match error {
+        StoreError::Full => StoreError::Full,
+        StoreError::Busy => StoreError::Busy,
+        StoreError::Failed(error) => StoreError::Failed(sqlx::Error::Protocol(error.to_string())),
+    };
+    for command in batch {
+        command.fail(again(&error));
+    }
+    error
+}
+
+/// The leases that a batch's refreshes ask for.
+pub(super) fn asked(batch: &[Command]) -> impl Iterator<Item = &LeaseRef> {
+    let jobs = batch.iter().filter_map(|command| match command {
+        Command::Refresh(job) => Some(&job.input),
+        _ => None,
+    });
+    jobs.flatten()
+}
+
+/// Gives a batch's refreshes their outcomes.
+pub(super) fn tell(batch: &mut [Command], outcomes: Vec<RefreshOutcome>) {
+    let mut outcomes = outcomes.into_iter();
+    for command in batch {
+        if let Command::Refresh(job) = command {
+            job.outcome = Some(Ok(outcomes.by_ref().take(job.input.len()).collect()));
+        }
+    }
+}
