@@ -5,8 +5,9 @@
 //! cargo bench --features bench --bench table -- http growth    only these parts
 //! ```
 //!
-//! Parts are `http`, `refresh`, `register`, `process`, `growth` and `prune`. Each figure stands beside its ceiling, measured in the same
-//! run; rounds of both alternate, and medians are compared. The table is also written to `target/bench/table.json`.
+//! Parts are `http`, `refresh`, `register`, `process`, `growth` and `prune`. Each figure stands beside its ceiling,
+//! measured in the same run; rounds of both alternate, and medians are compared. The table is also written to
+//! `target/bench/table.json`.
 
 #![expect(unreachable_pub, reason = "a program")]
 #![expect(
