@@ -2,7 +2,8 @@
 --
 -- Times are integers: milliseconds since 1970-01-01 UTC. `leases.expires_at` alone is measured in lease
 -- time (see src/registry/lease_clock.rs); `settings.wall_offset` added to it gives the wall time.
--- The schema keeps to what SQLite 3.37 can parse, so that an older sqlite3 can read the file.
+-- The schema keeps to what SQLite 3.37 can parse, so that an older sqlite3 can read the file; NULL is spelled out where
+-- JSON is checked, since it is no JSON to versions before 3.45.
 
 PRAGMA application_id = 1348564332; -- 'Paul' in ASCII: tells file(1) and start-up whose database this is
 
@@ -26,7 +27,7 @@ CREATE TABLE servers (
   version       TEXT,
   description   TEXT,
   transport     TEXT    NOT NULL CHECK (transport IN ('stdio', 'streamable-http', 'sse')),
-  command       TEXT    CHECK (json_valid(command)),
+  command       TEXT    CHECK (command IS NULL OR json_valid(command)),
   url           TEXT,
   environment   TEXT    NOT NULL CHECK (json_valid(environment)),
   headers       TEXT    NOT NULL CHECK (json_valid(headers)),
@@ -129,8 +130,8 @@ CREATE TABLE changes (
   at       INTEGER NOT NULL,
   kind     TEXT    NOT NULL CHECK (kind IN ('registered', 'updated', 'deregistered', 'expired')),
   server   TEXT    NOT NULL,
-  before   TEXT    CHECK (json_valid(before)),
-  after    TEXT    CHECK (json_valid(after))
+  before   TEXT    CHECK (before IS NULL OR json_valid(before)),
+  after    TEXT    CHECK (after IS NULL OR json_valid(after))
 ) STRICT;
 
 -- Full text. The words are prepared in src/model/words.rs (camelCase is split, stems are added), which is why

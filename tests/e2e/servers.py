@@ -233,6 +233,9 @@ async def main():
     print(f"start-up to ready {first_start * 1000:.0f} ms (new file), {restart * 1000:.0f} ms (after kill -9); "
           f"resident {registry.resident_mib():.1f} MiB\n")
     print(sqlite3(registry.database, "SELECT id, transport, health, expires_at, tools, tags FROM registry"))
+    for table in ["servers", "leases", "tools", "resources", "changes"]:
+        verdict = sqlite3(registry.database, f"PRAGMA integrity_check({table})").split()
+        assert verdict[-1] == "ok", f"{table}: {verdict}"
 
     beating.cancel()
     for server in servers:
