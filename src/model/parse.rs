@@ -354,6 +354,21 @@ mod tests {
     }
 
     #[test]
+    fn refuses_a_definition_that_is_too_deep_as_a_whole() {
+        let schema = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let body = |depth| {
+            let tool = format!(r#"{{"name": "t", "inputSchema": {}}}"#, schema(depth));
+            format!(
+                r#"{{"name": "n", "transport": "sse", "url": "http://x", "capabilities": {{"tools": [{tool}]}}}}"#
+            )
+        };
+        assert!(registration(body(127).as_bytes()).is_ok());
+        let deep = |pointer: &str| vec![(pointer.to_owned(), "is nested deeper than 128 levels".to_owned())];
+        assert_eq!(violations(&body(128)), deep("/capabilities/tools/0"));
+        assert_eq!(violations(&body(129)), deep("/capabilities/tools/0/inputSchema"));
+    }
+
+    #[test]
     fn keeps_a_definition_to_the_last_digit_and_gives_a_template_its_one_name() {
         let body = r#"{"name": "n", "transport": "http", "url": "https://x/mcp", "headers": [], "command": null,
             "capabilities": {"tools": [{"inputSchema": {"maximum": 1e400}, "name": "t", "z": 0.10}],
