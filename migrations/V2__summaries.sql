@@ -72,7 +72,15 @@ CREATE TRIGGER metadata_leave_summary AFTER DELETE ON metadata BEGIN
   UPDATE summaries SET record = NULL WHERE server = old.server AND record IS NOT NULL;
 END;
 
--- sqlite3 does not enforce foreign keys unless it is told to. A server that somebody deletes with it goes whole.
+-- sqlite3 does not enforce foreign keys unless it is told to. A server that somebody deletes with it goes whole; what
+-- was left of earlier ones goes now.
+DELETE FROM leases       WHERE server NOT IN (SELECT number FROM servers);
+DELETE FROM tools        WHERE server NOT IN (SELECT number FROM servers);
+DELETE FROM prompts      WHERE server NOT IN (SELECT number FROM servers);
+DELETE FROM resources    WHERE server NOT IN (SELECT number FROM servers);
+DELETE FROM capabilities WHERE server NOT IN (SELECT number FROM servers);
+DELETE FROM tags         WHERE server NOT IN (SELECT number FROM servers);
+DELETE FROM metadata     WHERE server NOT IN (SELECT number FROM servers);
 CREATE TRIGGER servers_leave AFTER DELETE ON servers BEGIN
   DELETE FROM leases WHERE server = old.number;
   DELETE FROM tools WHERE server = old.number;

@@ -55,13 +55,15 @@ pub(super) enum Content {
     Servers {
         servers: Vec<Arc<Rendered>>,
         next_cursor: Option<Cursor>,
+        /// The server beyond the page for which there is a cursor.
+        beyond: Option<i64>,
         /// Whether it holds only while all of them are healthy.
         healthy: bool,
         kept: Mutex<Option<Arc<Kept>>>,
     },
     Tools {
         tools: Arc<Tools>,
-        /// The health of each server in it.
+        /// The health of each server in it, and of those that the tool beyond the page is offered by.
         health: Vec<(i64, Health)>,
     },
     Server(Arc<Rendered>),

@@ -8,6 +8,7 @@ use super::Live;
 use super::changes::Ledger;
 use super::live::{Effect, Effects};
 use super::mirror::Lease;
+use super::rows::Rendered;
 use crate::model::{Record, Revision};
 
 /// See the [module](self).
@@ -50,6 +51,17 @@ impl<'a> Draft<'a> {
     /// Notes that everything about this server may have changed.
     pub(super) fn touch(&mut self, record: &Record) {
         self.effects.touched.extend(self.live.keys(record));
+    }
+
+    /// The same for one that is stored. What somebody has edited into what is no record touches everything.
+    pub(super) fn touch_stored(&mut self, server: &Rendered) {
+        match server.record() {
+            Ok(record) => self.touch(&record),
+            Err(error) => {
+                tracing::warn!(%error, "a server in the database is no record any more: register it again");
+                self.effects.everything = true;
+            }
+        }
     }
 
     pub(super) fn put(&mut self, lease: Lease) {

@@ -98,7 +98,7 @@ pub(super) async fn refresh(
 ) -> Result<bool, StoreError> {
     let list = json!(numbers).to_string();
     let done = sqlx::query!(
-        "UPDATE leases SET expires_at = ?1 + ttl * 1000, refreshed_at = ?2 \
+        "UPDATE leases SET expires_at = ?1 + ttl * 1000, refreshed_at = ?2, expired = 0 \
          WHERE server IN (SELECT value FROM json_each(?3))",
         now.lease,
         now.wall,
@@ -117,16 +117,13 @@ pub(super) async fn revive(
     now: Moment,
 ) -> Result<(), StoreError> {
     for lease in revived {
-        let Some(row) = servers::load(connection, Key::Number(lease.number), View::Summary).await? else {
+        let Some(row) = servers::load(&mut *connection, Key::Number(lease.number), View::Summary).await?
+        else {
             continue;
         };
-        let record = row.rendered.record()?;
-        draft.touch(&record);
+        draft.touch_stored(&row.rendered);
         if lease.expired {
-            sqlx::query!("UPDATE leases SET expired = 0 WHERE server = ?", lease.number)
-                .execute(&mut *connection)
-                .await?;
-            draft.ledger.record(ChangeKind::Registered, &record.id, None, Some(row.json(now)));
+            draft.ledger.record(ChangeKind::Registered, &lease.id, None, Some(row.json(now)));
         }
         draft.put(Lease { times: row.times, expired: false, ..lease });
     }
@@ -150,7 +147,7 @@ pub(super) async fn deregister(
     if !held.expired {
         draft.ledger.record(ChangeKind::Deregistered, &lease.id, Some(row.json(now)), None);
     }
-    draft.touch(&*row.rendered.record()?);
+    draft.touch_stored(&row.rendered);
     draft.gone(held.number, &lease.id);
     Ok(Deregistration::Done { name: held.name.to_string() })
 }
@@ -189,17 +186,18 @@ pub(super) async fn prune(
     let (mut ended, mut over) = (Vec::new(), Vec::new());
     for found in query.fetch_all(&mut *connection).await? {
         let row = Entry::parse(found.try_get(1)?, View::Summary)?;
-        let record = row.rendered.record()?;
         let Times { expires_at, .. } = row.times;
         let number = row.rendered.number;
+        let held = draft.live().read().mirror.number(number).cloned();
+        let Some(Lease { id, name, .. }) = held else { continue };
         if !found.try_get::<bool, _>(0)? {
-            draft.ledger.record(ChangeKind::Expired, &record.id, Some(row.json(now)), None);
-            pruned.expired.push((record.id.clone(), record.name.clone()));
+            draft.ledger.record(ChangeKind::Expired, &id, Some(row.json(now)), None);
+            pruned.expired.push((id.to_string(), name.to_string()));
         }
         if expires_at <= now.lease.saturating_sub(retention) {
             over.push(number);
-            draft.touch(&record);
-            draft.gone(number, &record.id);
+            draft.touch_stored(&row.rendered);
+            draft.gone(number, &id);
         } else {
             ended.push(number);
             draft.expired(number);

@@ -41,6 +41,8 @@ pub(super) struct Effects {
     pub(super) leases: Vec<Effect>,
     /// The keys of all servers that came, went, or changed, or came back to life.
     pub(super) touched: Vec<Slot>,
+    /// Whether there was one among them whose keys cannot be known.
+    pub(super) everything: bool,
 }
 
 /// What became of one lease.
@@ -106,7 +108,7 @@ impl Live {
                 Effect::Gone(number) => state.mirror.remove(number),
             }
         }
-        if revived {
+        if revived || effects.everything {
             state.touched.touch_all();
         } else if !effects.touched.is_empty() {
             state.touched.touch(&effects.touched);
@@ -145,7 +147,7 @@ impl Live {
             health: lease.times.health(now),
             ttl: lease.ttl,
             expires_at: now.wall_of(expires_at),
-            expires_in_ms: u64::try_from(expires_at - now.lease).unwrap_or_default(),
+            expires_in_ms: u64::try_from(expires_at.saturating_sub(now.lease)).unwrap_or_default(),
         })
     }
 
@@ -186,7 +188,14 @@ impl Live {
     /// A page of servers that still holds.
     pub(crate) fn servers(&self, filter: &Filter, now: Moment) -> Option<Found> {
         let (answer, state) = self.holding(Asked::Servers(filter))?;
-        let Content::Servers { servers, next_cursor, healthy, .. } = &answer.content else { return None };
+        let Content::Servers { servers, next_cursor, beyond, healthy, .. } = &answer.content else {
+            return None;
+        };
+        if let Some(number) = beyond.filter(|_| *healthy)
+            && state.mirror.number(number)?.times.health(now) == Health::Unhealthy
+        {
+            return None;
+        }
         let mut rows = Vec::with_capacity(servers.len());
         for server in servers {
             let times = state.mirror.number(server.number)?.times;

@@ -71,9 +71,9 @@ impl Readers {
             rows.sort_by_key(|row| row.rendered.number);
         }
         let limit = filter.limit as usize;
-        let more = rows.len() > limit;
+        let beyond = rows.get(limit).map(|row| row.rendered.number);
         rows.truncate(limit);
-        let next_cursor = match rows.last().filter(|_| more) {
+        let next_cursor = match rows.last().filter(|_| beyond.is_some()) {
             None => None,
             Some(last) => {
                 let number = last.rendered.number;
@@ -89,6 +89,7 @@ impl Readers {
             let content = Content::Servers {
                 servers: found.rows.iter().map(|row| Arc::clone(&row.rendered)).collect(),
                 next_cursor: found.next_cursor.clone(),
+                beyond,
                 healthy: filter.health == HealthFilter::Healthy,
                 kept: Mutex::default(),
             };
@@ -106,8 +107,9 @@ impl Readers {
         let rows = statement.build().fetch_all(&mut *self.take().await?).await?;
         let limit = filter.limit as usize;
         let mut health = HashMap::new();
-        let page = rows.iter().take(limit).map(|row| tool(row, now, &mut health));
-        let tools: Vec<ToolEntry> = page.collect::<Result<_, sqlx::Error>>()?;
+        let page = rows.iter().map(|row| tool(row, now, &mut health));
+        let mut tools: Vec<ToolEntry> = page.collect::<Result<_, sqlx::Error>>()?;
+        tools.truncate(limit);
         let next_cursor = match (rows.len() > limit, rows.get(limit.saturating_sub(1)), tools.last()) {
             (true, Some(row), Some(last)) => {
                 let score: f64 = row.try_get("score")?;

@@ -85,6 +85,9 @@ pub(super) const MAKE_SUMMARIES: &str = concat!(
     " FROM servers s WHERE s.number = summaries.server) WHERE record IS NULL"
 );
 
+/// Servers whose row somebody has taken out of the cache.
+pub(super) const MISSING_SUMMARIES: &str = "INSERT INTO summaries (server) SELECT number FROM servers WHERE number NOT IN (SELECT server FROM summaries)";
+
 /// What parts the rows of a page: no JSON text holds it.
 pub(super) const SEPARATOR: char = '\u{1e}';
 
@@ -116,7 +119,7 @@ pub(super) fn columns(view: View) -> &'static str {
 pub(crate) struct Rendered {
     pub(super) number: i64,
     view: View,
-    rest: Rest,
+    pub(super) rest: Rest,
     head: usize,
     before_health: Box<str>,
     after_health: Box<str>,

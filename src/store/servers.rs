@@ -67,7 +67,7 @@ impl Put {
     /// With `only_new`, an id that is taken is left alone.
     pub(crate) fn new(registration: ValidRegistration, only_new: bool) -> Result<Self, StoreError> {
         let record = registration.into_record();
-        let summary = record.head(View::Summary).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        let summary = summary(&record)?;
         Ok(Self { text: Text::of(&record), summary, record: Arc::new(record), only_new })
     }
 
@@ -78,6 +78,11 @@ impl Put {
     fn entry(&self, number: i64, now: Moment) -> Result<Entry, StoreError> {
         Entry::of(number, &self.record, &self.summary, times(self.record.ttl, now))
     }
+}
+
+/// The head of a record's summary.
+fn summary(record: &Record) -> Result<String, StoreError> {
+    Ok(record.head(View::Summary).map_err(|error| sqlx::Error::Encode(error.into()))?)
 }
 
 /// A server that is new in this batch.
@@ -166,25 +171,33 @@ pub(super) async fn replace(
     }
     let stored = load(connection, Key::Number(before.number), View::Full).await?;
     let stored = stored.ok_or(sqlx::Error::RowNotFound)?;
-    let old = stored.rendered.record()?;
+    // Nothing, if somebody has edited it into what is no record: then it is replaced by this one.
+    let old = stored.rendered.record().ok();
     let record = Arc::make_mut(&mut put.record);
-    record.registered_at = old.registered_at;
-    record.updated_at = old.updated_at;
-    record.owner.clone_from(&old.owner);
-    let same = *record == *old;
+    record.registered_at = stored.rendered.rest.registered_at;
+    record.updated_at = stored.rendered.rest.updated_at;
+    record.owner = old.as_ref().and_then(|old| old.owner.clone());
+    let same = old.as_ref().is_some_and(|old| **old == *record);
     if !same {
         record.updated_at = time(now.wall);
+    }
+    if record.owner.is_some() {
+        put.summary = summary(record)?;
     }
     let lease = LeaseId::random();
     let after = put.entry(before.number, now)?;
     let record = &put.record;
     if !same {
+        // What filters have found it by: where somebody has edited the tables, not what its definitions say.
+        if let Some(listed) = load(connection, Key::Number(before.number), View::Summary).await? {
+            draft.touch_stored(&listed.rendered);
+        }
         update(connection, before.number, record).await?;
         let parent = Parent { number: before.number, put };
         let mut script = Script::new();
         draft.next_tool = children::insert(&mut script, &[parent], draft.next_tool);
         script.run(connection).await?;
-        draft.touch(&old);
+        draft.touch_stored(&stored.rendered);
     }
     if !same || before.times.health(now) == Health::Unhealthy {
         draft.touch(record);
@@ -193,9 +206,9 @@ pub(super) async fn replace(
     if before.expired {
         draft.ledger.record(ChangeKind::Registered, put.id(), None, Some(after.json(now)));
     } else if !same {
-        let head = old.head(View::Summary).map_err(|error| sqlx::Error::Encode(error.into()))?;
-        let before = Entry::of(before.number, &old, &head, stored.times)?;
-        draft.ledger.record(ChangeKind::Updated, put.id(), Some(before.json(now)), Some(after.json(now)));
+        let summary = |old: &Arc<Record>| Entry::of(before.number, old, &summary(old)?, stored.times);
+        let before = old.as_ref().map(summary).transpose()?.map(|entry| entry.json(now));
+        draft.ledger.record(ChangeKind::Updated, put.id(), before, Some(after.json(now)));
     }
     draft.put(held(before.number, lease, record, now));
     Ok(Some(Registered { server: healthy(record, now), lease, created: false }))

@@ -106,7 +106,10 @@ impl Touched {
         ];
         let tools = capabilities.tools.iter().map(|tool| key(Term::Tool, tool.name()));
         let prompts = capabilities.prompts.iter().map(|prompt| key(Term::Prompt, prompt.name()));
-        let named = capabilities.named().map(|(name, _)| key(Term::Capability, name));
+        // Those that stand for lists in any case: somebody may have edited the lists and not what stands for them.
+        let lists = ["tools", "resources", "prompts"].into_iter();
+        let named = lists.chain(capabilities.flags.iter().map(|(name, _)| name));
+        let named = named.map(|name| key(Term::Capability, name));
         let tags = record.tags.iter().map(|tag| key(Term::Tag, tag));
         let metadata = record.metadata.iter().map(|(key, value)| (2, key.as_str(), value.as_str()));
         let keys = single.into_iter().chain(tools).chain(prompts).chain(named).chain(tags).chain(metadata);

@@ -171,7 +171,10 @@ impl Writer {
                 self.data_version = None;
                 return None;
             }
-            Err(error) => return Some(Err(error)),
+            Err(error) => {
+                self.doubt(&error);
+                return Some(Err(error));
+            }
         }
         let wrote = !refreshing.numbers.is_empty();
         let refreshed = std::mem::take(&mut refreshing.numbers);
@@ -180,8 +183,15 @@ impl Writer {
         Some(Ok(wrote))
     }
 
+    /// After an error of a kind that may leave memory and tables saying different things.
+    fn doubt(&mut self, error: &StoreError) {
+        if matches!(error, StoreError::Failed(_)) {
+            self.data_version = None;
+        }
+    }
+
     async fn transaction(&mut self, batch: &mut [Command], now: Moment) -> Result<(), StoreError> {
-        let durable = batch.iter().any(Command::is_durable);
+        let durable = batch.iter().any(Command::is_durable) || self.tells_of_revival(batch);
         self.set_synchronous(if durable { Synchronous::Full } else { Synchronous::Normal }).await?;
         let connection = Arc::clone(&self.connection);
         let mut connection = connection.lock().await;
@@ -199,13 +209,16 @@ impl Writer {
             Err(error) => {
                 // SQLite may have rolled back by itself, and then this is an error that says so.
                 let _ = sqlx::query!("ROLLBACK").execute(&mut *connection).await;
-                if matches!(error, StoreError::Failed(_)) {
-                    // It may be that memory and tables say different things.
-                    self.data_version = None;
-                }
+                self.doubt(&error);
                 Err(error)
             }
         }
+    }
+
+    /// Whether a refresh is the news that a server lives again: a change with a number.
+    fn tells_of_revival(&self, batch: &[Command]) -> bool {
+        let state = self.live.read();
+        asked(batch).any(|lease| state.mirror.get(&lease.id).is_some_and(|held| held.expired))
     }
 
     async fn in_transaction(
@@ -348,6 +361,7 @@ async fn settings(connection: &mut SqliteConnection) -> Result<(Revision, i64), 
 
 /// Makes the summaries that are missing.
 async fn make_summaries(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    sqlx::query(rows::MISSING_SUMMARIES).execute(&mut *connection).await?;
     sqlx::query(rows::MAKE_SUMMARIES).execute(connection).await?;
     Ok(())
 }

@@ -20,7 +20,7 @@ use crate::support::{NEVER, edit};
 const IDS: [&str; 4] = ["a", "b", "c", "d"];
 const TOOLS: [&str; 3] = ["read_file", "writeFile", "log"];
 
-const QUESTIONS: [&str; 24] = [
+const QUESTIONS: [&str; 26] = [
     "/servers",
     "/servers?healthy=any",
     "/servers?healthy=false",
@@ -40,6 +40,8 @@ const QUESTIONS: [&str; 24] = [
     "/servers?q=read",
     "/servers?q=edited&healthy=any",
     "/tools",
+    "/tools?limit=1",
+    "/tools?limit=1&q=file",
     "/tools?tag=local&healthy=any",
     "/tools?q=file",
     "/servers/a",
@@ -71,7 +73,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => id().prop_map(Step::Refresh),
         1 => Just(Step::RefreshAll),
         1 => id().prop_map(Step::Deregister),
-        4 => (1..40u64).prop_map(|steps| Step::Pass(steps * 125)),
+        4 => (1..8u64).prop_map(Step::Pass),
         2 => Just(Step::Prune),
         1 => (id(), any::<u32>()).prop_map(|(id, text)| Step::Edit(id, text)),
         1 => Just(Step::Reopen),
@@ -126,9 +128,11 @@ impl Side {
             Step::Refresh(id) => drop(self.registry.refresh(IDS[*id]).await),
             Step::RefreshAll => drop(self.registry.refresh_many(IDS).await.unwrap()),
             Step::Deregister(id) => drop(self.registry.deregister(IDS[*id]).await),
-            Step::Pass(milliseconds) => {
-                self.clock.advance(Duration::from_millis(*milliseconds));
-                self.registry.check_writable().await.unwrap();
+            Step::Pass(steps) => {
+                for _ in 0..*steps {
+                    self.clock.advance(Duration::from_millis(250));
+                    self.registry.check_writable().await.unwrap();
+                }
             }
             Step::Prune => self.registry.prune().await.unwrap(),
             Step::Edit(id, text) => {
@@ -205,6 +209,25 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(live(steps));
     }
+}
+
+/// Expiry is no write: it is the lease that is looked at, of the server beyond the page as well.
+#[tokio::test]
+async fn a_cursor_does_not_outlive_what_it_leads_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut side = Side::new(folder.path().join("kept.db"), 1 << 20).await;
+    for (id, ttl) in [("a", 30), ("b", 1)] {
+        let own = Registration::stdio("s", ["x"]).id(id).ttl(ttl).tool(format!("tool_{id}"));
+        side.registry.register(own).await.unwrap();
+    }
+    for question in ["/servers?limit=1", "/tools?limit=1"] {
+        assert!(!side.ask(question).await.contains("\"next_cursor\":null"));
+    }
+    side.take(&Step::Pass(6)).await;
+    for question in ["/servers?limit=1", "/tools?limit=1"] {
+        assert!(side.ask(question).await.contains("\"next_cursor\":null"), "{question}");
+    }
+    side.registry.close().await;
 }
 
 /// Many write and ask at once; what one of them has been answered, that one finds from then on.

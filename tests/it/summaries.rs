@@ -162,3 +162,52 @@ async fn an_older_database_gets_them() {
     assert_eq!(records(&fixture.registry).await, found);
     fixture.registry.close().await;
 }
+
+/// The cache emptied, and a record that is none any more: its neighbours live and expire as ever, and registering it again
+/// mends it.
+#[tokio::test]
+async fn what_somebody_has_broken_harms_nobody_else() {
+    let fixture = Fixture::new().await;
+    for id in ["a", "b", "c"] {
+        let own = Registration::stdio("s", ["x"]).id(id).ttl(if id == "c" { 30 } else { 1 });
+        fixture.registry.register(own.tool("t")).await.unwrap();
+    }
+    edit(&fixture.path(), "DELETE FROM summaries").await;
+    fixture.registry.check_writable().await.unwrap();
+    assert_eq!(fixture.registry.find(Filter::new().tool("t")).await.unwrap().servers.len(), 3);
+
+    edit(&fixture.path(), "UPDATE servers SET environment = '5' WHERE id = 'a'").await;
+    fixture.pass(std::time::Duration::from_secs(2)).await;
+    fixture.registry.prune().await.unwrap();
+    let found = fixture.registry.find(Filter::new().health(HealthFilter::Any)).await.unwrap();
+    assert_eq!(found.servers.iter().map(|server| server.id.as_str()).collect::<Vec<_>>(), ["c"]);
+
+    edit(&fixture.path(), "UPDATE tools SET definition = '{}', name = 'renamed' WHERE name = 't'").await;
+    fixture.registry.check_writable().await.unwrap();
+    let renamed = || fixture.registry.find(Filter::new().tool("renamed"));
+    assert_eq!(renamed().await.unwrap().servers.len(), 1);
+    let mended = Registration::stdio("s", ["x"]).id("c").tool("t").version("2");
+    assert!(!fixture.registry.register(mended).await.unwrap().created);
+    assert_eq!(renamed().await.unwrap().servers, []);
+    assert_eq!(fixture.registry.find(Filter::new().tool("t")).await.unwrap().servers.len(), 1);
+
+    edit(&fixture.path(), "UPDATE servers SET headers = '5', owner = 'ci' WHERE id = 'c'").await;
+    fixture.registry.check_writable().await.unwrap();
+    fixture.registry.deregister("c").await.unwrap();
+    assert_eq!(fixture.registry.stats().await.unwrap().servers.total, 0);
+    fixture.registry.close().await;
+}
+
+/// Whoever owns a server owns it in pages, too.
+#[tokio::test]
+async fn a_replaced_registration_keeps_its_owner() {
+    let fixture = Fixture::new().await;
+    fixture.registry.register(Registration::stdio("s", ["x"]).id("a")).await.unwrap();
+    edit(&fixture.path(), "UPDATE servers SET owner = 'ci'").await;
+    fixture.registry.check_writable().await.unwrap();
+    fixture.registry.register(Registration::stdio("s", ["x"]).id("a").version("2")).await.unwrap();
+    let page = fixture.registry.find(Filter::new()).await.unwrap();
+    assert_eq!(page.servers[0].owner.as_deref(), Some("ci"));
+    assert_eq!(fixture.registry.get("a").await.unwrap().as_ref(), page.servers.first());
+    fixture.registry.close().await;
+}
