@@ -224,10 +224,11 @@ impl<'a> Definition<'a> {
     }
 
     /// The whole definition. A template gets its one name in it.
-    fn json(&self, violations: &mut Violations) -> Option<Json> {
+    fn json(&self, violations: &mut Violations) -> Json {
         let mut own = Violations::default();
-        let whole = self.node.json(&mut own);
-        if whole.is_some() && !self.has("uriTemplate") {
+        if let Some(whole) = self.node.json(&mut own)
+            && !self.has("uriTemplate")
+        {
             return whole;
         }
         let mut inside = Violations::default();
@@ -237,7 +238,7 @@ impl<'a> Definition<'a> {
             members.push((key, node.json(&mut inside)));
         }
         violations.add_unless_covered(if inside.is_empty() { own } else { inside });
-        Some(object(&members))
+        object(&members)
     }
 }
 
@@ -256,7 +257,7 @@ macro_rules! named {
                 name: name.unwrap_or_default(),
                 title: read.take("title"),
                 description: read.take("description"),
-                definition: read.json(violations),
+                definition: Some(read.json(violations)),
             }
         }
     };
@@ -284,7 +285,7 @@ pub(super) fn resource(node: &Node<'_>, violations: &mut Violations) -> Resource
         title: read.take("title"),
         description: read.take("description"),
         mime_type: read.take("mimeType"),
-        definition: read.json(violations),
+        definition: Some(read.json(violations)),
     }
 }
 

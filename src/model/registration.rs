@@ -212,37 +212,25 @@ impl ValidRegistration {
     /// The record that it makes, but for its times, which the registry knows when it stores it.
     pub(crate) fn into_record(self) -> Record {
         let id = self.id_or_new();
-        let Self(Registration {
-            name,
-            title,
-            version,
-            description,
-            transport,
-            capabilities,
-            tags,
-            metadata,
-            ttl,
-            ..
-        }) = self;
-        let Capabilities { tools, resources, prompts, flags } = capabilities;
-        let capabilities = Capabilities {
-            tools: tools.into_iter().map(Tool::complete).collect(),
-            resources: resources.into_iter().map(Resource::complete).collect(),
-            prompts: prompts.into_iter().map(Prompt::complete).collect(),
-            flags,
-        };
+        let Self(own) = self;
+        let Capabilities { tools, resources, prompts, flags } = own.capabilities;
         Record {
             id,
-            name,
-            title,
-            version,
-            description,
-            transport,
-            capabilities,
-            tags,
-            metadata,
+            name: own.name,
+            title: own.title,
+            version: own.version,
+            description: own.description,
+            transport: own.transport,
+            capabilities: Capabilities {
+                tools: tools.into_iter().map(Tool::complete).collect(),
+                resources: resources.into_iter().map(Resource::complete).collect(),
+                prompts: prompts.into_iter().map(Prompt::complete).collect(),
+                flags,
+            },
+            tags: own.tags,
+            metadata: own.metadata,
             owner: None,
-            ttl,
+            ttl: own.ttl,
             registered_at: DateTime::UNIX_EPOCH,
             updated_at: DateTime::UNIX_EPOCH,
         }

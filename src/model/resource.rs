@@ -241,6 +241,7 @@ impl Serialize for Brief<'_, Resource> {
         map.end()
     }
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;
