@@ -10,6 +10,21 @@ use crate::http::Limits;
 use crate::registry::ANSWER_BYTES;
 use crate::telemetry::LogFormat;
 
+/// Its durations stand as text with the flags, and a test holds the two equal.
+const DEFAULT: Limits = Limits::DEFAULT;
+
+/// An origin as browsers send it, RFC 6454: scheme, host and port, and nothing behind.
+fn origin(text: &str) -> Result<String, String> {
+    let parsed = url::Url::parse(text).map_err(|error| error.to_string())?;
+    let origin = parsed.origin().ascii_serialization();
+    if matches!(parsed.scheme(), "http" | "https") && origin == text {
+        Ok(origin)
+    } else {
+        Err("write it like https://app.example or http://localhost:3000, without a slash at the end"
+            .to_owned())
+    }
+}
+
 fn duration(text: &str) -> Result<Duration, humantime::DurationError> {
     humantime::parse_duration(text)
 }
@@ -19,8 +34,14 @@ fn duration(text: &str) -> Result<Duration, humantime::DurationError> {
 /// Durations are written like 500ms, 30s or 5m. Each flag can be given as the environment variable beside it.
 #[derive(Debug, Args)]
 pub(crate) struct Config {
-    /// Where to listen: an address and a port. Port 0 takes a free one.
-    #[arg(long, env = "PAULINA_LISTEN", default_value = "127.0.0.1:7285", value_name = "ADDRESS:PORT")]
+    /// Where to listen: an address and a port, or `unix:` and the path of a socket that only this user may connect to.
+    /// Port 0 takes a free one.
+    #[arg(
+        long,
+        env = "PAULINA_LISTEN",
+        default_value = "127.0.0.1:7285",
+        value_name = "ADDRESS:PORT|unix:PATH"
+    )]
     pub(crate) listen: String,
 
     /// The SQLite database, created if there is none. `:memory:` keeps nothing.
@@ -43,16 +64,46 @@ pub(crate) struct Config {
     #[arg(long, env = "PAULINA_ALLOWED_HOST", value_name = "NAME", value_delimiter = ',')]
     pub(crate) allowed_host: Vec<String>,
 
-    /// Listen on an address that is not loopback although anybody there may then register, replace and delete.
+    /// An origin beside the registry's own whose web pages may ask, like `https://app.example`: they alone get CORS headers.
+    /// Can be given again.
+    #[arg(long, env = "PAULINA_ALLOWED_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', value_parser = origin)]
+    pub(crate) allowed_origin: Vec<String>,
+
+    /// Let everybody read although there are tokens.
+    #[arg(long, env = "PAULINA_ANONYMOUS_READ")]
+    pub(crate) anonymous_read: bool,
+
+    /// Listen on an address that is not loopback although there is no token, so that anybody there may register, replace
+    /// and delete.
     #[arg(long, env = "PAULINA_INSECURE_OPEN")]
     pub(crate) insecure_open: bool,
 
+    /// Speak TLS with this certificate chain, a PEM file.
+    #[arg(long, env = "PAULINA_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// The private key of the certificate, a PEM file.
+    #[arg(long, env = "PAULINA_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// How many connections there may be. One more closes the one that has been waiting longest for its next request.
+    #[arg(long, env = "PAULINA_MAX_CONNECTIONS", default_value_t = DEFAULT.connections, value_name = "COUNT")]
+    pub(crate) max_connections: usize,
+
+    /// How many requests are handled at once; more get 503. Refreshes have as many places of their own.
+    #[arg(long, env = "PAULINA_MAX_REQUESTS", default_value_t = DEFAULT.requests, value_name = "COUNT")]
+    pub(crate) max_requests: usize,
+
     /// The largest body, in bytes.
-    #[arg(long, env = "PAULINA_MAX_BODY", default_value_t = 4 * 1024 * 1024, value_name = "BYTES")]
+    #[arg(long, env = "PAULINA_MAX_BODY", default_value_t = DEFAULT.body_bytes, value_name = "BYTES")]
     pub(crate) max_body: usize,
 
-    /// How long the header of a request may take to arrive, and how long a connection may idle.
-    #[arg(long, env = "PAULINA_HEADER_TIMEOUT", default_value = "30s", value_name = "DURATION", value_parser = duration)]
+    /// How many bytes of bodies and large answers may be in memory at once; more get 503.
+    #[arg(long, env = "PAULINA_MAX_IN_FLIGHT", default_value_t = DEFAULT.memory_bytes, value_name = "BYTES")]
+    pub(crate) max_in_flight: usize,
+
+    /// How long the header of a request may take to arrive.
+    #[arg(long, env = "PAULINA_HEADER_TIMEOUT", default_value = "10s", value_name = "DURATION", value_parser = duration)]
     pub(crate) header_timeout: Duration,
 
     /// How long a body may take to arrive.
@@ -62,6 +113,14 @@ pub(crate) struct Config {
     /// How long a request may take in all.
     #[arg(long, env = "PAULINA_REQUEST_TIMEOUT", default_value = "30s", value_name = "DURATION", value_parser = duration)]
     pub(crate) request_timeout: Duration,
+
+    /// How long a client may take nothing of an answer.
+    #[arg(long, env = "PAULINA_WRITE_TIMEOUT", default_value = "30s", value_name = "DURATION", value_parser = duration)]
+    pub(crate) write_timeout: Duration,
+
+    /// How long a connection may wait for its next request.
+    #[arg(long, env = "PAULINA_IDLE_TIMEOUT", default_value = "90s", value_name = "DURATION", value_parser = duration)]
+    pub(crate) idle_timeout: Duration,
 
     /// How long running requests may take to finish after SIGTERM or SIGINT.
     #[arg(long, env = "PAULINA_SHUTDOWN_TIMEOUT", default_value = "10s", value_name = "DURATION", value_parser = duration)]
@@ -76,41 +135,99 @@ pub(crate) struct Config {
     pub(crate) log: String,
 }
 
-/// Why an address is not listened on.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum AddressError {
-    /// Not an address: write it as the message says.
-    #[error("--listen {0:?} is no address; write it like 127.0.0.1:7285 or [::1]:7285")]
-    Unreadable(String),
-    /// Others can reach it, and nothing would keep them out: choose another, or accept it.
-    #[error(
-        "{0} is not a loopback address, and anybody who reaches it could register, replace and delete servers. Listen \
-         on 127.0.0.1, or accept that with --insecure-open"
-    )]
-    Open(SocketAddr),
+/// Where to listen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Listen {
+    /// An address and port.
+    Address(SocketAddr),
+    /// The path of a Unix socket.
+    Unix(PathBuf),
 }
 
+/// Not a place to listen: write it as the message says.
+#[derive(Debug, thiserror::Error)]
+#[error("--listen {0:?} is no address; write it like 127.0.0.1:7285, [::1]:7285 or unix:/run/paulina.sock")]
+pub(crate) struct ListenError(String);
+
 impl Config {
-    /// Where to listen. An address that others can reach is refused, since there is nothing yet that would keep them
-    /// out.
-    pub(crate) fn address(&self) -> Result<SocketAddr, AddressError> {
+    /// Where to listen.
+    pub(crate) fn listen(&self) -> Result<Listen, ListenError> {
+        if let Some(path) = self.listen.strip_prefix("unix:").filter(|path| !path.is_empty()) {
+            return Ok(Listen::Unix(path.into()));
+        }
         let addresses = self.listen.to_socket_addrs();
         let address = addresses.ok().and_then(|mut addresses| addresses.next());
-        let address = address.ok_or_else(|| AddressError::Unreadable(self.listen.clone()))?;
-        if address.ip().is_loopback() || self.insecure_open {
-            Ok(address)
-        } else {
-            Err(AddressError::Open(address))
-        }
+        address.map(Listen::Address).ok_or_else(|| ListenError(self.listen.clone()))
     }
 
     /// What to take from clients.
     pub(crate) fn limits(&self) -> Limits {
         Limits {
+            connections: self.max_connections,
+            requests: self.max_requests,
             body_bytes: self.max_body,
-            body_time: self.body_timeout,
+            memory_bytes: self.max_in_flight,
             header_time: self.header_timeout,
+            body_time: self.body_timeout,
             request_time: self.request_timeout,
+            write_time: self.write_timeout,
+            idle_time: self.idle_timeout,
         }
+    }
+}
+
+impl Listen {
+    /// Whether others than this machine's users can reach it.
+    pub(crate) fn is_public(&self) -> bool {
+        matches!(self, Self::Address(address) if !address.ip().is_loopback())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        config: Config,
+    }
+
+    fn parse(arguments: &[&str]) -> Result<Config, clap::Error> {
+        Arguments::try_parse_from([&["serve"], arguments].concat()).map(|arguments| arguments.config)
+    }
+
+    #[test]
+    fn the_flags_have_the_defaults_of_the_library() {
+        let limits = parse(&[]).unwrap().limits();
+        assert_eq!(format!("{limits:?}"), format!("{:?}", Limits::default()));
+    }
+
+    #[test]
+    fn places_to_listen() {
+        let at = |text| parse(&["--listen", text]).unwrap().listen();
+        assert_eq!(at("unix:/run/p.sock").unwrap(), Listen::Unix("/run/p.sock".into()));
+        for (text, public) in
+            [("127.0.0.1:1", false), ("[::1]:1", false), ("0.0.0.0:1", true), ("[::]:1", true)]
+        {
+            assert_eq!(at(text).unwrap().is_public(), public, "{text}");
+        }
+        for text in ["unix:", "7285", "localhost", "/run/p.sock"] {
+            assert!(at(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn origins_are_written_as_browsers_send_them() {
+        for origin in ["https://app.example", "http://localhost:3000"] {
+            assert_eq!(parse(&["--allowed-origin", origin]).unwrap().allowed_origin, [origin]);
+        }
+        for wrong in
+            ["*", "null", "app.example", "https://app.example/", "https://app.example:443", "file:///x"]
+        {
+            assert!(parse(&["--allowed-origin", wrong]).is_err(), "{wrong}");
+        }
+        assert!(parse(&["--tls-cert", "a.pem"]).is_err(), "a certificate needs its key");
     }
 }

@@ -1,8 +1,12 @@
-//! Logs: for people, or as JSON for programs; on standard error either way.
+//! Logs: for people, or as JSON for programs; on standard error either way. No line shows a token.
+
+use std::io::{self, Write};
 
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
+
+use crate::model::redact;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -16,7 +20,8 @@ pub(crate) enum LogFormat {
 /// Starts logging: `level` is one of error, warn, info, debug and trace, or a list of `target=level`.
 pub(crate) fn start(format: LogFormat, level: &str) -> Result<(), ParseError> {
     let filter = EnvFilter::builder().parse(level)?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Redacting(std::io::stderr()));
     match format {
         LogFormat::Text => {
             let colour = std::io::IsTerminal::is_terminal(&std::io::stderr())
@@ -26,4 +31,21 @@ pub(crate) fn start(format: LogFormat, level: &str) -> Result<(), ParseError> {
         LogFormat::Json => subscriber.json().with_ansi(false).init(),
     }
     Ok(())
+}
+
+/// Takes what looks like a token out of each line. A line is written in one call.
+struct Redacting<W>(W);
+
+impl<W: Write> Write for Redacting<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        match std::str::from_utf8(line) {
+            Ok(text) => self.0.write_all(redact(text).as_bytes())?,
+            Err(_) => self.0.write_all(line)?,
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }

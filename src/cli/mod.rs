@@ -1,6 +1,7 @@
 //! The command line, one file a command.
 
 mod serve;
+mod token;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -19,6 +20,8 @@ struct Arguments {
 enum Command {
     /// Serve a registry over HTTP.
     Serve(Box<crate::config::Config>),
+    /// Make, list and revoke tokens.
+    Token(token::Token),
     /// Print the OpenAPI 3.1 document of the HTTP API.
     Openapi,
 }
@@ -30,6 +33,7 @@ pub fn main() -> ExitCode {
     let Arguments { command } = Arguments::parse();
     let result = match command {
         Command::Serve(config) => serve::run(*config),
+        Command::Token(token) => token::run(token),
         Command::Openapi => print(&crate::http::document()),
     };
     match result {

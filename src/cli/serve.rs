@@ -1,12 +1,12 @@
 //! `paulina serve`.
 
-use std::net::TcpListener;
+use std::net::SocketAddr;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
-use crate::config::Config;
-use crate::http::Server;
-use crate::registry::Options;
+use crate::config::{Config, Listen};
+use crate::http::{Limits, Listener, Server};
+use crate::registry::{Options, Registry};
 use crate::{shutdown, telemetry};
 
 /// Serves until a signal comes.
@@ -18,9 +18,15 @@ pub(super) fn run(config: Config) -> anyhow::Result<()> {
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
-    let address = config.address()?;
-    let listener = TcpListener::bind(address)
-        .with_context(|| format!("cannot listen on {address}; is it in use? Choose another with --listen"))?;
+    let listen = config.listen()?;
+    let closed = listen.is_public() && !config.insecure_open;
+    if let Listen::Address(address) = &listen
+        && closed
+        && !config.database.exists()
+    {
+        bail!(open_to_all(*address));
+    }
+    let listener = bind(&listen, &config)?;
     let signal = shutdown::signal().context("cannot wait for signals")?;
     let registry = Options::new()
         .prune_interval(config.prune_interval)
@@ -28,19 +34,92 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .answer_cache(config.answer_cache)
         .open(&config.database)
         .await?;
+    if let Listen::Address(address) = &listen
+        && closed
+        && registry.tokens()?.is_empty()
+    {
+        registry.close().await;
+        bail!(open_to_all(*address));
+    }
     tracing::info!(
-        address = %format_args!("http://{}", listener.local_addr()?),
+        address = %listener,
         database = %config.database.display(),
         version = env!("CARGO_PKG_VERSION"),
         "serving"
     );
+    if closed && config.tls_cert.is_none() {
+        tracing::warn!(
+            "tokens go over the network in the clear; use --tls-cert and --tls-key, or a proxy that does"
+        );
+    }
+    let result = until_signal(&config, listener, registry.clone(), signal, closed).await;
+    registry.close().await;
+    tracing::info!("stopped");
+    result.context("the server failed")
+}
+
+async fn until_signal(
+    config: &Config,
+    listener: Listener,
+    registry: Registry,
+    signal: impl Future<Output = &'static str> + Send + 'static,
+    closed: bool,
+) -> std::io::Result<()> {
     let stop = async {
         let name = signal.await;
         tracing::info!(signal = name, "stopping: running requests finish, new ones are refused");
     };
-    let server = Server::new(registry.clone(), config.limits()).allowed_hosts(config.allowed_host);
-    let result = server.run(listener, stop, config.shutdown_timeout).await;
-    registry.close().await;
-    tracing::info!("stopped");
-    result.context("the server failed")
+    Server::new(registry, within_the_system(config.limits()))
+        .allowed_hosts(config.allowed_host.clone())
+        .allowed_origins(config.allowed_origin.clone())
+        .anonymous_read(config.anonymous_read)
+        .tokens_required(closed)
+        .run(listener, stop, config.shutdown_timeout)
+        .await
+}
+
+fn bind(listen: &Listen, config: &Config) -> anyhow::Result<Listener> {
+    let listener = match listen {
+        Listen::Address(address) => Listener::tcp(*address).with_context(|| {
+            format!("cannot listen on {address}; is it in use? Choose another with --listen")
+        })?,
+        #[cfg(unix)]
+        Listen::Unix(path) => Listener::unix(path).with_context(|| {
+            format!("cannot listen on the socket {}; choose another with --listen unix:PATH", path.display())
+        })?,
+        #[cfg(not(unix))]
+        Listen::Unix(path) => bail!("there are no Unix sockets here: {}", path.display()),
+    };
+    match (&config.tls_cert, &config.tls_key) {
+        (Some(certificate), Some(key)) => Ok(listener.tls(certificate, key)?),
+        _ => Ok(listener),
+    }
+}
+
+/// As many connections as the system has file descriptors for, once the soft limit is raised to the hard one.
+#[cfg(unix)]
+fn within_the_system(limits: Limits) -> Limits {
+    /// For the database, the runtime and the log.
+    const OTHERS: u64 = 64;
+    let Ok(files) = rlimit::increase_nofile_limit(rlimit::INFINITY) else { return limits };
+    let most = usize::try_from(files.saturating_sub(OTHERS)).unwrap_or(usize::MAX).max(1);
+    if most < limits.connections {
+        tracing::info!(
+            connections = most,
+            "the system allows fewer connections than --max-connections; raise its limit of open files (ulimit -n)"
+        );
+    }
+    Limits { connections: limits.connections.min(most), ..limits }
+}
+
+#[cfg(not(unix))]
+fn within_the_system(limits: Limits) -> Limits {
+    limits
+}
+
+fn open_to_all(address: SocketAddr) -> String {
+    format!(
+        "{address} is not a loopback address, and there is no token: anybody who reaches it could register, replace and \
+         delete servers. Make one with `paulina token create`, listen on 127.0.0.1, or accept that with --insecure-open"
+    )
 }

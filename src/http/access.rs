@@ -3,33 +3,45 @@
 //! A page in somebody's browser can have its own name resolve to 127.0.0.1 and then talk to what listens there (DNS
 //! rebinding). Its requests say that name as `Host`, and most say where they come from as `Origin`.
 
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::net::IpAddr;
 
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri, header};
 
+use super::listener::Listener;
 use super::problem::{Code, Problem};
 
 /// The names that a server answers to.
 #[derive(Debug)]
 pub(super) struct Hosts {
-    listen: IpAddr,
+    /// None: no `Host` is asked for. A page can't reach a Unix socket, whatever its name resolves to.
+    listen: Option<IpAddr>,
     allowed: Vec<String>,
+    origins: Vec<String>,
 }
 
 impl Hosts {
-    pub(super) fn new(listen: SocketAddr, allowed: &[String]) -> Arc<Self> {
-        Arc::new(Self { listen: listen.ip(), allowed: allowed.iter().map(|name| plain(name)).collect() })
+    pub(super) fn new(listener: &Listener, allowed: &[String], origins: &[String]) -> Self {
+        let listen = listener.address().map(|address| address.ip());
+        Self { listen, allowed: allowed.iter().map(|name| plain(name)).collect(), origins: origins.to_vec() }
     }
 
     fn allows(&self, authority: &Authority) -> bool {
+        let Some(listen) = self.listen else { return true };
         let host = plain(authority.host());
         let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
         match address {
-            Ok(address) if address.is_loopback() || address == self.listen => true,
+            Ok(address) if address.is_loopback() || address == listen => true,
             _ => host == "localhost" || self.allowed.contains(&host),
         }
+    }
+
+    /// Whether a request comes from a page of an origin that was allowed by name.
+    pub(super) fn is_allowed_origin(&self, headers: &HeaderMap) -> bool {
+        let mut origins = headers.get_all(header::ORIGIN).iter();
+        let (first, second) = (origins.next(), origins.next());
+        second.is_none()
+            && first.is_some_and(|origin| self.origins.iter().any(|allowed| origin == allowed.as_str()))
     }
 
     /// Whether a request may pass.
@@ -51,8 +63,8 @@ impl Hosts {
             named.is_some_and(|named| named.eq_ignore_ascii_case(authority.as_str()))
         };
         let foreign = |origin: &axum::http::HeaderValue| !origin.to_str().is_ok_and(own);
-        if headers.get_all(header::ORIGIN).iter().any(foreign) {
-            let detail = "this registry does not answer to web pages of another origin";
+        if headers.get_all(header::ORIGIN).iter().any(foreign) && !self.is_allowed_origin(headers) {
+            let detail = "this registry does not answer to web pages of another origin; allow it with --allowed-origin";
             return Err(Problem::new(Code::OriginNotAllowed, detail));
         }
         Ok(())
@@ -69,7 +81,11 @@ mod tests {
     use super::*;
 
     fn verdict(host: &str, origin: Option<&str>) -> Option<&'static str> {
-        let hosts = Hosts::new("192.0.2.7:7285".parse().unwrap(), &["Registry.Example".to_owned()]);
+        let hosts = Hosts {
+            listen: Some("192.0.2.7".parse().unwrap()),
+            allowed: vec!["registry.example".to_owned()],
+            origins: vec!["https://app.example".to_owned()],
+        };
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, host.parse().unwrap());
         if let Some(origin) = origin {
@@ -104,5 +120,7 @@ mod tests {
         assert_eq!(verdict("localhost:7285", Some("http://localhost:7285")), None);
         assert_eq!(verdict("localhost:7285", Some("http://localhost:9999")), Some("origin"));
         assert_eq!(verdict("localhost:7285", Some("null")), Some("origin"));
+        assert_eq!(verdict("localhost:7285", Some("https://app.example")), None);
+        assert_eq!(verdict("localhost:7285", Some("https://app.example.evil.example")), Some("origin"));
     }
 }

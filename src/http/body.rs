@@ -1,15 +1,25 @@
-//! Reading a JSON body: of the right kind, within its size, within its time.
+//! Bodies: read within their size, time and the memory for all of them; large answers sent piece by piece.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
-use http_body_util::{BodyExt, Limited};
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Frame, SizeHint};
 
 use super::App;
+use super::load::{self, Load, Place};
 use super::problem::{Code, Problem};
 
-/// The bytes of a body that says it is JSON.
-pub(super) struct JsonBody(pub(super) Vec<u8>);
+/// The bytes of a body that says it is JSON. They are accounted for until it is dropped.
+pub(super) struct JsonBody {
+    pub(super) bytes: Vec<u8>,
+    _taken: load::Bytes,
+}
 
 impl FromRequest<App> for JsonBody {
     type Rejection = Problem;
@@ -21,26 +31,87 @@ impl FromRequest<App> for JsonBody {
             let detail = "send the body with content-type: application/json";
             return Err(Problem::new(Code::UnsupportedMediaType, detail));
         }
-        let limit = app.0.body.bytes;
+        let load = app.load();
+        let limit = load.limits().body_bytes;
         let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         if length.and_then(|length| length.parse().ok()).is_some_and(|length: u64| length > limit as u64) {
-            return Err(too_large(limit));
+            return Err(too_large(load));
         }
-        tokio::time::timeout(app.0.body.time, read(request.into_body(), limit)).await.unwrap_or_else(|_| {
-            let detail = format!("the body did not arrive within {} s", app.0.body.time.as_secs());
+        let time = load.limits().body_time;
+        tokio::time::timeout(time, read(request.into_body(), load)).await.unwrap_or_else(|_| {
+            load.metrics().refused_body("time");
+            let detail = format!("the body did not arrive within {} s", time.as_secs());
             Err(Problem::new(Code::RequestTimeout, detail))
         })
     }
 }
 
-fn too_large(limit: usize) -> Problem {
+fn too_large(load: &Load) -> Problem {
+    load.metrics().refused_body("size");
+    let limit = load.limits().body_bytes;
     Problem::new(Code::PayloadTooLarge, format!("the body is over the limit of {limit} bytes"))
 }
 
-async fn read(body: Body, limit: usize) -> Result<JsonBody, Problem> {
-    match Limited::new(body, limit).collect().await {
-        Ok(body) => Ok(JsonBody(body.to_bytes().into())),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_large(limit)),
-        Err(_) => Err(Problem::new(Code::MalformedJson, "the body ended before it was complete")),
+async fn read(mut body: Body, load: &Load) -> Result<JsonBody, Problem> {
+    let mut taken = load.take(0)?;
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame =
+            frame.map_err(|_| Problem::new(Code::MalformedJson, "the body ended before it was complete"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if bytes.len() + data.len() > load.limits().body_bytes {
+            return Err(too_large(load));
+        }
+        taken.add(load.take(data.len())?);
+        bytes.extend_from_slice(&data);
+    }
+    Ok(JsonBody { bytes, _taken: taken })
+}
+
+/// What goes out in one piece.
+pub(super) const PIECE: usize = 64 * 1024;
+
+/// Accounts for a large answer, and keeps its place, until it is sent. A small one is no matter.
+pub(super) async fn accounted(response: Response, load: &Load, place: Place) -> Response {
+    if response.body().size_hint().upper().is_some_and(|bytes| bytes <= PIECE as u64) {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let Ok(body) = body.collect().await else {
+        return Problem::new(Code::Internal, "the answer cannot be put together").into_response();
+    };
+    let bytes = body.to_bytes();
+    match load.take(bytes.len()) {
+        Ok(taken) => Response::from_parts(parts, Body::new(Pieces { bytes, _taken: taken, _place: place })),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// A body that is sent piece by piece, as the client takes it.
+struct Pieces {
+    bytes: bytes::Bytes,
+    _taken: load::Bytes,
+    _place: Place,
+}
+
+impl hyper::body::Body for Pieces {
+    type Data = bytes::Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<bytes::Bytes>, Infallible>>> {
+        let length = PIECE.min(self.bytes.len());
+        let piece = self.bytes.split_to(length);
+        Poll::Ready((!piece.is_empty()).then(|| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes.len() as u64)
     }
 }

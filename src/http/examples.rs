@@ -38,6 +38,9 @@ pub(super) fn answer(operation: &str) -> Option<Value> {
         "tools" => json!(ToolPage { tools: vec![tool()], next_cursor: None }),
         "stats" => json!(stats()),
         "healthz" | "readyz" => json!({"status": "ok"}),
+        "metrics" => json!(
+            "# HELP paulina_connections Open connections.\n# TYPE paulina_connections gauge\npaulina_connections 3\n# EOF\n"
+        ),
         "openapi" => json!({"openapi": "3.1.0", "info": {"title": "Paulina"}, "paths": {}}),
         _ => return None,
     })

@@ -1,97 +1,157 @@
-//! What every request passes on its way to the router: its id, the checks of `Host` and `Origin`, the time limit, and
+//! What every request passes on its way to the router: its id, the checks of `Host`, `Origin` and token, the limits, and
 //! compression for those who ask for it.
 //!
-//! One service rather than a stack of layers: axum clones and boxes what is behind each layer at every request, and
+//! One function rather than a stack of layers: axum clones and boxes what is behind each layer at every request, and
 //! together that cost more than the answers.
 
 use std::convert::Infallible;
-use std::pin::Pin;
+use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
-use axum::http::header;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use hyper::body::Incoming;
-use tower::Service;
-use tower_http::compression::{Compression, CompressionLayer};
+use tower::{Layer, ServiceExt, service_fn};
+use tower_http::compression::CompressionLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
 use tracing::Instrument;
 
 use super::access::Hosts;
+use super::body::accounted;
+use super::gate::Gate;
+use super::load::{Kind, Load, Place};
 use super::problem::{Code, Problem};
-use super::request_id;
+use super::{App, request_id};
 
 /// See the [module](self).
 #[derive(Clone)]
-pub(super) struct Front {
-    plain: Router,
-    compressed: Compression<Router>,
-    hosts: Arc<Hosts>,
-    limit: Duration,
+pub(super) struct Front(Arc<Shared>);
+
+struct Shared {
+    router: Router,
+    load: Load,
+    hosts: Hosts,
+    gate: Gate,
+    cors: Option<CorsLayer>,
 }
 
 impl Front {
-    pub(super) fn new(router: Router, hosts: Arc<Hosts>, limit: Duration) -> Self {
-        let compressed = tower::Layer::layer(&CompressionLayer::new(), router.clone());
-        Self { plain: router, compressed, hosts, limit }
-    }
-}
-
-type Answering = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
-
-impl Service<Request<Incoming>> for Front {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Answering;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
+    pub(super) fn new(app: App, hosts: Hosts, gate: Gate, origins: &[String]) -> io::Result<Self> {
+        let load = app.load().clone();
+        let cors = if origins.is_empty() { None } else { Some(cors(origins)?) };
+        Ok(Self(Arc::new(Shared { router: app.router(), load, hosts, gate, cors })))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Answering {
-        let request = request.map(Body::new);
+    /// Answers a request.
+    pub(super) async fn answer(self, request: Request) -> Response {
         let id = request_id::of(request.headers());
         let span = request_id::span(&request, id.as_ref());
-        let answer = if let Err(problem) = self.hosts.check(request.headers(), request.uri()) {
-            Answer::Refused(problem)
-        } else if request.headers().contains_key(header::ACCEPT_ENCODING) {
-            Answer::Compressed(Box::pin(self.compressed.call(request)))
-        } else {
-            Answer::Plain(self.plain.call(request))
-        };
-        let limit = self.limit;
         let answering = async move {
-            let answer = tokio::time::timeout(limit, answer.response()).await;
-            let mut response = answer.unwrap_or_else(|_| Ok(late(limit).into_response()))?;
+            let mut response = match &self.0.cors {
+                Some(cors) if self.0.hosts.is_allowed_origin(request.headers()) => {
+                    let inner =
+                        service_fn(|request| async { Ok::<_, Infallible>(self.within(request).await) });
+                    cors.layer(inner).oneshot(request).await.unwrap_or_else(|never| match never {})
+                }
+                _ => self.within(request).await,
+            };
+            harden(&mut response);
             request_id::put(&mut response, id);
-            Ok(response)
+            response
         };
-        Box::pin(answering.instrument(span))
+        answering.instrument(span).await
+    }
+
+    async fn within(&self, mut request: Request) -> Response {
+        let Shared { load, hosts, gate, .. } = &*self.0;
+        let admitted = hosts
+            .check(request.headers(), request.uri())
+            .and_then(|()| gate.admit(&mut request))
+            .inspect_err(|problem| load.metrics().denied(problem.code().as_str()))
+            .and_then(|()| load.admit(Kind::of(request.uri())));
+        let place = match admitted {
+            Ok(place) => place,
+            Err(problem) => return problem.into_response(),
+        };
+        let limit = load.limits().request_time;
+        let answer = tokio::time::timeout(limit, self.handle(request, place)).await;
+        answer.unwrap_or_else(|_| late(limit).into_response())
+    }
+
+    async fn handle(&self, request: Request, mut place: Place) -> Response {
+        let Shared { router, load, .. } = &*self.0;
+        let compress = request.headers().contains_key(header::ACCEPT_ENCODING);
+        let plain = service_fn(|request: Request| {
+            let answering = router.clone().oneshot(request);
+            let place = std::mem::take(&mut place);
+            async move { Ok::<_, Infallible>(accounted(answering.await?, load, place).await) }
+        });
+        let answer = if compress {
+            CompressionLayer::new()
+                .layer(plain)
+                .oneshot(request)
+                .await
+                .map(|response| response.map(Body::new))
+        } else {
+            plain.oneshot(request).await
+        };
+        answer.unwrap_or_else(|never| match never {})
     }
 }
 
-/// Where an answer comes from.
-#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
-enum Answer {
-    Refused(Problem),
-    Plain(<Router as Service<Request>>::Future),
-    Compressed(Pin<Box<<Compression<Router> as Service<Request>>::Future>>),
+/// CORS for these origins alone.
+fn cors(origins: &[String]) -> io::Result<CorsLayer> {
+    let origins = origins.iter().map(|origin| origin.parse::<HeaderValue>());
+    let origins = origins.collect::<Result<Vec<_>, _>>().map_err(io::Error::other)?;
+    Ok(CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::IF_NONE_MATCH,
+            HeaderName::from_static("last-event-id"),
+            HeaderName::from_static("x-request-id"),
+        ])
+        .expose_headers([
+            header::ETAG,
+            header::LOCATION,
+            header::RETRY_AFTER,
+            header::WWW_AUTHENTICATE,
+            HeaderName::from_static("x-request-id"),
+        ])
+        .max_age(Duration::from_hours(1)))
 }
 
-impl Answer {
-    async fn response(self) -> Result<Response, Infallible> {
-        match self {
-            Self::Refused(problem) => Ok(problem.into_response()),
-            Self::Plain(answering) => answering.await,
-            Self::Compressed(answering) => answering.await.map(|response| response.map(Body::new)),
-        }
-    }
+/// Nothing that this server sends is a page: no browser is to make one of it, or to run anything in it.
+fn harden(response: &mut Response) {
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let policy = "default-src 'none'; frame-ancestors 'none'";
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(policy));
 }
 
 fn late(limit: Duration) -> Problem {
     let detail = format!("the registry could not answer within {} s; try again in a moment", limit.as_secs());
     Problem::new(Code::Overloaded, detail)
+}
+
+/// The part of it that belongs to a router which is nested in another application.
+pub(super) async fn nested(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
+    let id = request_id::of(request.headers());
+    let span = request_id::span(&request, id.as_ref());
+    async move {
+        let mut response = match gate.admit(&mut request) {
+            Ok(()) => next.run(request).await,
+            Err(problem) => problem.into_response(),
+        };
+        request_id::put(&mut response, id);
+        response
+    }
+    .instrument(span)
+    .await
 }

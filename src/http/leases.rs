@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::answer::json;
 use super::body::JsonBody;
+use super::gate::Caller;
 use super::problem::{Code, Problem};
 use super::servers::id;
 use super::{App, query};
@@ -34,11 +35,12 @@ use crate::model::{LeaseRef, LeaseState, MAX_REFRESH_IDS, Refreshed, RefreshedMa
 )]
 pub(super) async fn refresh(
     State(app): State<App>,
+    Caller(actor): Caller,
     path: Result<Path<String>, PathRejection>,
     uri: Uri,
 ) -> Result<Response, Problem> {
     let lease = query::lease(&uri)?;
-    let refreshed = app.registry().refresh(LeaseRef::new(id(path)?, lease)).await?;
+    let refreshed = app.registry().refresh_for(LeaseRef::new(id(path)?, lease), actor).await?;
     Ok(json(StatusCode::OK, &refreshed))
 }
 
@@ -53,7 +55,8 @@ pub(super) struct Ids {
 
 /// Refresh many leases.
 ///
-/// One call for a host with many servers. Ids that are not registered are listed in the answer.
+/// One call for a host with many servers. Ids that are not registered are listed in the answer. Where some belong to
+/// another token, it is `forbidden` and names them; all others are refreshed.
 #[utoipa::path(
     post, path = "/v1/refresh", operation_id = "refreshMany", tag = "leases",
     request_body(content = Ids, content_type = "application/json"),
@@ -69,18 +72,32 @@ pub(super) struct Ids {
 )]
 pub(super) async fn refresh_many(
     State(app): State<App>,
+    Caller(actor): Caller,
     uri: Uri,
-    JsonBody(body): JsonBody,
+    body: JsonBody,
 ) -> Result<Response, Problem> {
     query::none(&uri)?;
-    let Ids { ids } = serde_json::from_slice(&body).map_err(|error| match error.classify() {
+    let Ids { ids } = serde_json::from_slice(&body.bytes).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => violation(format!("must be {{\"ids\": [strings]}}: {error}")),
         _ => Problem::new(Code::MalformedJson, format!("the body is not JSON: {error}")),
     })?;
     if ids.len() > MAX_REFRESH_IDS {
         return Err(violation(format!("has {} ids; at most {MAX_REFRESH_IDS} are allowed", ids.len())));
     }
-    Ok(json(StatusCode::OK, &app.registry().refresh_many(ids).await?))
+    let (answer, forbidden) = app.registry().refresh_many_for(ids, actor).await?;
+    if forbidden.is_empty() { Ok(json(StatusCode::OK, &answer)) } else { Err(not_own(&forbidden)) }
+}
+
+/// Some of many servers belong to another token.
+fn not_own(places: &[usize]) -> Problem {
+    let detail = "belongs to another token";
+    let errors =
+        places.iter().map(|place| Violation { pointer: format!("/ids/{place}"), detail: detail.to_owned() });
+    Problem::new(
+        Code::Forbidden,
+        "some of these servers belong to another token, see errors; all others are refreshed",
+    )
+    .listing(errors.collect())
 }
 
 fn violation(detail: String) -> Problem {

@@ -1,14 +1,20 @@
 //! The HTTP API, one file an area.
 //!
 //! [`router`] is the API alone, to nest in an axum application of one's own. [`Server`] is a whole server around it, with
-//! what a server needs that others can reach: time limits, a check of the `Host`, compression, an orderly end.
+//! what a server needs that others can reach: limits, checks of `Host` and `Origin`, TLS, compression, an orderly end.
 
 mod access;
 mod answer;
 mod body;
+mod connections;
 mod examples;
 mod front;
+mod gate;
 mod leases;
+mod limits;
+mod listener;
+mod load;
+mod metrics;
 mod openapi;
 mod operations;
 mod problem;
@@ -18,20 +24,25 @@ mod schemas;
 mod serve;
 mod servers;
 mod stats;
+mod stream;
 mod tools;
 
+pub use limits::Limits;
+pub use listener::{Listener, TlsError};
 pub use openapi::document;
 pub use problem::{Code, Problem};
-pub use serve::{Limits, Server};
+pub use serve::Server;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use axum::Router;
 use axum::middleware;
 
 use crate::registry::Registry;
+use gate::{Gate, Policy};
+use load::Load;
+use metrics::Metrics;
 
 /// What the handlers share.
 #[derive(Debug, Clone)]
@@ -40,30 +51,21 @@ pub(crate) struct App(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     registry: Registry,
-    body: BodyLimits,
+    load: Load,
     stopping: AtomicBool,
 }
 
-/// How large a body may be and how long it may take to arrive.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct BodyLimits {
-    bytes: usize,
-    time: Duration,
-}
-
-impl Default for BodyLimits {
-    fn default() -> Self {
-        Self { bytes: 4 * 1024 * 1024, time: Duration::from_secs(10) }
-    }
-}
-
 impl App {
-    fn new(registry: Registry, body: BodyLimits) -> Self {
-        Self(Arc::new(Shared { registry, body, stopping: AtomicBool::new(false) }))
+    fn new(registry: Registry, load: Load) -> Self {
+        Self(Arc::new(Shared { registry, load, stopping: AtomicBool::new(false) }))
     }
 
     fn registry(&self) -> &Registry {
         &self.0.registry
+    }
+
+    fn load(&self) -> &Load {
+        &self.0.load
     }
 
     /// From now on not ready any more.
@@ -86,8 +88,8 @@ impl App {
 
 /// The API as a router, to nest in another axum application.
 ///
-/// Whoever nests it decides who may reach it: the checks of `Host` and `Origin` and the time limits belong to
-/// [`Server`].
+/// It asks for tokens once there are any, see [`Registry::create_token`]. The checks of `Host` and `Origin` and the limits
+/// belong to [`Server`]: whoever nests it decides who may reach it.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), paulina::OpenError> {
@@ -96,5 +98,7 @@ impl App {
 /// # Ok(()) }
 /// ```
 pub fn router(registry: Registry) -> Router {
-    App::new(registry, BodyLimits::default()).router().layer(middleware::from_fn(request_id::layer))
+    let gate = Gate::new(registry.clone(), Policy::default());
+    let load = Load::new(Limits::default(), Metrics::new());
+    App::new(registry, load).router().layer(middleware::from_fn_with_state(gate, front::nested))
 }

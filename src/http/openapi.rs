@@ -10,13 +10,14 @@ use std::sync::LazyLock;
 use serde_json::json;
 use utoipa::OpenApi;
 use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::{Code, Problem};
 use super::schemas::{HealthyName, ViewName};
-use super::{App, examples, leases, operations, servers, stats, tools};
+use super::{App, examples, gate, leases, operations, servers, stats, tools};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -48,17 +49,29 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(stats::stats))
         .routes(routes!(operations::healthz))
         .routes(routes!(operations::readyz))
+        .routes(routes!(operations::metrics))
         .routes(routes!(operations::openapi))
 }
 
 static TEXT: LazyLock<String> = LazyLock::new(|| {
     let (_, mut document) = routes().split_for_parts();
-    for item in document.paths.paths.values_mut() {
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
+        "A token of `paulina token create`. Needed as soon as there is one, for all that stands under `/v1`.",
+    ));
+    let scheme = SecurityScheme::Http(bearer.build());
+    document.components.get_or_insert_default().add_security_scheme("token", scheme);
+    for (path, item) in &mut document.paths.paths {
         let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete];
         for operation in operations.into_iter().flatten() {
             let example = operation.operation_id.as_deref().and_then(examples::answer);
             answers(&mut operation.responses.responses, example.as_ref());
-            problems(&mut operation.responses.responses);
+            let guarded = !gate::is_open(path);
+            problems(&mut operation.responses.responses, guarded);
+            if guarded {
+                let nobody = SecurityRequirement::default();
+                let token = SecurityRequirement::new::<_, _, &str>("token", []);
+                operation.security = Some(vec![token, nobody]);
+            }
         }
     }
     document.to_pretty_json().unwrap_or_default() + "\n"
@@ -93,7 +106,7 @@ fn answers(responses: &mut BTreeMap<String, RefOr<Response>>, example: Option<&s
 }
 
 /// Spells out the problems of an operation.
-fn problems(responses: &mut BTreeMap<String, RefOr<Response>>) {
+fn problems(responses: &mut BTreeMap<String, RefOr<Response>>, guarded: bool) {
     let mut codes: BTreeMap<String, Vec<Code>> = BTreeMap::new();
     for code in Code::ALL {
         let status = code.status().as_str().to_owned();
@@ -101,7 +114,8 @@ fn problems(responses: &mut BTreeMap<String, RefOr<Response>>) {
             Some(RefOr::T(response)) => response.description.split(", ").any(|name| name == code.as_str()),
             _ => false,
         };
-        if named || ANYWHERE.contains(&code) {
+        let token = guarded && matches!(code, Code::Unauthorized | Code::Forbidden);
+        if named || token || ANYWHERE.contains(&code) {
             codes.entry(status).or_default().push(code);
         }
     }

@@ -60,6 +60,22 @@ pub(super) async fn openapi(uri: Uri) -> Result<Response, Problem> {
     Ok((kind, openapi::text()).into_response())
 }
 
+/// Metrics.
+///
+/// In the text format of OpenMetrics 1.0, which Prometheus reads.
+#[utoipa::path(
+    get, path = "/metrics", operation_id = "metrics", tag = "operations",
+    responses((status = 200, description = "The metrics.", body = String, content_type = "application/openmetrics-text"))
+)]
+pub(super) async fn metrics(State(app): State<App>, uri: Uri) -> Result<Response, Problem> {
+    query::none(&uri)?;
+    let load = app.load();
+    let text = load.metrics().text(load, app.registry().vitals());
+    let text = text.map_err(|_| Problem::new(Code::Internal, "the metrics cannot be written"))?;
+    let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+}
+
 pub(super) async fn not_found(OriginalUri(uri): OriginalUri) -> Problem {
     Problem::new(Code::NotFound, format!("there is no route {:?}; see /openapi.json", uri.path()))
 }

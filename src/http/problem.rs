@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::model::{FilterError, Health, ParseError, Violation};
+use crate::model::{FilterError, Health, ParseError, Violation, redact};
 use crate::registry::Error;
 
 /// The stable codes of problems.
@@ -24,6 +24,10 @@ pub enum Code {
     NotFound,
     /// The route knows other methods; see `Allow`.
     MethodNotAllowed,
+    /// There is no token, or not one of this registry's.
+    Unauthorized,
+    /// The token lacks the role, or does not own the server.
+    Forbidden,
     /// The `Host` is none that this registry answers to.
     HostNotAllowed,
     /// The `Origin` is none that this registry answers to.
@@ -48,13 +52,15 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::MalformedJson,
         Self::InvalidRegistration,
         Self::InvalidQuery,
         Self::NotRegistered,
         Self::NotFound,
         Self::MethodNotAllowed,
+        Self::Unauthorized,
+        Self::Forbidden,
         Self::HostNotAllowed,
         Self::OriginNotAllowed,
         Self::RequestTimeout,
@@ -80,6 +86,8 @@ impl Code {
             Self::MethodNotAllowed => {
                 ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, "The route knows other methods")
             }
+            Self::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED, "A token is needed"),
+            Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "The token may not do this"),
             Self::HostNotAllowed => ("host_not_allowed", StatusCode::FORBIDDEN, "The host is not allowed"),
             Self::OriginNotAllowed => {
                 ("origin_not_allowed", StatusCode::FORBIDDEN, "The origin is not allowed")
@@ -152,9 +160,19 @@ impl Problem {
         }
     }
 
+    /// The kind of problem.
+    pub(super) fn code(&self) -> Code {
+        self.code
+    }
+
     /// The kind of problem in words.
     pub(super) fn title(&self) -> &'static str {
         self.title
+    }
+
+    /// The same with what is wrong in a body.
+    pub(super) fn listing(self, errors: Vec<Violation>) -> Self {
+        Self { errors, ..self }
     }
 
     /// One that lists violations.
@@ -163,7 +181,7 @@ impl Problem {
             1 => "the registration breaks one rule; see errors".to_owned(),
             count => format!("the registration breaks {count} rules; see errors"),
         };
-        Self { errors, ..Self::new(Code::InvalidRegistration, detail) }
+        Self::new(Code::InvalidRegistration, detail).listing(errors)
     }
 
     pub(super) fn not_registered(id: &str) -> Self {
@@ -184,9 +202,12 @@ impl From<Error> for Problem {
             Error::InvalidFilter(error) => error.into(),
             Error::NotRegistered(_) => Self::new(Code::NotRegistered, detail),
             Error::LeaseReplaced(_) => Self::new(Code::LeaseReplaced, detail),
+            Error::Forbidden(_) => Self::new(Code::Forbidden, detail),
             Error::StorageFull => Self::new(Code::StorageFull, detail),
             Error::Overloaded | Error::Closed => Self::new(Code::Overloaded, detail),
             Error::AlreadyRegistered(_) => Self::new(Code::AlreadyRegistered, detail),
+            // No route makes tokens.
+            Error::TokenExists(_) | Error::NoToken(_) | Error::Random(_) => Self::new(Code::Internal, detail),
             Error::Storage(cause) => {
                 tracing::error!(error = &*cause, "the database failed");
                 Self::new(Code::Internal, "the database failed; the registry's log says why")
@@ -213,11 +234,15 @@ impl From<ParseError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.code.status();
-        let body = serde_json::to_vec(&self).unwrap_or_default();
-        let mut response = (status, body).into_response();
+        let body = serde_json::to_string(&self).unwrap_or_default();
+        let mut response = (status, redact(&body).into_owned()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if status == StatusCode::UNAUTHORIZED {
+            // RFC 6750, section 3.
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"paulina\""));
+        }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }

@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::middleware::Next;
 use axum::response::Response;
-use tracing::{Instrument, Span};
+use tracing::Span;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST: usize = 128;
@@ -46,17 +45,4 @@ pub(super) fn put(response: &mut Response, id: Option<HeaderValue>) {
     if let Some(id) = id {
         response.headers_mut().insert(REQUEST_ID, id);
     }
-}
-
-/// All that as a layer, for a router that is nested in another application.
-pub(super) async fn layer(request: Request, next: Next) -> Response {
-    let id = of(request.headers());
-    let span = span(&request, id.as_ref());
-    async move {
-        let mut response = next.run(request).await;
-        put(&mut response, id);
-        response
-    }
-    .instrument(span)
-    .await
 }

@@ -1,57 +1,52 @@
 //! A whole server: the API, and what a server needs that others can reach.
 
+use std::convert::Infallible;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum_server::Handle;
-use tower::make::Shared;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
+use super::App;
 use super::access::Hosts;
+use super::connections::{Connection, Connections, SWEEP, Tracked};
 use super::front::Front;
-use super::{App, BodyLimits};
+use super::gate::{Gate, Policy};
+use super::limits::Limits;
+use super::listener::{Handshake, Listener};
+use super::load::Load;
+use super::metrics::Metrics;
+use super::stream::Watched;
+use crate::clock::{Clock, SystemClock};
 use crate::registry::Registry;
 
-/// What a server takes from its clients.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// The bytes of a body; more is `payload_too_large`.
-    pub body_bytes: usize,
-    /// How long a body may take to arrive; longer is `request_timeout`.
-    pub body_time: Duration,
-    /// How long the header of a request may take to arrive, and how long a connection may idle before the next one; then
-    /// the connection is closed.
-    pub header_time: Duration,
-    /// How long a request may take in all; longer is `overloaded`.
-    pub request_time: Duration,
-}
-
-impl Default for Limits {
-    /// 4 MiB; 10 s, 30 s, 30 s.
-    fn default() -> Self {
-        Self {
-            body_bytes: BodyLimits::default().bytes,
-            body_time: BodyLimits::default().time,
-            header_time: Duration::from_secs(30),
-            request_time: Duration::from_secs(30),
-        }
-    }
-}
-
-/// A server on its way up: what it serves, and under which names.
+/// A server on its way up: what it serves, and to whom.
 #[derive(Debug)]
 pub struct Server {
-    app: App,
+    registry: Registry,
     limits: Limits,
     allowed_hosts: Vec<String>,
+    allowed_origins: Vec<String>,
+    policy: Policy,
 }
+
+/// What one connection's buffers may grow to, and so the most that the header of a request may take.
+const BUFFER: usize = 64 * 1024;
 
 impl Server {
     /// Serves a registry.
     #[must_use]
     pub fn new(registry: Registry, limits: Limits) -> Self {
-        let body = BodyLimits { bytes: limits.body_bytes, time: limits.body_time };
-        Self { app: App::new(registry, body), limits, allowed_hosts: Vec::new() }
+        let (allowed_hosts, allowed_origins) = (Vec::new(), Vec::new());
+        Self { registry, limits, allowed_hosts, allowed_origins, policy: Policy::default() }
     }
 
     /// The names beside loopback and the listen address that a `Host` may say.
@@ -61,30 +56,144 @@ impl Server {
         self
     }
 
+    /// The origins beside the registry's own whose pages may ask, like `https://app.example`. They alone get CORS headers.
+    #[must_use]
+    pub fn allowed_origins(mut self, origins: Vec<String>) -> Self {
+        self.allowed_origins = origins;
+        self
+    }
+
+    /// Whether reading needs no token although there are some.
+    #[must_use]
+    pub fn anonymous_read(mut self, allowed: bool) -> Self {
+        self.policy.anonymous_read = allowed;
+        self
+    }
+
+    /// Whether nobody is let in while there is no token, instead of everybody.
+    #[must_use]
+    pub fn tokens_required(mut self, required: bool) -> Self {
+        self.policy.closed = required;
+        self
+    }
+
     /// Serves until `stop` is done; then takes no new connection, lets running requests finish for up to `grace`, and
     /// returns. The registry stays open.
     ///
     /// # Errors
-    /// When the listener fails.
+    /// When an allowed origin is none.
     pub async fn run(
         self,
-        listener: TcpListener,
+        listener: Listener,
         stop: impl Future<Output = ()> + Send + 'static,
         grace: Duration,
     ) -> io::Result<()> {
-        let address = listener.local_addr()?;
-        let app = self.app.clone();
-        let hosts = Hosts::new(address, &self.allowed_hosts);
-        let front = Front::new(self.app.router(), hosts, self.limits.request_time);
-        let handle: Handle<SocketAddr> = Handle::new();
-        let stopper = handle.clone();
-        tokio::spawn(async move {
-            stop.await;
-            app.stop();
-            stopper.graceful_shutdown(Some(grace));
-        });
-        let mut server = axum_server::from_tcp(listener)?.handle(handle).http1_only();
-        server.http_builder().http1().header_read_timeout(self.limits.header_time);
-        server.serve(Shared::new(front)).await
+        let metrics = Metrics::new();
+        let load = Load::new(self.limits, metrics.clone());
+        let app = App::new(self.registry.clone(), load);
+        let hosts = Hosts::new(&listener, &self.allowed_hosts, &self.allowed_origins);
+        let gate = Gate::new(self.registry, self.policy);
+        let front = Front::new(app.clone(), hosts, gate, &self.allowed_origins)?;
+        let connections = Connections::new(self.limits, metrics);
+        let (stopping, stopped) = watch::channel(false);
+        let mut running = JoinSet::new();
+        let mut stop = std::pin::pin!(stop);
+        let clock = SystemClock::new();
+        let mut sweep = clock.monotonic();
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut stop => break,
+                () = clock.sleep_until(sweep) => {
+                    sweep = clock.monotonic() + SWEEP;
+                    connections.sweep(clock.monotonic());
+                    while running.try_join_next().is_some() {}
+                }
+                accepted = listener.accept() => match accepted {
+                    Ok(handshake) => {
+                        if let Some(connection) = connections.add() {
+                            running.spawn(serve(handshake, connection, front.clone(), stopped.clone()));
+                        }
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot take a connection");
+                        clock.sleep_until(clock.monotonic() + ACCEPT_AGAIN).await;
+                    }
+                }
+            }
+        }
+        drop(listener);
+        app.stop();
+        stopping.send_replace(true);
+        let deadline = clock.monotonic() + grace;
+        loop {
+            tokio::select! {
+                ended = running.join_next() => if ended.is_none() { break },
+                () = clock.sleep_until(sweep.min(deadline)) => {
+                    sweep = clock.monotonic() + SWEEP;
+                    connections.sweep(clock.monotonic());
+                    if clock.monotonic() >= deadline {
+                        connections.clear();
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How long to wait when the system has no more connections to give.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+
+/// Serves one connection until it ends or is cut off.
+async fn serve(
+    handshake: Handshake,
+    connection: Connection,
+    front: Front,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let peer = Arc::clone(&connection.peer);
+    let serving = async {
+        // Who cannot agree on TLS is told so by TLS.
+        let Ok(stream) = handshake.await else { return };
+        let stream = TokioIo::new(Watched::new(stream, Arc::clone(&peer)));
+        let answering = Answering { front, connection: &connection };
+        let mut http = http1::Builder::new();
+        http.half_close(true).max_buf_size(BUFFER).header_read_timeout(None);
+        let mut http = std::pin::pin!(http.serve_connection(stream, answering));
+        tokio::select! {
+            _ = &mut http => return,
+            _ = stopped.wait_for(|stopped| *stopped) => {}
+        }
+        http.as_mut().graceful_shutdown();
+        // An error of one connection is its client's to see.
+        let _ = http.await;
+    };
+    tokio::select! {
+        biased;
+        () = peer.end() => {}
+        () = serving => {}
+    }
+}
+
+/// What a connection does with a request.
+struct Answering<'a> {
+    front: Front,
+    connection: &'a Connection,
+}
+
+impl Service<Request<Incoming>> for Answering<'_> {
+    type Response = Response<Tracked>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Tracked>, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let busy = self.connection.peer.busy();
+        let answering = self.front.clone().answer(request.map(Body::new));
+        Box::pin(async move {
+            let response = answering.await;
+            Ok(response.map(|body| Tracked::new(body, busy)))
+        })
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::answer::{fingerprint, json, tagged};
 use super::body::JsonBody;
+use super::gate::Caller;
 use super::problem::{Code, Problem};
 use super::schemas::{FilterQuery, RegisteredRecord, RegistrationBody, ServerPage, ServerRecord};
 use super::{App, query};
@@ -50,18 +51,15 @@ struct WithLease<'a> {
 )]
 pub(super) async fn register(
     State(app): State<App>,
+    Caller(actor): Caller,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
-    JsonBody(body): JsonBody,
+    body: JsonBody,
 ) -> Result<Response, Problem> {
     query::none(&uri)?;
-    let registration = Registration::from_json(&body)?;
+    let registration = Registration::from_json(&body.bytes)?;
     let new_only = headers.get(header::IF_NONE_MATCH).is_some_and(|tag| tag == "*");
-    let registered = if new_only {
-        app.registry().register_new(registration).await?
-    } else {
-        app.registry().register_valid(registration).await?
-    };
+    let registered = app.registry().put(registration, new_only, actor).await?;
     let status = if registered.created { StatusCode::CREATED } else { StatusCode::OK };
     let location = HeaderValue::from_str(&format!("{}/{}", uri.path(), registered.server.id));
     let mut response = json(status, &WithLease { server: &registered.server, lease: registered.lease });
@@ -159,10 +157,11 @@ pub(super) async fn get(
 )]
 pub(super) async fn deregister(
     State(app): State<App>,
+    Caller(actor): Caller,
     path: Result<Path<String>, PathRejection>,
     uri: Uri,
 ) -> Result<Response, Problem> {
     let lease = query::lease(&uri)?;
-    app.registry().deregister(LeaseRef::new(id(path)?, lease)).await?;
+    app.registry().deregister_for(LeaseRef::new(id(path)?, lease), actor).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

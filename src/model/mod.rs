@@ -19,6 +19,7 @@ mod resource;
 mod server;
 mod stats;
 mod timestamp;
+mod token;
 mod transport;
 mod validate;
 mod violation;
@@ -37,6 +38,7 @@ pub use registration::{Registered, Registration, ValidRegistration};
 pub use resource::{Resource, ResourceAddress};
 pub use server::{Page, Server, ToolEntry, ToolPage, ToolServer};
 pub use stats::{ServerStats, Stats};
+pub use token::{Role, Secret, TokenError, TokenInfo, TokenName};
 pub use transport::{Input, Transport, TransportKind};
 pub use violation::{ParseError, Violation};
 
@@ -45,4 +47,7 @@ pub(crate) use filter::Term;
 pub(crate) use record::Rest;
 pub(crate) use resource::uri_prefixes;
 pub(crate) use timestamp::push as push_time;
+#[cfg(feature = "server")]
+pub(crate) use token::redact;
+pub(crate) use token::{Actor, SecretHash, Tokens};
 pub(crate) use words::searchable;

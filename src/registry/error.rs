@@ -21,6 +21,18 @@ pub enum Error {
     /// The id is taken, and only a new one was to be registered: choose another, or replace it.
     #[error("the id {0:?} is registered already")]
     AlreadyRegistered(String),
+    /// The server belongs to another token: use that one, or an admin's.
+    #[error("the server {0:?} belongs to another token; use that one, or one with the role admin")]
+    Forbidden(String),
+    /// There is a token of this name: choose another name, or revoke that one first.
+    #[error("there is a token {0:?} already; choose another name, or revoke that one first")]
+    TokenExists(String),
+    /// There is no token of this name: see which there are.
+    #[error("there is no token {0:?}")]
+    NoToken(String),
+    /// The operating system gives no random bytes: try again.
+    #[error("the operating system gives no random bytes: {0}")]
+    Random(String),
     /// The disk is full: reads go on, leases stand still. Make room; nothing else is needed.
     #[error(
         "the disk that holds the database is full; reads go on and leases stand still until there is room"

@@ -7,6 +7,9 @@ mod lease_clock;
 mod options;
 mod start;
 mod task;
+mod tokens;
+mod wal;
+mod writing;
 
 pub use error::Error;
 pub use options::Options;
@@ -14,18 +17,13 @@ pub use options::Options;
 #[cfg(feature = "server")]
 pub(crate) use options::ANSWER_BYTES;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::{RwLock, RwLockReadGuard, mpsc, watch};
 
-use crate::model::{
-    Filter, FilterError, LeaseRef, LeaseState, Page, Position, Refreshed, RefreshedMany, Registered,
-    Registration, Server, Stats, ToolPage, ValidRegistration,
-};
-use crate::store::{
-    Command, Deregistration, Entry, Found, Job, Live, Moment, OpenError, Put, Readers, RefreshOutcome, Tools,
-};
+use crate::model::{Filter, FilterError, LeaseState, Page, Position, Server, Stats, ToolPage};
+use crate::store::{Command, Entry, Found, Job, Live, Moment, OpenError, Readers, Tools};
 use lease_clock::LeaseClock;
 use task::answer;
 
@@ -61,6 +59,8 @@ struct Inner {
     lease_clock: LeaseClock,
     live: Arc<Live>,
     readers: RwLock<Option<Readers>>,
+    /// The file; none in memory.
+    database: Option<PathBuf>,
     closing: watch::Sender<bool>,
     closed: watch::Receiver<bool>,
 }
@@ -98,94 +98,6 @@ impl Registry {
         let (job, receiver) = Job::new(input);
         self.queue.send(command(job)).await.map_err(|_| Error::Closed)?;
         answer(receiver).await
-    }
-
-    /// Registers a server, or replaces the registration under its id, whole, and renews its lease. Registering the same
-    /// again renews the lease and changes nothing else.
-    ///
-    /// # Errors
-    /// [`Error::InvalidRegistration`] with every violation; [`Error::StorageFull`] and the like.
-    pub async fn register(&self, registration: Registration) -> Result<Registered, Error> {
-        let valid = registration.validate().map_err(|invalid| Error::InvalidRegistration(invalid.0))?;
-        self.register_valid(valid).await
-    }
-
-    /// As [`register`](Self::register), with a registration that was checked before.
-    ///
-    /// # Errors
-    /// [`Error::StorageFull`] and the like.
-    pub async fn register_valid(&self, registration: ValidRegistration) -> Result<Registered, Error> {
-        self.put(registration, false).await
-    }
-
-    /// As [`register_valid`](Self::register_valid), but never replaces.
-    ///
-    /// # Errors
-    /// [`Error::AlreadyRegistered`] when the id is taken; [`Error::StorageFull`] and the like.
-    pub async fn register_new(&self, registration: ValidRegistration) -> Result<Registered, Error> {
-        self.put(registration, true).await
-    }
-
-    async fn put(&self, registration: ValidRegistration, only_new: bool) -> Result<Registered, Error> {
-        let put = Put::new(registration, only_new)?;
-        let id = put.id().to_owned();
-        let registered = self.ask(put, |job| Command::Register(Box::new(job))).await?;
-        let registered = registered.ok_or(Error::AlreadyRegistered(id))?;
-        let (id, name) = (&registered.server.id, &registered.server.name);
-        tracing::info!(id, name, replaced = !registered.created, "registered");
-        Ok(registered)
-    }
-
-    /// Refreshes a lease: that of whatever holds the id, or, given a [`Registered`], only that one. A refresh that
-    /// comes late, but before the pruner, revives the registration.
-    ///
-    /// # Errors
-    /// [`Error::NotRegistered`]: register again. [`Error::LeaseReplaced`]: another process has registered the id.
-    pub async fn refresh(&self, lease: impl Into<LeaseRef>) -> Result<Refreshed, Error> {
-        let lease = lease.into();
-        let id = lease.id.clone();
-        match self.ask(vec![lease], Command::Refresh).await?.into_iter().next() {
-            Some(RefreshOutcome::Refreshed(refreshed)) => Ok(refreshed),
-            Some(RefreshOutcome::Replaced) => Err(Error::LeaseReplaced(id)),
-            Some(RefreshOutcome::NotRegistered) | None => Err(Error::NotRegistered(id)),
-        }
-    }
-
-    /// Refreshes many leases at once, whoever holds the ids.
-    ///
-    /// # Errors
-    /// [`Error::StorageFull`] and the like; an id that is not registered is no error, but listed in the answer.
-    pub async fn refresh_many<I>(&self, ids: I) -> Result<RefreshedMany, Error>
-    where
-        I: IntoIterator<Item: Into<String>>,
-    {
-        let leases: Vec<LeaseRef> = ids.into_iter().map(|id| LeaseRef::new(id, None)).collect();
-        let ids: Vec<String> = leases.iter().map(|lease| lease.id.clone()).collect();
-        let mut answer = RefreshedMany::default();
-        for (id, outcome) in ids.into_iter().zip(self.ask(leases, Command::Refresh).await?) {
-            match outcome {
-                RefreshOutcome::Refreshed(refreshed) => answer.refreshed.push(refreshed),
-                RefreshOutcome::NotRegistered | RefreshOutcome::Replaced => answer.not_registered.push(id),
-            }
-        }
-        Ok(answer)
-    }
-
-    /// Takes a server out: whatever holds the id, or, given a [`Registered`], only that registering of it.
-    ///
-    /// # Errors
-    /// [`Error::NotRegistered`]; [`Error::LeaseReplaced`]: another process has registered the id.
-    pub async fn deregister(&self, lease: impl Into<LeaseRef>) -> Result<(), Error> {
-        let lease = lease.into();
-        let id = lease.id.clone();
-        match self.ask(lease, Command::Deregister).await? {
-            Deregistration::Done { name } => {
-                tracing::info!(id, name, "deregistered");
-                Ok(())
-            }
-            Deregistration::NotRegistered => Err(Error::NotRegistered(id)),
-            Deregistration::Replaced => Err(Error::LeaseReplaced(id)),
-        }
     }
 
     /// One server with all that it registered; none if the id is not registered.
@@ -304,6 +216,16 @@ impl Registry {
         self.ask((), Command::Commit).await
     }
 
+    /// What metrics tell of the registry.
+    #[cfg(feature = "server")]
+    pub(crate) fn vitals(&self) -> Vitals {
+        Vitals {
+            servers: self.inner.live.servers_held(),
+            wal_bytes: self.inner.database.as_deref().map_or(0, wal::bytes),
+            paused: self.inner.lease_clock.is_paused(),
+        }
+    }
+
     /// Finishes what was asked, stops the task and closes the file. Every handle is closed then.
     pub async fn close(&self) {
         self.inner.closing.send_replace(true);
@@ -311,6 +233,18 @@ impl Registry {
         // An error means that the task is gone, and with it the connections.
         let _ = closed.wait_for(|closed| *closed).await;
     }
+}
+
+/// See [`Registry::vitals`].
+#[cfg(feature = "server")]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Vitals {
+    /// Registered servers.
+    pub(crate) servers: usize,
+    /// The size of the write-ahead log.
+    pub(crate) wal_bytes: u64,
+    /// Whether lease time stands still because nothing can be committed.
+    pub(crate) paused: bool,
 }
 
 /// A cursor belongs to one kind of question.

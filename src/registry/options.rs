@@ -8,6 +8,7 @@ use tokio::sync::{RwLock, mpsc, watch};
 
 use super::lease_clock::LeaseClock;
 use super::task::{QUEUE, Task};
+use super::wal::WalWatch;
 use super::{Inner, Registry, start};
 use crate::clock::{Clock, SystemClock};
 use crate::store::{self, Location, OpenError};
@@ -101,6 +102,7 @@ impl Options {
         let inner = Arc::new(Inner {
             lease_clock: LeaseClock::new(Arc::clone(&clock), lease, leases),
             live: opened.writer.live(),
+            database: location.file().map(Path::to_owned),
             readers: RwLock::new(Some(opened.readers)),
             closing: watch::Sender::new(false),
             closed,
@@ -115,6 +117,7 @@ impl Options {
             beside: opened.beside,
             prune_interval: self.prune_interval,
             retention,
+            wal: WalWatch::default(),
             closed: closed_sender,
         };
         tokio::spawn(task.run());

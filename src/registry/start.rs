@@ -18,6 +18,7 @@ pub(super) fn record(writer: &Writer, now: Moment, clean: bool) -> crate::store:
         committed: writer.committed(),
         now: now.lease,
         clean,
+        tokens: writer.live().tokens().version,
     }
 }
 

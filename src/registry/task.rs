@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Inner;
 use super::lease_clock::TICK;
+use super::wal::{self, WalWatch};
 use crate::clock::Clock;
 use crate::store::{Beside, Command, Job, Moment, Pruned, StoreError, Writer};
 
@@ -29,6 +30,7 @@ pub(super) struct Task {
     pub(super) beside: Option<Beside>,
     pub(super) prune_interval: Duration,
     pub(super) retention: i64,
+    pub(super) wal: WalWatch,
     pub(super) closing: watch::Receiver<bool>,
     pub(super) closed: watch::Sender<bool>,
 }
@@ -38,6 +40,7 @@ struct Schedule {
     tick: Duration,
     prune: Duration,
     trim: Duration,
+    wal: Duration,
 }
 
 impl Task {
@@ -46,8 +49,12 @@ impl Task {
         self.note(self.inner.lease_clock.now(), false);
         let tick = Duration::from_millis(TICK.unsigned_abs());
         let start = self.clock.monotonic();
-        let mut due =
-            Schedule { tick: start + tick, prune: start + self.prune_interval, trim: start + TRIM_INTERVAL };
+        let mut due = Schedule {
+            tick: start + tick,
+            prune: start + self.prune_interval,
+            trim: start + TRIM_INTERVAL,
+            wal: start + wal::LOOK,
+        };
         let mut closing = self.closing.clone();
         loop {
             tokio::select! {
@@ -123,6 +130,10 @@ impl Task {
         let now = self.inner.lease_clock.tick();
         self.note(now, false);
         let monotonic = self.clock.monotonic();
+        if monotonic >= due.wal {
+            due.wal = monotonic + wal::LOOK;
+            self.wal.look(self.inner.database.as_deref().map_or(0, wal::bytes));
+        }
         if self.inner.lease_clock.is_paused() {
             self.commit(vec![Command::Commit(Job::new(()).0)]).await;
             return;

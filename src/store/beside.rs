@@ -23,27 +23,30 @@ pub(crate) struct Record {
     pub(crate) now: i64,
     /// Whether the registry was closed in order.
     pub(crate) clean: bool,
+    /// Which state of the tokens the process goes by.
+    pub(crate) tokens: i64,
 }
 
-const LENGTH: usize = 90;
+const LENGTH: usize = 111;
 
 impl Record {
     fn line(&self) -> String {
-        let Self { epoch, revision, committed, now, clean } = self;
+        let Self { epoch, revision, committed, now, clean, tokens } = self;
         let clean = u8::from(*clean);
         let process = std::process::id();
-        format!("{epoch} {revision:020} {committed:020} {now:020} {clean} {process:010} paul\n")
+        format!("{epoch} {revision:020} {committed:020} {now:020} {clean} {process:010} {tokens:020} paul\n")
     }
 
     fn parse(text: &str) -> Option<Self> {
         let fields: Vec<&str> = text.split_ascii_whitespace().collect();
-        let [epoch, revision, committed, now, clean, _, "paul"] = fields[..] else { return None };
+        let [epoch, revision, committed, now, clean, _, tokens, "paul"] = fields[..] else { return None };
         Some(Self {
             epoch: epoch.to_owned(),
             revision: revision.parse().ok()?,
             committed: committed.parse().ok()?,
             now: now.parse().ok()?,
             clean: clean == "1",
+            tokens: tokens.parse().ok()?,
         })
     }
 }
@@ -56,12 +59,16 @@ pub(crate) struct Beside {
     created: bool,
 }
 
+fn beside(database: &Path) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push("-lease");
+    PathBuf::from(path)
+}
+
 impl Beside {
     /// Takes the lock of a database.
     pub(super) fn lock(database: &Path) -> Result<Self, OpenError> {
-        let mut path = database.as_os_str().to_owned();
-        path.push("-lease");
-        let path = PathBuf::from(path);
+        let path = beside(database);
         let io = |source| OpenError::Io { path: database.to_owned(), source };
         let created = !path.exists();
         let mut options = OpenOptions::new();
@@ -99,6 +106,17 @@ impl Beside {
         self.file.write_all(record.line().as_bytes())
     }
 
+    /// What the process says that serves a database now; nothing if there is none.
+    #[cfg(feature = "server")]
+    pub(super) fn served(database: &Path) -> Option<Record> {
+        let path = beside(database);
+        let mut file = Self { file: File::open(&path).ok()?, path, created: false };
+        match file.file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => file.read(),
+            _ => None,
+        }
+    }
+
     /// Leaves nothing behind of a start that was refused.
     pub(super) fn withdraw(self) {
         if self.created {
@@ -117,7 +135,8 @@ mod tests {
         let database = folder.path().join("a.db");
         let mut beside = Beside::lock(&database).unwrap();
         assert_eq!(beside.read(), None);
-        let record = Record { epoch: "0a1b2c3d".into(), revision: 7, committed: 8, now: 9, clean: false };
+        let record =
+            Record { epoch: "0a1b2c3d".into(), revision: 7, committed: 8, now: 9, clean: false, tokens: 3 };
         assert_eq!(record.line().len(), LENGTH);
         beside.write(&Record { revision: i64::MAX, ..record.clone() }).unwrap();
         beside.write(&record).unwrap();

@@ -2,8 +2,11 @@
 
 use tokio::sync::oneshot;
 
-use super::{Deregistration, Pruned, Put, RefreshOutcome, StoreError, leases};
-use crate::model::{LeaseRef, Registered};
+use super::{
+    Deregistration, Ending, Pruned, Put, RefreshOutcome, Refreshes, Registering, StoreError, TokenChange,
+    leases,
+};
+use crate::model::{Actor, LeaseRef};
 
 /// A question to the writer and the way back for its answer.
 pub(crate) struct Job<I, O> {
@@ -27,14 +30,16 @@ impl<I, O> Job<I, O> {
 
 /// What the writer can be told to do.
 pub(crate) enum Command {
-    /// Register, or replace, or renew; no answer if the id is taken and only a new one was wanted.
-    Register(Box<Job<Put, Option<Registered>>>),
+    /// Register, or replace, or renew.
+    Register(Box<Job<Put, Registering>>),
     /// Refresh leases.
-    Refresh(Job<Vec<LeaseRef>, Vec<RefreshOutcome>>),
+    Refresh(Job<Refreshes, Vec<RefreshOutcome>>),
     /// Take a server out.
-    Deregister(Job<LeaseRef, Deregistration>),
+    Deregister(Job<Ending, Deregistration>),
     /// Take a bite out of what has expired; holds the retention in milliseconds.
     Prune(Job<i64, Pruned>),
+    /// Make or revoke a token; says whether that was to be done.
+    Token(Job<TokenChange, bool>),
     /// Delete the oldest changes beyond what is kept.
     Trim(Job<(), ()>),
     /// Commit, to see that it can be done and to keep the lease clock.
@@ -54,7 +59,7 @@ impl Command {
     /// the lease clock makes up, and what is not told to anybody.
     pub(super) fn is_durable(&self) -> bool {
         match self {
-            Self::Register(_) | Self::Deregister(_) | Self::Prune(_) => true,
+            Self::Register(_) | Self::Deregister(_) | Self::Prune(_) | Self::Token(_) => true,
             Self::Refresh(_) | Self::Trim(_) | Self::Commit(_) => false,
         }
     }
@@ -66,7 +71,7 @@ impl Command {
             Self::Register(_) => 60,
             Self::Deregister(_) => 30,
             Self::Prune(_) => leases::BITE * 30,
-            Self::Refresh(_) | Self::Trim(_) | Self::Commit(_) => 0,
+            Self::Refresh(_) | Self::Token(_) | Self::Trim(_) | Self::Commit(_) => 0,
         }
     }
 
@@ -76,6 +81,7 @@ impl Command {
             Self::Refresh(job) => job.outcome = Some(Err(error)),
             Self::Deregister(job) => job.outcome = Some(Err(error)),
             Self::Prune(job) => job.outcome = Some(Err(error)),
+            Self::Token(job) => job.outcome = Some(Err(error)),
             Self::Trim(job) | Self::Commit(job) => job.outcome = Some(Err(error)),
         }
     }
@@ -87,6 +93,7 @@ impl Command {
             Self::Refresh(job) => job.answer(),
             Self::Deregister(job) => job.answer(),
             Self::Prune(job) => job.answer(),
+            Self::Token(job) => job.answer(),
             Self::Trim(job) | Self::Commit(job) => job.answer(),
         }
     }
@@ -105,13 +112,13 @@ pub(super) fn spread(batch: &mut [Command], error: StoreError) -> StoreError {
     error
 }
 
-/// The leases that a batch's refreshes ask for.
-pub(super) fn asked(batch: &[Command]) -> impl Iterator<Item = &LeaseRef> {
+/// The leases that a batch's refreshes ask for, and on whose behalf.
+pub(super) fn asked(batch: &[Command]) -> impl Iterator<Item = (&LeaseRef, &Actor)> {
     let jobs = batch.iter().filter_map(|command| match command {
         Command::Refresh(job) => Some(&job.input),
         _ => None,
     });
-    jobs.flatten()
+    jobs.flat_map(|refreshes| refreshes.leases.iter().map(|lease| (lease, &refreshes.actor)))
 }
 
 /// Gives a batch's refreshes their outcomes.
@@ -119,7 +126,7 @@ pub(super) fn tell(batch: &mut [Command], outcomes: Vec<RefreshOutcome>) {
     let mut outcomes = outcomes.into_iter();
     for command in batch {
         if let Command::Refresh(job) = command {
-            job.outcome = Some(Ok(outcomes.by_ref().take(job.input.len()).collect()));
+            job.outcome = Some(Ok(outcomes.by_ref().take(job.input.leases.len()).collect()));
         }
     }
 }

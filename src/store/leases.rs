@@ -9,7 +9,21 @@ use super::mirror::Lease;
 use super::rows::{Entry, Times};
 use super::servers::{self, Key};
 use super::{Moment, StoreError, rows};
-use crate::model::{ChangeKind, Health, LeaseRef, Refreshed, View};
+use crate::model::{Actor, ChangeKind, Health, LeaseRef, Refreshed, View};
+
+/// Leases to refresh.
+#[derive(Debug)]
+pub(crate) struct Refreshes {
+    pub(crate) leases: Vec<LeaseRef>,
+    pub(crate) actor: Actor,
+}
+
+/// A server to take out.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    pub(crate) lease: LeaseRef,
+    pub(crate) actor: Actor,
+}
 
 /// What became of one refresh.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +34,8 @@ pub(crate) enum RefreshOutcome {
     NotRegistered,
     /// Another registering holds the id by now.
     Replaced,
+    /// The server belongs to another token.
+    Forbidden,
 }
 
 /// What became of a deregistration.
@@ -34,6 +50,8 @@ pub(crate) enum Deregistration {
     NotRegistered,
     /// Another registering holds the id by now.
     Replaced,
+    /// The server belongs to another token.
+    Forbidden,
 }
 
 /// What one bite of pruning found.
@@ -59,13 +77,14 @@ pub(super) struct Refreshing {
 /// Finds out what is to be refreshed, from memory.
 pub(super) fn resolve<'a>(
     state: &State,
-    leases: impl Iterator<Item = &'a LeaseRef>,
+    leases: impl Iterator<Item = (&'a LeaseRef, &'a Actor)>,
     now: Moment,
 ) -> Refreshing {
     let mut refreshing = Refreshing::default();
-    for lease in leases {
+    for (lease, actor) in leases {
         let outcome = match state.mirror.get(&lease.id) {
             None => RefreshOutcome::NotRegistered,
+            Some(held) if !actor.may_change(held.owner.as_deref()) => RefreshOutcome::Forbidden,
             Some(held) if lease.lease.is_some_and(|named| named != held.holder) => RefreshOutcome::Replaced,
             Some(held) => {
                 refreshing.numbers.push(held.number);
@@ -134,10 +153,13 @@ pub(super) async fn revive(
 pub(super) async fn deregister(
     connection: &mut SqliteConnection,
     draft: &mut Draft<'_>,
-    lease: &LeaseRef,
+    Ending { lease, actor }: &Ending,
     now: Moment,
 ) -> Result<Deregistration, StoreError> {
     let Some(held) = draft.lease(&lease.id) else { return Ok(Deregistration::NotRegistered) };
+    if !actor.may_change(held.owner.as_deref()) {
+        return Ok(Deregistration::Forbidden);
+    }
     if lease.lease.is_some_and(|named| named != held.holder) {
         return Ok(Deregistration::Replaced);
     }

@@ -15,7 +15,7 @@ use super::answers::{Answer, Answers, Asked, Content, Found, Question, Tools};
 use super::mirror::{Lease, Mirror};
 use super::rows::{Entry, Times};
 use super::touch::{Slot, Touched};
-use crate::model::{Filter, Health, LeaseState, Record, Revision, Stats};
+use crate::model::{Filter, Health, LeaseState, Record, Revision, Stats, Tokens};
 
 /// See the [module](self).
 pub(crate) struct Live {
@@ -29,6 +29,7 @@ pub(crate) struct Live {
 pub(super) struct State {
     pub(super) mirror: Mirror,
     pub(super) revision: Revision,
+    tokens: Arc<Tokens>,
     touched: Touched,
 }
 
@@ -43,6 +44,8 @@ pub(super) struct Effects {
     pub(super) touched: Vec<Slot>,
     /// Whether there was one among them whose keys cannot be known.
     pub(super) everything: bool,
+    /// The tokens, if they have changed.
+    pub(super) tokens: Option<Tokens>,
 }
 
 /// What became of one lease.
@@ -54,8 +57,8 @@ pub(super) enum Effect {
 }
 
 impl Live {
-    pub(super) fn new(mirror: Mirror, revision: Revision, answer_bytes: u64) -> Self {
-        let state = State { mirror, revision, touched: Touched::default() };
+    pub(super) fn new(mirror: Mirror, revision: Revision, tokens: Tokens, answer_bytes: u64) -> Self {
+        let state = State { mirror, revision, tokens: Arc::new(tokens), touched: Touched::default() };
         Self {
             state: RwLock::new(state),
             answers: Answers::new(answer_bytes),
@@ -74,6 +77,17 @@ impl Live {
     /// How far the catalogue has come.
     pub(crate) fn revision(&self) -> Revision {
         self.read().revision.clone()
+    }
+
+    /// How many servers there are.
+    #[cfg(feature = "server")]
+    pub(crate) fn servers_held(&self) -> usize {
+        self.read().mirror.len()
+    }
+
+    /// Who may do what.
+    pub(crate) fn tokens(&self) -> Arc<Tokens> {
+        Arc::clone(&self.read().tokens)
     }
 
     /// Takes over what was committed at a moment.
@@ -108,6 +122,9 @@ impl Live {
                 Effect::Gone(number) => state.mirror.remove(number),
             }
         }
+        if let Some(tokens) = effects.tokens {
+            state.tokens = Arc::new(tokens);
+        }
         if revived || effects.everything {
             state.touched.touch_all();
         } else if !effects.touched.is_empty() {
@@ -124,8 +141,9 @@ impl Live {
     }
 
     /// Takes over all that there is, since somebody else has written to the database.
-    pub(super) fn replace(&self, mirror: Mirror, revision: Revision) {
+    pub(super) fn replace(&self, mirror: Mirror, revision: Revision, tokens: Tokens) {
         let mut state = self.write();
+        state.tokens = Arc::new(tokens);
         state.mirror = mirror;
         state.revision = revision;
         state.touched.touch_all();

@@ -19,6 +19,7 @@ pub(super) struct Lease {
     pub(super) number: i64,
     pub(super) id: Arc<str>,
     pub(super) name: Arc<str>,
+    pub(super) owner: Option<Arc<str>>,
     pub(super) holder: LeaseId,
     pub(super) ttl: u32,
     pub(super) times: Times,
@@ -39,14 +40,14 @@ const CHUNK: i64 = 5_000;
 impl Mirror {
     /// Reads the table.
     pub(super) async fn load(connection: &mut SqliteConnection) -> Result<Self, StoreError> {
-        type Loaded = (i64, Arc<str>, Arc<str>, LeaseId, u32, i64, i64, u8);
+        type Loaded = (i64, Arc<str>, Arc<str>, Option<Arc<str>>, LeaseId, u32, i64, i64, u8);
         let mut mirror = Self::default();
         let mut last = 0;
         loop {
             let rows = sqlx::query_scalar!(
-                r#"SELECT json_group_array(json_array(number, id, name, hex(lease), ttl, expires_at, refreshed_at, expired))
-                   AS "rows!: String" FROM (SELECT s.number, s.id, s.name, l.lease, l.ttl, l.expires_at, l.refreshed_at,
-                   l.expired FROM leases l CROSS JOIN servers s ON s.number = l.server WHERE l.server > ?1
+                r#"SELECT json_group_array(json_array(number, id, name, owner, hex(lease), ttl, expires_at, refreshed_at, expired))
+                   AS "rows!: String" FROM (SELECT s.number, s.id, s.name, s.owner, l.lease, l.ttl, l.expires_at,
+                   l.refreshed_at, l.expired FROM leases l CROSS JOIN servers s ON s.number = l.server WHERE l.server > ?1
                    ORDER BY l.server LIMIT (0 + ?2))"#,
                 last,
                 CHUNK
@@ -57,11 +58,12 @@ impl Mirror {
                 serde_json::from_str(&rows).map_err(|error| sqlx::Error::Decode(error.into()))?;
             let Some((number, ..)) = rows.last() else { return Ok(mirror) };
             last = *number;
-            for (number, id, name, lease, ttl, expires_at, refreshed_at, expired) in rows {
+            for (number, id, name, owner, lease, ttl, expires_at, refreshed_at, expired) in rows {
                 mirror.put(Lease {
                     number,
                     id,
                     name,
+                    owner,
                     holder: lease,
                     ttl,
                     times: Times { expires_at, refreshed_at },

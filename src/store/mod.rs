@@ -30,6 +30,7 @@ mod schema;
 mod script;
 mod servers;
 mod text;
+mod tokens;
 mod touch;
 mod writer;
 
@@ -40,12 +41,15 @@ pub(crate) use beside::{Beside, Record};
 pub(crate) use command::{Command, Job};
 pub use error::OpenError;
 pub(crate) use error::StoreError;
-pub(crate) use leases::{Deregistration, Pruned, RefreshOutcome};
+pub(crate) use leases::{Deregistration, Ending, Pruned, RefreshOutcome, Refreshes};
 pub(crate) use live::Live;
 pub(crate) use open::{Location, open};
 pub(crate) use reader::Readers;
 pub(crate) use rows::Entry;
-pub(crate) use servers::Put;
+pub(crate) use servers::{Put, Registering};
+pub(crate) use tokens::TokenChange;
+#[cfg(feature = "server")]
+pub(crate) use tokens::TokenFile;
 pub(crate) use writer::Writer;
 
 #[cfg(feature = "bench")]

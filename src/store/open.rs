@@ -23,6 +23,13 @@ pub(crate) enum Location {
 }
 
 impl Location {
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Memory => None,
+        }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         match self {
             Self::File(path) => path,
@@ -66,18 +73,7 @@ pub(crate) async fn open(location: &Location, answer_bytes: u64) -> Result<Opene
         return Err(refused);
     }
     let sqlite = |error: sqlx::Error| OpenError::sqlite(path, &error);
-    create(path)?;
-    let mut writing = file_options(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .pragma("journal_size_limit", JOURNAL_SIZE_LIMIT)
-        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
-        .pragma("cache_size", format!("-{WRITER_CACHE}"))
-        .connect()
-        .await
-        .map_err(sqlite)?;
-    let migrated = schema::migrate(&mut writing).await;
-    migrated.map_err(|detail| OpenError::Migration { path: path.clone(), detail })?;
+    let writing = migrated(path).await?;
     let count = std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 8));
     let mut connections = Vec::with_capacity(count);
     for _ in 0..count {
@@ -97,6 +93,38 @@ pub(crate) async fn open(location: &Location, answer_bytes: u64) -> Result<Opene
     let writer = writer.map_err(|error| OpenError::unreadable(path, &error))?;
     let readers = Readers::new(connections, writer.live());
     Ok(Opened { writer, readers, beside: Some(beside) })
+}
+
+/// A connection that writes, to a database whose schema is up to date.
+async fn migrated(path: &Path) -> Result<SqliteConnection, OpenError> {
+    create(path)?;
+    let mut writing = writing(path).await?;
+    let migrated = schema::migrate(&mut writing).await;
+    migrated.map_err(|detail| OpenError::Migration { path: path.to_owned(), detail })?;
+    Ok(writing)
+}
+
+async fn writing(path: &Path) -> Result<SqliteConnection, OpenError> {
+    let options = file_options(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("journal_size_limit", JOURNAL_SIZE_LIMIT)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        .pragma("cache_size", format!("-{WRITER_CACHE}"));
+    options.connect().await.map_err(|error| OpenError::sqlite(path, &error))
+}
+
+/// A connection for a short command beside whoever serves the database. A database that is not there yet, or is an older
+/// Paulina's, is made or brought up to date, which nobody may be serving meanwhile.
+#[cfg(feature = "server")]
+pub(super) async fn beside_the_server(path: &Path) -> Result<SqliteConnection, OpenError> {
+    if inspect(path).await? == Some(schema::newest()) {
+        return writing(path).await;
+    }
+    let beside = Beside::lock(path)?;
+    let connection = migrated(path).await;
+    beside.withdraw();
+    connection
 }
 
 /// One connection for everything: a database in memory is seen by the connection that made it, and by no other.
@@ -137,11 +165,12 @@ fn create(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Refuses a file that is no SQLite database, somebody else's, or a newer Paulina's. Reads only.
-async fn inspect(path: &Path) -> Result<(), OpenError> {
+/// Refuses a file that is no SQLite database, somebody else's, or a newer Paulina's. Reads only. Gives the version of the
+/// schema, if there is one.
+async fn inspect(path: &Path) -> Result<Option<i32>, OpenError> {
     let mut header = Vec::new();
     match std::fs::File::open(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(OpenError::Io { path: path.to_owned(), source }),
         Ok(file) => {
             let read = file.take(16).read_to_end(&mut header);
@@ -149,7 +178,7 @@ async fn inspect(path: &Path) -> Result<(), OpenError> {
         }
     }
     if header.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     if header != b"SQLite format 3\0" {
         return Err(OpenError::NotADatabase { path: path.to_owned() });
@@ -161,7 +190,7 @@ async fn inspect(path: &Path) -> Result<(), OpenError> {
     verdict
 }
 
-async fn inspect_schema(path: &Path, connection: &mut SqliteConnection) -> Result<(), OpenError> {
+async fn inspect_schema(path: &Path, connection: &mut SqliteConnection) -> Result<Option<i32>, OpenError> {
     let sqlite = |error: sqlx::Error| OpenError::sqlite(path, &error);
     let id: i64 = sqlx::query("PRAGMA application_id")
         .fetch_one(&mut *connection)
@@ -174,7 +203,7 @@ async fn inspect_schema(path: &Path, connection: &mut SqliteConnection) -> Resul
         .and_then(|row| row.try_get(0))
         .map_err(sqlite)?;
     if tables == 0 {
-        return Ok(());
+        return Ok(None);
     }
     if id != schema::APPLICATION_ID {
         return Err(OpenError::ForeignDatabase { path: path.to_owned() });
@@ -188,6 +217,6 @@ async fn inspect_schema(path: &Path, connection: &mut SqliteConnection) -> Resul
         (Some(found), known) if found > known => {
             Err(OpenError::NewerDatabase { path: path.to_owned(), found, known })
         }
-        _ => Ok(()),
+        (found, _) => Ok(found),
     }
 }

@@ -58,6 +58,10 @@ async fn no_fixed_statement_scans_a_table_that_grows() {
     // The exceptions, with what they cost.
     let allowed = [
         ("FROM leases l CROSS JOIN servers s", "all leases are read into memory at start"),
+        (
+            "SELECT name, role, hash",
+            "all tokens are read into memory at start and when they change: a few dozen",
+        ),
         ("'health', CASE", "totals are counted"),
         ("DELETE FROM changes", "once a minute, over a table that is bounded"),
     ];

@@ -17,7 +17,7 @@ use super::script::Script;
 use super::text::Text;
 use super::{Moment, StoreError, time};
 use crate::model::{
-    ChangeKind, Health, Input, LeaseId, Record, Registered, Server, Transport, ValidRegistration, View,
+    Actor, ChangeKind, Health, Input, LeaseId, Record, Registered, Server, Transport, ValidRegistration, View,
 };
 
 /// Which server to load.
@@ -61,14 +61,31 @@ pub(crate) struct Put {
     pub(super) summary: String,
     pub(super) text: Text,
     only_new: bool,
+    actor: Actor,
+}
+
+/// What became of a registration.
+#[derive(Debug)]
+pub(crate) enum Registering {
+    /// It is there.
+    Done(Registered),
+    /// The id is taken, and only a new one was wanted.
+    Taken,
+    /// The id belongs to another token.
+    Forbidden,
 }
 
 impl Put {
     /// With `only_new`, an id that is taken is left alone.
-    pub(crate) fn new(registration: ValidRegistration, only_new: bool) -> Result<Self, StoreError> {
-        let record = registration.into_record();
+    pub(crate) fn new(
+        registration: ValidRegistration,
+        only_new: bool,
+        actor: Actor,
+    ) -> Result<Self, StoreError> {
+        let mut record = registration.into_record();
+        record.owner = actor.owner(None);
         let summary = summary(&record)?;
-        Ok(Self { text: Text::of(&record), summary, record: Arc::new(record), only_new })
+        Ok(Self { text: Text::of(&record), summary, record: Arc::new(record), only_new, actor })
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -104,8 +121,12 @@ impl<'a> Fresh<'a> {
         self.put.id()
     }
 
-    pub(super) fn registered(&self, now: Moment) -> Registered {
-        Registered { server: healthy(&self.put.record, now), lease: self.lease, created: true }
+    pub(super) fn registered(&self, now: Moment) -> Registering {
+        Registering::Done(Registered {
+            server: healthy(&self.put.record, now),
+            lease: self.lease,
+            created: true,
+        })
     }
 }
 
@@ -157,18 +178,21 @@ pub(super) fn insert(
     Ok(())
 }
 
-/// Replaces a server that was there before, or only renews its lease when nothing else is new. Nothing if only a new
-/// one is wanted.
+/// Replaces a server that was there before, or only renews its lease when nothing else is new.
 pub(super) async fn replace(
     connection: &mut SqliteConnection,
     draft: &mut Draft<'_>,
     before: &Lease,
     put: &mut Put,
     now: Moment,
-) -> Result<Option<Registered>, StoreError> {
+) -> Result<Registering, StoreError> {
     if put.only_new {
-        return Ok(None);
+        return Ok(Registering::Taken);
     }
+    if !put.actor.may_change(before.owner.as_deref()) {
+        return Ok(Registering::Forbidden);
+    }
+    let owner = put.actor.owner(before.owner.as_deref());
     let stored = load(connection, Key::Number(before.number), View::Full).await?;
     let stored = stored.ok_or(sqlx::Error::RowNotFound)?;
     // Nothing, if somebody has edited it into what is no record: then it is replaced by this one.
@@ -176,12 +200,13 @@ pub(super) async fn replace(
     let record = Arc::make_mut(&mut put.record);
     record.registered_at = stored.rendered.rest.registered_at;
     record.updated_at = stored.rendered.rest.updated_at;
-    record.owner = old.as_ref().and_then(|old| old.owner.clone());
+    let other_owner = record.owner != owner;
+    record.owner = owner;
     let same = old.as_ref().is_some_and(|old| **old == *record);
     if !same {
         record.updated_at = time(now.wall);
     }
-    if record.owner.is_some() {
+    if other_owner {
         put.summary = summary(record)?;
     }
     let lease = LeaseId::random();
@@ -211,7 +236,7 @@ pub(super) async fn replace(
         draft.ledger.record(ChangeKind::Updated, put.id(), before, Some(after.json(now)));
     }
     draft.put(held(before.number, lease, record, now));
-    Ok(Some(Registered { server: healthy(record, now), lease, created: false }))
+    Ok(Registering::Done(Registered { server: healthy(record, now), lease, created: false }))
 }
 
 fn times(ttl: u32, now: Moment) -> Times {
@@ -230,6 +255,7 @@ fn held(number: i64, lease: LeaseId, record: &Record, now: Moment) -> Lease {
         number,
         id: record.id.as_str().into(),
         name: record.name.as_str().into(),
+        owner: record.owner.as_deref().map(Into::into),
         holder: lease,
         ttl: record.ttl,
         times: times(record.ttl, now),

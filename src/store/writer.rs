@@ -20,7 +20,7 @@ use super::mirror::Mirror;
 use super::open::Shared;
 use super::script::Script;
 use super::servers::Fresh;
-use super::{Command, Live, Moment, StoreError, changes, leases, rows, servers};
+use super::{Command, Live, Moment, StoreError, changes, leases, rows, servers, tokens};
 use crate::model::Revision;
 
 /// How SQLite waits for the disk at a commit.
@@ -60,12 +60,13 @@ impl Writer {
         make_summaries(&mut taken).await?;
         let (revision, committed) = settings(&mut taken).await?;
         let mirror = Mirror::load(&mut taken).await?;
+        let tokens = tokens::load(&mut taken).await?;
         drop(taken);
         Ok(Self {
             connection,
             folding,
             leases: mirror.len() > 0,
-            live: Arc::new(Live::new(mirror, revision, answer_bytes)),
+            live: Arc::new(Live::new(mirror, revision, tokens, answer_bytes)),
             synchronous: Synchronous::Full,
             data_version: Some(data_version),
             committed,
@@ -218,7 +219,7 @@ impl Writer {
     /// Whether a refresh is the news that a server lives again: a change with a number.
     fn tells_of_revival(&self, batch: &[Command]) -> bool {
         let state = self.live.read();
-        asked(batch).any(|lease| state.mirror.get(&lease.id).is_some_and(|held| held.expired))
+        asked(batch).any(|(lease, _)| state.mirror.get(&lease.id).is_some_and(|held| held.expired))
     }
 
     async fn in_transaction(
@@ -231,7 +232,7 @@ impl Writer {
         if self.data_version != Some(data_version) {
             make_summaries(connection).await?;
             let (revision, _) = settings(connection).await?;
-            self.live.replace(Mirror::load(connection).await?, revision);
+            self.live.replace(Mirror::load(connection).await?, revision, tokens::load(connection).await?);
             self.data_version = Some(data_version);
             tracing::debug!(
                 "somebody else has written to the database: what is kept in memory was read anew"
@@ -272,11 +273,11 @@ impl Writer {
                         draft.next_server += 1;
                         let registered = new.registered(now);
                         fresh.push(new);
-                        Some(registered)
+                        registered
                     }));
                 }
                 Command::Deregister(job) => {
-                    if fresh.iter().any(|fresh| fresh.id() == job.input.id) {
+                    if fresh.iter().any(|fresh| fresh.id() == job.input.lease.id) {
                         servers::insert(script, draft, &std::mem::take(&mut fresh), now)?;
                         script.run(connection).await?;
                     }
@@ -292,6 +293,11 @@ impl Writer {
                     let mut pruned = leases::prune(connection, draft, &bite, retention, now).await?;
                     pruned.more = !self.due.is_empty();
                     job.outcome = Some(Ok(pruned));
+                }
+                Command::Token(job) => {
+                    let done = tokens::change(connection, &job.input).await?;
+                    draft.effects.tokens = Some(tokens::load(connection).await?);
+                    job.outcome = Some(Ok(done));
                 }
                 Command::Trim(job) => job.outcome = Some(Ok(changes::trim(connection).await?)),
                 Command::Commit(job) => job.outcome = Some(Ok(())),

@@ -87,6 +87,7 @@ fn every_operation_is_described_with_its_parameters_answers_problems_and_example
     let expected = [
         "delete /v1/servers/{id}",
         "get /healthz",
+        "get /metrics",
         "get /openapi.json",
         "get /readyz",
         "get /v1/servers",

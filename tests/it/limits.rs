@@ -25,7 +25,7 @@ async fn send_and_wait(api: &Api, beginning: &str) -> String {
 
 #[tokio::test]
 async fn a_header_that_never_ends_ends_the_connection() {
-    let api = Api::with(Limits { header_time: SHORT, ..Limits::default() }, &[]).await;
+    let api = Api::with(Limits { header_time: SHORT, idle_time: SHORT, ..Limits::default() }, &[]).await;
     assert_eq!(send_and_wait(&api, "").await, "");
     assert_eq!(send_and_wait(&api, "GET /healthz HTTP/1.1\r\nhost: local").await, "");
     let idle = format!("GET /healthz HTTP/1.1\r\nhost: {}\r\n\r\n", api.address);

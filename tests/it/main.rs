@@ -11,6 +11,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod access;
 mod answers;
 mod bad_input;
 mod bad_requests;
@@ -25,3 +26,4 @@ mod registry;
 mod start;
 mod summaries;
 mod support;
+mod tokens;

@@ -148,7 +148,8 @@ async fn an_older_database_gets_them() {
     let found = records(&fixture.registry).await;
     fixture.registry.close().await;
     let tables = ["tools", "prompts", "resources", "capabilities", "tags", "metadata"];
-    let mut back = String::from("DROP TABLE summaries; DROP TRIGGER servers_leave;");
+    let mut back = String::from("DROP TABLE tokens; ALTER TABLE settings DROP COLUMN tokens;");
+    back.push_str("DROP TABLE summaries; DROP TRIGGER servers_leave;");
     back.push_str("DROP TRIGGER servers_add_summary; DROP TRIGGER servers_change_summary;");
     for table in tables {
         for verb in ["add_to", "change", "leave"] {

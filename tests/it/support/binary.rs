@@ -13,7 +13,8 @@ pub(crate) struct Binary {
 
 pub(crate) fn command(database: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_paulina"));
-    command.args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json", "--database"]);
+    command.env("PAULINA_LISTEN", "127.0.0.1:0");
+    command.args(["serve", "--log-format", "json", "--database"]);
     command.arg(database).args(arguments).stdin(Stdio::null()).stderr(Stdio::piped());
     command
 }

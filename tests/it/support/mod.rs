@@ -2,13 +2,13 @@
 
 pub(crate) mod binary;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use paulina::clock::ManualClock;
-use paulina::http::{Limits, Server};
-use paulina::{Options, Registry};
+use paulina::http::{Limits, Listener, Server};
+use paulina::{Options, Registry, Role};
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::Value;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -121,12 +121,16 @@ impl Api {
     }
 
     pub(crate) async fn with(limits: Limits, allowed_hosts: &[&str]) -> Self {
+        let hosts = allowed_hosts.iter().map(ToString::to_string).collect();
+        Self::serving(limits, |server| server.allowed_hosts(hosts)).await
+    }
+
+    pub(crate) async fn serving(limits: Limits, configure: impl FnOnce(Server) -> Server) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let registry = Registry::open(folder.path().join("paulina.db")).await.unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let hosts = allowed_hosts.iter().map(ToString::to_string).collect();
-        let server = Server::new(registry.clone(), limits).allowed_hosts(hosts);
+        let listener = Listener::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.address().unwrap();
+        let server = configure(Server::new(registry.clone(), limits));
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         tokio::spawn(async move {
             let stop = async {
@@ -136,6 +140,12 @@ impl Api {
         });
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         Self { address, registry, client, stop: Some(stop), _folder: folder }
+    }
+
+    /// A token, as the value of `authorization`.
+    pub(crate) async fn token(&self, name: &str, role: Role) -> String {
+        let secret = self.registry.create_token(name.parse().unwrap(), role).await.unwrap();
+        format!("Bearer {}", secret.expose())
     }
 
     pub(crate) fn stop(&mut self) {

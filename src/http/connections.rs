@@ -1,0 +1,266 @@
+//! The connections there are, and which of them to cut off.
+//!
+//! A connection waits for a request, receives one, or is busy with it. A sweep once in a while closes those that take too
+//! long about it. When there are as many as there may be, the one that has been waiting longest makes room for a new one:
+//! whoever opens thousands and says nothing locks nobody out.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use hyper::body::{Body as _, Frame, SizeHint};
+use tokio::sync::Notify;
+
+use super::body::PIECE;
+use super::limits::Limits;
+use super::metrics::Metrics;
+
+/// How often the sweep comes.
+pub(super) const SWEEP: Duration = Duration::from_millis(250);
+
+const WAITING: u8 = 0;
+const RECEIVING: u8 = 1;
+const BUSY: u8 = 2;
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Peer {
+    phase: AtomicU8,
+    since: AtomicU64,
+    /// When the client last stopped taking what is written, or 0.
+    stalled: AtomicU64,
+    now: Arc<AtomicU64>,
+    end: Notify,
+}
+
+impl Peer {
+    fn turn(&self, phase: u8) {
+        self.phase.store(phase, Ordering::Relaxed);
+        self.since.store(self.now.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// Bytes came in.
+    pub(super) fn received(&self) {
+        if self.phase.load(Ordering::Relaxed) == WAITING {
+            self.turn(RECEIVING);
+        }
+    }
+
+    /// The client takes nothing, or takes something again.
+    pub(super) fn written(&self, stalled: bool) {
+        if !stalled {
+            self.stalled.store(0, Ordering::Relaxed);
+        } else if self.stalled.load(Ordering::Relaxed) == 0 {
+            self.stalled.store(self.now.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
+    /// A request is there; it is in hand until what this gives is dropped.
+    pub(super) fn busy(self: &Arc<Self>) -> Busy {
+        self.turn(BUSY);
+        Busy(Arc::clone(self))
+    }
+
+    /// Waits until it is to be cut off.
+    pub(super) async fn end(&self) {
+        self.end.notified().await;
+    }
+
+    /// Why it is to be cut off by now.
+    fn overdue(&self, now: u64, limits: &Limits) -> Option<&'static str> {
+        let over = |since: u64, limit: Duration| u128::from(now.saturating_sub(since)) >= limit.as_millis();
+        let stalled = self.stalled.load(Ordering::Relaxed);
+        if stalled != 0 && over(stalled, limits.write_time) {
+            return Some("write");
+        }
+        let since = self.since.load(Ordering::Relaxed);
+        match self.phase.load(Ordering::Relaxed) {
+            WAITING if over(since, limits.idle_time) => Some("idle"),
+            RECEIVING if over(since, limits.header_time) => Some("header"),
+            _ => None,
+        }
+    }
+}
+
+/// A request in hand.
+#[derive(Debug)]
+pub(super) struct Busy(Arc<Peer>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.turn(WAITING);
+    }
+}
+
+/// All of them.
+#[derive(Debug)]
+pub(super) struct Connections {
+    peers: Mutex<HashMap<u64, Arc<Peer>>>,
+    next: AtomicU64,
+    now: Arc<AtomicU64>,
+    limits: Limits,
+    metrics: Metrics,
+}
+
+impl Connections {
+    pub(super) fn new(limits: Limits, metrics: Metrics) -> Arc<Self> {
+        Arc::new(Self {
+            peers: Mutex::default(),
+            next: AtomicU64::new(0),
+            now: Arc::new(AtomicU64::new(1)),
+            limits,
+            metrics,
+        })
+    }
+
+    fn peers(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Peer>>> {
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes one more, if need be in the place of the one that has been waiting longest. None if all are busy.
+    pub(super) fn add(self: &Arc<Self>) -> Option<Connection> {
+        let mut peers = self.peers();
+        if peers.len() >= self.limits.connections {
+            let waiting = |(_, peer): &(&u64, &Arc<Peer>)| peer.phase.load(Ordering::Relaxed) != BUSY;
+            let since = |(_, peer): &(&u64, &Arc<Peer>)| peer.since.load(Ordering::Relaxed);
+            let longest = peers.iter().filter(waiting).min_by_key(since).map(|(number, _)| *number);
+            self.metrics.cut_off("limit");
+            peers.remove(&longest?)?.end.notify_one();
+        }
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let peer = Arc::new(Peer {
+            phase: AtomicU8::new(WAITING),
+            since: AtomicU64::new(self.now.load(Ordering::Relaxed)),
+            stalled: AtomicU64::new(0),
+            now: Arc::clone(&self.now),
+            end: Notify::new(),
+        });
+        peers.insert(number, Arc::clone(&peer));
+        drop(peers);
+        self.metrics.connected();
+        Some(Connection { peer, number, all: Arc::clone(self) })
+    }
+
+    /// Cuts off what takes too long, and goes by a new time: milliseconds of the monotonic clock.
+    pub(super) fn sweep(&self, now: Duration) {
+        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
+        self.now.store(now, Ordering::Relaxed);
+        self.peers().retain(|_, peer| {
+            let Some(reason) = peer.overdue(now, &self.limits) else { return true };
+            self.metrics.cut_off(reason);
+            peer.end.notify_one();
+            false
+        });
+    }
+
+    /// Cuts off all that there are.
+    pub(super) fn clear(&self) {
+        for (_, peer) in self.peers().drain() {
+            peer.end.notify_one();
+        }
+    }
+}
+
+/// A place among the connections; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) peer: Arc<Peer>,
+    number: u64,
+    all: Arc<Connections>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.all.peers().remove(&self.number);
+        self.all.metrics.disconnected();
+    }
+}
+
+/// A body that keeps its connection busy until the client has taken it.
+pub(super) struct Tracked {
+    body: Body,
+    _busy: Option<Busy>,
+}
+
+impl Tracked {
+    /// What goes out in one piece is as good as sent.
+    pub(super) fn new(body: Body, busy: Busy) -> Self {
+        let small = body.size_hint().exact().is_some_and(|bytes| bytes <= PIECE as u64);
+        Self { body, _busy: (!small).then_some(busy) }
+    }
+}
+
+impl hyper::body::Body for Tracked {
+    type Data = bytes::Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<bytes::Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connections(count: usize) -> (Arc<Connections>, Limits) {
+        let limits = Limits { connections: count, ..Limits::default() };
+        (Connections::new(limits, Metrics::new()), limits)
+    }
+
+    fn ended(connection: &Connection) -> bool {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        std::pin::pin!(connection.peer.end()).poll(&mut context).is_ready()
+    }
+
+    #[test]
+    fn the_one_that_waits_longest_makes_room() {
+        let (all, _) = connections(3);
+        let busy = all.add().unwrap();
+        let in_hand = busy.peer.busy();
+        all.sweep(Duration::from_secs(1));
+        let first = all.add().unwrap();
+        all.sweep(Duration::from_secs(2));
+        let second = all.add().unwrap();
+        let third = all.add().unwrap();
+        assert!(ended(&first) && !ended(&second) && !ended(&third) && !ended(&busy));
+        let held = [second.peer.busy(), third.peer.busy()];
+        assert!(all.add().is_none(), "all are busy");
+        drop((held, in_hand));
+        assert!(all.add().is_some());
+    }
+
+    #[test]
+    fn each_phase_has_its_time() {
+        let (all, limits) = connections(9);
+        all.sweep(Duration::from_secs(1));
+        let [idle, receiving, busy, stalled, sound] = std::array::from_fn(|_| all.add().unwrap());
+        receiving.peer.received();
+        let _in_hand = busy.peer.busy();
+        stalled.peer.written(true);
+        sound.peer.written(true);
+        sound.peer.written(false);
+        all.sweep(Duration::from_secs(1) + limits.header_time);
+        assert!(ended(&receiving) && !ended(&idle) && !ended(&stalled));
+        all.sweep(Duration::from_secs(1) + limits.write_time);
+        assert!(ended(&stalled) && !ended(&idle));
+        drop(sound.peer.busy());
+        all.sweep(Duration::from_secs(1) + limits.idle_time);
+        assert!(ended(&idle) && !ended(&busy) && !ended(&sound));
+    }
+}

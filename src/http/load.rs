@@ -1,0 +1,122 @@
+//! How much is in hand at once: requests, and bytes of bodies and large answers.
+//!
+//! What is over a limit is turned away with 503 before it takes memory. Refreshes are the last to be: they have places of
+//! their own. What tells whether the registry is well is never turned away.
+
+use std::sync::Arc;
+
+use axum::http::Uri;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::limits::Limits;
+use super::metrics::Metrics;
+use super::problem::{Code, Problem};
+
+/// See the [module](self).
+#[derive(Debug, Clone)]
+pub(super) struct Load {
+    requests: Arc<Semaphore>,
+    refreshes: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
+    limits: Limits,
+    metrics: Metrics,
+}
+
+/// What kind of request it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It keeps servers alive.
+    Refresh,
+    /// It tells whether the registry is well.
+    Probe,
+    /// Any other.
+    Other,
+}
+
+impl Kind {
+    pub(super) fn of(uri: &Uri) -> Self {
+        match uri.path() {
+            "/healthz" | "/readyz" | "/metrics" => Self::Probe,
+            path if path.ends_with("/refresh") => Self::Refresh,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// A place; given back when dropped.
+#[derive(Debug, Default)]
+pub(super) struct Place {
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// Bytes that are accounted for; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Bytes {
+    permit: OwnedSemaphorePermit,
+}
+
+impl Load {
+    pub(super) fn new(limits: Limits, metrics: Metrics) -> Self {
+        let semaphore = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
+        Self {
+            requests: semaphore(limits.requests),
+            refreshes: semaphore(limits.requests),
+            bytes: semaphore(limits.memory_bytes.min(u32::MAX as usize)),
+            limits,
+            metrics,
+        }
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// A place for one more request.
+    pub(super) fn admit(&self, kind: Kind) -> Result<Place, Problem> {
+        let places = match kind {
+            Kind::Probe => return Ok(Place { _permit: None }),
+            Kind::Refresh => &self.refreshes,
+            Kind::Other => &self.requests,
+        };
+        if let Ok(permit) = Arc::clone(places).try_acquire_owned() {
+            return Ok(Place { _permit: Some(permit) });
+        }
+        self.metrics.shed(if kind == Kind::Refresh { "refreshes" } else { "requests" });
+        let detail = format!("more than {} requests at once; try again in a moment", self.limits.requests);
+        Err(Problem::new(Code::Overloaded, detail))
+    }
+
+    /// Room for so many bytes.
+    pub(super) fn take(&self, bytes: usize) -> Result<Bytes, Problem> {
+        let count = u32::try_from(bytes).unwrap_or(u32::MAX);
+        if let Ok(permit) = Arc::clone(&self.bytes).try_acquire_many_owned(count) {
+            return Ok(Bytes { permit });
+        }
+        self.metrics.shed("memory");
+        let detail = "the bodies and answers in hand take all the memory they may; try again in a moment";
+        Err(Problem::new(Code::Overloaded, detail))
+    }
+
+    /// Requests in hand: refreshes, and others.
+    pub(super) fn in_hand(&self) -> (usize, usize) {
+        let taken =
+            |semaphore: &Semaphore| self.limits.requests.saturating_sub(semaphore.available_permits());
+        (taken(&self.refreshes), taken(&self.requests))
+    }
+
+    /// Bytes in hand.
+    pub(super) fn bytes_in_hand(&self) -> usize {
+        self.limits.memory_bytes.min(u32::MAX as usize).saturating_sub(self.bytes.available_permits())
+    }
+}
+
+impl Bytes {
+    /// Puts more to it.
+    pub(super) fn add(&mut self, more: Self) {
+        self.permit.merge(more.permit);
+    }
+}

@@ -1,0 +1,213 @@
+//! Tokens from the command line, on a running registry and before there is one; sockets, TLS and permissions.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use reqwest::StatusCode;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use crate::support::binary::{self, Binary};
+use crate::support::edit;
+
+fn token(database: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_paulina"));
+    command.arg("token").args(arguments).arg("--database").arg(database).output().unwrap()
+}
+
+fn create(database: &Path, name: &str, role: &str) -> String {
+    let output = token(database, &["create", "--name", name, "--role", role]);
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().last().unwrap().to_owned()
+}
+
+async fn status(url: &str, secret: Option<&str>) -> StatusCode {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut request = client.get(format!("{url}/v1/servers"));
+    if let Some(secret) = secret {
+        request = request.bearer_auth(secret);
+    }
+    request.send().await.unwrap().status()
+}
+
+#[tokio::test]
+async fn a_running_registry_goes_by_a_token_as_soon_as_it_is_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("paulina.db");
+    let binary = Binary::start(&path);
+    assert_eq!(status(&binary.url, None).await, 200);
+    let first = create(&path, "one", "read");
+    assert_eq!(status(&binary.url, None).await, 401);
+    assert_eq!(status(&binary.url, Some(&first)).await, 200);
+    let second = create(&path, "two", "admin");
+    assert_eq!(status(&binary.url, Some(&second)).await, 200);
+
+    let list = String::from_utf8(token(&path, &["list"]).stdout).unwrap();
+    assert!(list.contains("one   read") && list.contains("two   admin"), "{list}");
+    assert!(!list.contains(&first) && !list.contains(&second));
+
+    assert!(token(&path, &["revoke", "--name", "one"]).status.success());
+    assert_eq!(status(&binary.url, Some(&first)).await, 401);
+    let last = String::from_utf8(token(&path, &["revoke", "--name", "two"]).stdout).unwrap();
+    assert!(last.contains("no token left"), "{last}");
+    assert_eq!(status(&binary.url, None).await, 200);
+    binary.signal("-TERM");
+    let (_, log) = binary.wait();
+    assert!(!log.contains(&first) && !log.contains(&second));
+}
+
+#[tokio::test]
+async fn the_database_and_its_backups_hold_hashes_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("paulina.db");
+    let secret = create(&path, "one", "admin");
+    edit(&path, &format!("VACUUM INTO '{}'", folder.path().join("backup.db").display())).await;
+    let needle = secret.strip_prefix("paulina_").unwrap().as_bytes();
+    let mut files = 0;
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        assert!(!bytes.windows(needle.len()).any(|window| window == needle));
+        files += 1;
+    }
+    assert!(files >= 2);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_token_command_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("paulina.db");
+    create(&path, "one", "read");
+    for (arguments, message, code) in [
+        (&["create", "--name", "one", "--role", "read"][..], "there is a token one already", 1),
+        (&["create", "--name", "x", "--role", "root"], "is no role; use read, register or admin", 2),
+        (&["create", "--name", "a b", "--role", "read"], "is no name for a token", 2),
+        (&["revoke", "--name", "two"], "there is no token two", 1),
+    ] {
+        let output = token(&path, arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains(message), "{text}");
+        assert!(output.stdout.is_empty());
+    }
+    let nowhere = token(&folder.path().join("none.db"), &["list"]);
+    assert!(String::from_utf8(nowhere.stderr).unwrap().contains("there is no database"));
+    assert!(!folder.path().join("none.db").exists());
+}
+
+#[tokio::test]
+async fn a_public_address_takes_a_token_or_insecure_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("paulina.db");
+    let serve = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_paulina"));
+        command
+            .args(["serve", "--listen", "0.0.0.0:0", "--database"])
+            .arg(&path)
+            .args(arguments)
+            .output()
+            .unwrap()
+    };
+    for there in [false, true] {
+        let output = serve(&[]);
+        assert_eq!(output.status.code(), Some(1));
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains("not a loopback address") && text.contains("paulina token create"), "{text}");
+        assert_eq!(path.exists(), there, "a start that is refused makes no file");
+        if !there {
+            Binary::start(&path).kill();
+        }
+    }
+    let secret = create(&path, "one", "admin");
+    let binary = Binary::with(&path, &["--listen", "0.0.0.0:0"]);
+    let url = binary.url.replace("0.0.0.0", "127.0.0.1");
+    assert_eq!(status(&url, None).await, 401);
+    assert_eq!(status(&url, Some(&secret)).await, 200);
+    assert!(token(&path, &["revoke", "--name", "one"]).status.success());
+    assert_eq!(status(&url, None).await, 401, "without any token it is closed, not open");
+}
+
+#[tokio::test]
+async fn files_and_sockets_are_their_owners_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("paulina.db");
+    let socket = folder.path().join("paulina.sock");
+    let listen = format!("unix:{}", socket.display());
+    let binary = Binary::with(&path, &["--listen", &listen]);
+    assert_eq!(binary.url, listen);
+    for file in ["paulina.db", "paulina.db-wal", "paulina.db-shm", "paulina.db-lease", "paulina.sock"] {
+        let mode = std::fs::metadata(folder.path().join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+    let ask = |host: &str| {
+        use std::io::{Read, Write};
+        let mut stream = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+        write!(stream, "GET /v1/servers HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    for host in ["localhost", "anything.example"] {
+        assert!(ask(host).starts_with("HTTP/1.1 200"), "{}", ask(host));
+    }
+    let second = binary::command(&folder.path().join("other.db"), &["--listen", &listen]).output().unwrap();
+    assert!(String::from_utf8(second.stderr).unwrap().contains("another process listens there"));
+    binary.kill();
+    assert!(socket.exists(), "a killed process leaves its socket behind");
+    let again = Binary::with(&path, &["--listen", &listen]);
+    assert!(ask("localhost").starts_with("HTTP/1.1 200"));
+    again.signal("-TERM");
+    assert!(again.wait().0.success());
+    assert!(!socket.exists());
+    std::fs::write(&socket, "precious").unwrap();
+    let refused = binary::command(&path, &["--listen", &listen]).output().unwrap();
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("something that is no socket"));
+    assert_eq!(std::fs::read(&socket).unwrap(), b"precious");
+}
+
+/// Asks for the list over TLS, trusting these certificates alone.
+async fn over_tls(address: &str, trusted: &[CertificateDer<'static>]) -> std::io::Result<String> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(trusted.iter().cloned());
+    let provider = std::sync::Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_root_certificates(roots).with_no_client_auth();
+    let stream = tokio::net::TcpStream::connect(address).await?;
+    let name = "localhost".try_into().unwrap();
+    let mut stream = TlsConnector::from(std::sync::Arc::new(config)).connect(name, stream).await?;
+    stream.write_all(b"GET /v1/servers HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
+}
+
+#[tokio::test]
+async fn tls_is_spoken_with_a_certificate_and_its_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("paulina.db");
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let flags = ["--tls-cert", certificate.to_str().unwrap(), "--tls-key", key.to_str().unwrap()];
+    let binary = Binary::with(&path, &flags);
+    let address = binary.url.strip_prefix("https://").unwrap();
+    assert!(over_tls(address, &[made.cert.der().clone()]).await.unwrap().starts_with("HTTP/1.1 200"));
+    assert!(over_tls(address, &[]).await.is_err(), "nobody vouches for the certificate");
+    let clear = reqwest::Client::builder().no_proxy().build().unwrap();
+    assert!(clear.get(format!("http://{address}/healthz")).send().await.is_err(), "nothing is in the clear");
+    drop(binary);
+
+    for (flags, message) in [
+        (["--tls-cert", flags[3], "--tls-key", flags[3]], "for TLS"),
+        (["--tls-cert", "/nothing.pem", "--tls-key", flags[3]], "cannot use /nothing.pem for TLS"),
+    ] {
+        let output = binary::command(&path, &flags).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains(message), "{text}");
+    }
+}
