@@ -57,6 +57,16 @@ impl Capabilities {
     }
 }
 
+impl Capabilities {
+    /// The bytes of all definitions.
+    pub(crate) fn bytes(&self) -> usize {
+        let tools = self.tools.iter().filter_map(Tool::stored);
+        let resources = self.resources.iter().filter_map(Resource::stored);
+        let prompts = self.prompts.iter().filter_map(Prompt::stored);
+        tools.chain(resources).chain(prompts).map(str::len).sum()
+    }
+}
+
 impl Serialize for Capabilities {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serialize(serializer, &self.tools, &self.resources, &self.prompts, &self.flags)

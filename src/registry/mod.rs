@@ -5,6 +5,7 @@
 mod error;
 mod lease_clock;
 mod options;
+mod queue;
 mod start;
 mod task;
 mod tokens;
@@ -20,11 +21,12 @@ pub(crate) use options::ANSWER_BYTES;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::sync::{RwLock, RwLockReadGuard, mpsc, watch};
+use tokio::sync::{RwLock, RwLockReadGuard, watch};
 
 use crate::model::{Filter, FilterError, LeaseState, Page, Position, Server, Stats, ToolPage};
 use crate::store::{Command, Entry, Found, Job, Live, Moment, OpenError, Readers, Tools};
 use lease_clock::LeaseClock;
+use queue::Queue;
 use task::answer;
 
 /// A registry of MCP servers, in this process.
@@ -49,7 +51,7 @@ use task::answer;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Registry {
-    queue: mpsc::Sender<Command>,
+    queue: Queue,
     inner: Arc<Inner>,
     retention: i64,
 }
@@ -96,7 +98,7 @@ impl Registry {
 
     async fn ask<I, O>(&self, input: I, command: impl FnOnce(Job<I, O>) -> Command) -> Result<O, Error> {
         let (job, receiver) = Job::new(input);
-        self.queue.send(command(job)).await.map_err(|_| Error::Closed)?;
+        self.queue.send(command(job)).await?;
         answer(receiver).await
     }
 

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{RwLock, mpsc, watch};
+use tokio::sync::{RwLock, watch};
 
 use super::lease_clock::LeaseClock;
-use super::task::{QUEUE, Task};
+use super::queue::queue;
+use super::task::Task;
 use super::wal::WalWatch;
 use super::{Inner, Registry, start};
 use crate::clock::{Clock, SystemClock};
@@ -97,7 +98,7 @@ impl Options {
             path: location.path().to_owned(),
             detail: error.to_string(),
         })?;
-        let (queue, receiver) = mpsc::channel(QUEUE);
+        let (queue, waiting) = queue();
         let (closed_sender, closed) = watch::channel(false);
         let inner = Arc::new(Inner {
             lease_clock: LeaseClock::new(Arc::clone(&clock), lease, leases),
@@ -112,7 +113,7 @@ impl Options {
             closing: inner.closing.subscribe(),
             inner: Arc::clone(&inner),
             clock,
-            queue: receiver,
+            waiting,
             writer: opened.writer,
             beside: opened.beside,
             prune_interval: self.prune_interval,

@@ -1,9 +1,10 @@
 //! What time it is for leases when a registry starts, and whether its history goes on.
 //!
 //! The file beside the database says more than the database: the lease clock to a tick, and how far the database had
-//! come. A database that knows less than the file, or that comes without one, was put back from a backup. Its leases
-//! are then as old as the backup, and its revisions may have been told already: the clock is taken from the database
-//! itself, and a new epoch begins.
+//! come. A database that knows of fewer changes than the file, or that comes without one, was put back from a backup. Its
+//! leases are then as old as the backup, and its revisions may have been told already: the clock is taken from the
+//! database itself, and a new epoch begins. One that lacks nothing but the last heartbeats has lost them in a power cut:
+//! the clock goes back with them, so that nobody expires for it, and the history goes on.
 
 use crate::store::{Beside, Moment, StoreError, Writer};
 
@@ -36,7 +37,6 @@ pub(super) async fn lease_time(
     let noted = beside.and_then(Beside::read).filter(|noted| {
         noted.epoch == revision.epoch
             && u64::try_from(noted.revision).is_ok_and(|number| number <= revision.number)
-            && noted.committed <= writer.committed()
     });
     let Some(noted) = noted else {
         writer.begin_epoch().await?;
@@ -46,6 +46,12 @@ pub(super) async fn lease_time(
         );
         return Ok(writer.committed());
     };
+    if noted.committed > writer.committed() {
+        tracing::warn!(
+            "the database lacks the last heartbeats, as after a power cut: leases run on from its last commit"
+        );
+        return Ok(writer.committed());
+    }
     let unclean = if noted.clean { 0 } else { TICK };
     Ok(noted.now.max(writer.committed()) + unclean)
 }

@@ -7,25 +7,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use super::Inner;
 use super::lease_clock::TICK;
+use super::queue::{Batch, Waiting};
 use super::wal::{self, WalWatch};
 use crate::clock::Clock;
 use crate::store::{Beside, Command, Job, Moment, Pruned, StoreError, Writer};
 
-/// How many commands may wait.
-pub(super) const QUEUE: usize = 4_096;
-/// How many commands share a commit.
-const BATCH: usize = 512;
 /// How often the oldest changes are deleted.
 const TRIM_INTERVAL: Duration = Duration::from_mins(1);
 
 pub(super) struct Task {
     pub(super) inner: Arc<Inner>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) queue: mpsc::Receiver<Command>,
+    pub(super) waiting: Waiting,
     pub(super) writer: Writer,
     pub(super) beside: Option<Beside>,
     pub(super) prune_interval: Duration,
@@ -47,6 +44,9 @@ impl Task {
     /// Works until the registry is closed or nobody holds it any more.
     pub(super) async fn run(mut self) {
         self.note(self.inner.lease_clock.now(), false);
+        if let Some(Err(error)) = self.beside.as_ref().map(Beside::sync) {
+            tracing::warn!(%error, "cannot sync the file beside the database");
+        }
         let tick = Duration::from_millis(TICK.unsigned_abs());
         let start = self.clock.monotonic();
         let mut due = Schedule {
@@ -64,7 +64,7 @@ impl Task {
                     due.tick = self.clock.monotonic() + tick;
                     self.tick(&mut due).await;
                 }
-                command = self.queue.recv() => match command {
+                command = self.waiting.next() => match command {
                     Some(command) => self.batch(command).await,
                     None => break,
                 },
@@ -76,21 +76,15 @@ impl Task {
     /// Runs what waits, from this command on. A bite of pruning keeps to itself, behind all others: nobody is to wait for
     /// what it deletes.
     async fn batch(&mut self, first: Command) {
-        let mut batch = vec![first];
+        let mut batch = Batch::of(first);
         loop {
             // Who is about to ask gets to ask, and shares the commit. A lone caller loses a microsecond.
             tokio::task::yield_now().await;
-            let waited = batch.len();
-            while batch.len() < BATCH
-                && let Ok(command) = self.queue.try_recv()
-            {
-                batch.push(command);
-            }
-            if batch.len() == waited || batch.len() == BATCH {
+            if !self.waiting.fill(&mut batch) {
                 break;
             }
         }
-        let (bites, others): (Vec<_>, Vec<_>) = batch.into_iter().partition(Command::is_prune);
+        let (bites, others): (Vec<_>, Vec<_>) = batch.commands.into_iter().partition(Command::is_prune);
         if !others.is_empty() {
             self.commit(others).await;
         }
@@ -109,13 +103,25 @@ impl Task {
                     tracing::info!("the database takes writes again; leases run on after a standstill");
                 }
             }
-            Err(error) if error.stops_writing() => self.pause(&error),
+            Err(error) if error.stops_writing() => {
+                // A registration that is too large for what is left of the disk stops nobody's heartbeat.
+                let lasting = matches!(error, StoreError::Busy) || batch.iter().any(Command::is_refresh);
+                if lasting || !self.can_commit().await {
+                    self.pause(&error);
+                }
+            }
             Err(_) => {}
         }
         if self.writer.revision() != told {
             self.note(now, false);
         }
         batch.into_iter().for_each(Command::answer);
+    }
+
+    /// Whether the smallest commit there is succeeds.
+    async fn can_commit(&mut self) -> bool {
+        let now = self.inner.lease_clock.tick();
+        self.writer.run(&mut [Command::Commit(Job::new(()).0)], now).await.is_ok()
     }
 
     fn pause(&self, error: &StoreError) {
@@ -177,8 +183,8 @@ impl Task {
     }
 
     async fn close(mut self) {
-        self.queue.close();
-        while let Some(command) = self.queue.recv().await {
+        self.waiting.close();
+        while let Some(command) = self.waiting.next().await {
             self.batch(command).await;
         }
         let (job, answer) = Job::new(());

@@ -106,6 +106,11 @@ impl Beside {
         self.file.write_all(record.line().as_bytes())
     }
 
+    /// Has what was written put on disk: once at the start is enough, since it is written over in place from then on.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
     /// What the process says that serves a database now; nothing if there is none.
     #[cfg(feature = "server")]
     pub(super) fn served(database: &Path) -> Option<Record> {

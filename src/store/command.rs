@@ -51,16 +51,25 @@ impl Command {
         matches!(self, Self::Prune(_))
     }
 
-    pub(super) fn is_refresh(&self) -> bool {
+    pub(crate) fn is_refresh(&self) -> bool {
         matches!(self, Self::Refresh(_))
     }
 
+    /// About how many bytes of a registration it writes.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Register(job) => job.input.bytes(),
+            _ => 0,
+        }
+    }
+
     /// Whether its commit must be on disk before its answer. What can be lost in a power cut: heartbeats, for which
-    /// the lease clock makes up, and what is not told to anybody.
+    /// the lease clock makes up, and what is not told to anybody. The trimming of changes, once a minute, takes the
+    /// heartbeats before it along: no more than a minute of them is ever lost.
     pub(super) fn is_durable(&self) -> bool {
         match self {
-            Self::Register(_) | Self::Deregister(_) | Self::Prune(_) | Self::Token(_) => true,
-            Self::Refresh(_) | Self::Trim(_) | Self::Commit(_) => false,
+            Self::Register(_) | Self::Deregister(_) | Self::Prune(_) | Self::Token(_) | Self::Trim(_) => true,
+            Self::Refresh(_) | Self::Commit(_) => false,
         }
     }
 

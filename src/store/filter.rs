@@ -10,15 +10,63 @@ use crate::model::{Filter, HealthFilter, Position, Term, uri_prefixes};
 /// A statement being put together.
 pub(super) type Statement = QueryBuilder<Sqlite>;
 
+/// How many bytes of summaries one row may hold. A larger page is asked for row by row.
+const ROW_BYTES: usize = 16 * 1024 * 1024;
+
+/// What stands for the texts of a page that is too large for one row.
+pub(super) const LARGE: &str = "large";
+
 /// The page of servers that a filter asks for as one row: the epoch and revision of the snapshot, the texts of the
-/// servers, one more than the limit if there are more, and with a full-text search the score of the last one.
+/// servers, one more than the limit if there are more, and with a full-text search the score of the last one. A page
+/// of too many bytes is [`LARGE`] instead.
 pub(super) fn servers(filter: &Filter, expression: Option<&str>, now: Moment) -> Statement {
+    let mut sql = page(filter, expression, now);
+    sql.push(" SELECT g.epoch, g.revision, ");
+    match expression {
+        Some(_) => {
+            sql.push("(SELECT score FROM page ORDER BY score, number LIMIT 1");
+            limit(&mut sql, " OFFSET ", i64::from(filter.limit) - 1);
+            sql.push(")");
+        }
+        None => {
+            sql.push("NULL");
+        }
+    }
+    let large = format!(
+        "(SELECT total(octet_length(c.record)) FROM page CROSS JOIN summaries c ON c.server = page.number) > {ROW_BYTES}"
+    );
+    sql.push(format_args!(
+        " AS score, CASE WHEN {large} THEN '{LARGE}' ELSE (SELECT group_concat({}, char({}){}) FROM page \
+         CROSS JOIN servers s ON s.number = page.number JOIN leases l ON l.server = page.number \
+         JOIN summaries c ON c.server = page.number) END AS servers FROM settings g",
+        rows::columns(filter.view),
+        u32::from(rows::SEPARATOR),
+        if expression.is_some() { " ORDER BY page.score, page.number" } else { "" },
+    ));
+    sql
+}
+
+/// The same page with a row for each server, in order, to be read until it is enough. One without a text if it is empty.
+pub(super) fn servers_in_rows(filter: &Filter, expression: Option<&str>, now: Moment) -> Statement {
+    let mut sql = page(filter, expression, now);
+    // SQLite reads what it has materialized in the order in which it was put in. Sorting again would hold every text.
+    sql.push(format_args!(
+        " SELECT g.epoch, g.revision, page.score AS score, iif(page.number IS NULL, NULL, {}) AS server FROM settings g \
+         LEFT JOIN page ON TRUE LEFT JOIN servers s ON s.number = page.number LEFT JOIN leases l ON l.server = page.number \
+         LEFT JOIN summaries c ON c.server = page.number",
+        rows::columns(filter.view),
+    ));
+    sql
+}
+
+/// The numbers of the servers on a page, and one more than the limit if there are more.
+fn page(filter: &Filter, expression: Option<&str>, now: Moment) -> Statement {
     let mut sql = Statement::new("WITH page AS MATERIALIZED (SELECT s.number AS number");
     match expression {
         Some(_) => {
             sql.push(", f.rank AS score FROM server_text f CROSS JOIN servers s ON s.number = f.rowid")
         }
-        None => sql.push(" FROM servers s"),
+        None => sql.push(", NULL AS score FROM servers s"),
     };
     joins(&mut sql, filter, Tools::ChooseServers);
     sql.push(" WHERE TRUE");
@@ -40,25 +88,7 @@ pub(super) fn servers(filter: &Filter, expression: Option<&str>, now: Moment) ->
     let order = if expression.is_some() { "score, number" } else { "number" };
     sql.push(format_args!(" ORDER BY {order}"));
     limit(&mut sql, " LIMIT ", i64::from(filter.limit) + 1);
-    sql.push(") SELECT g.epoch, g.revision, ");
-    match expression {
-        Some(_) => {
-            sql.push("(SELECT score FROM page ORDER BY score, number LIMIT 1");
-            limit(&mut sql, " OFFSET ", i64::from(filter.limit) - 1);
-            sql.push(")");
-        }
-        None => {
-            sql.push("NULL");
-        }
-    }
-    sql.push(format_args!(
-        " AS score, (SELECT group_concat({}, char({}){}) FROM page \
-         CROSS JOIN servers s ON s.number = page.number JOIN leases l ON l.server = page.number \
-         JOIN summaries c ON c.server = page.number) AS servers FROM settings g",
-        rows::columns(filter.view),
-        u32::from(rows::SEPARATOR),
-        if expression.is_some() { " ORDER BY page.score, page.number" } else { "" },
-    ));
+    sql.push(")");
     sql
 }
 

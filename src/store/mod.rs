@@ -21,6 +21,7 @@ mod leases;
 mod live;
 mod mirror;
 mod open;
+mod pages;
 #[cfg(test)]
 mod plans;
 mod reader;

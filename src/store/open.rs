@@ -61,6 +61,9 @@ const CHECKPOINT_PAGES: &str = "8000";
 const WRITER_CACHE: usize = 8 * 1024;
 const READER_CACHE: usize = 24 * 1024;
 
+/// How many rows SQLite reads ahead of who asked for them: a row can hold a registration of megabytes.
+const ROWS_AHEAD: usize = 4;
+
 /// Opens or creates a database and takes its lock.
 pub(crate) async fn open(location: &Location, answer_bytes: u64) -> Result<Opened, OpenError> {
     let path = match location {
@@ -78,7 +81,8 @@ pub(crate) async fn open(location: &Location, answer_bytes: u64) -> Result<Opene
     let mut connections = Vec::with_capacity(count);
     for _ in 0..count {
         let cache = format!("-{}", READER_CACHE / count);
-        let reading = file_options(path).read_only(true).pragma("cache_size", cache);
+        let reading =
+            file_options(path).read_only(true).row_buffer_size(ROWS_AHEAD).pragma("cache_size", cache);
         let reading = reading.connect().await.map_err(sqlite)?;
         connections.push(Arc::new(Mutex::new(reading)));
     }

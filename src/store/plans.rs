@@ -142,14 +142,16 @@ async fn check(connection: &mut SqliteConnection, names: &[&str], filter: Filter
                 }
                 _ => filter.clone(),
             };
-            let statement = filter::servers(&filter, expression.as_deref(), NOW);
-            assert_stays_prepared(statement.sql().as_str());
-            let plan = plan(&mut *connection, statement.sql().as_ref()).await;
-            let scans = scans(&plan);
-            assert!(
-                lists_everything(names) || scans.is_empty(),
-                "servers by {names:?} scans {scans:?}\nof {plan:#?}"
-            );
+            for statement in [filter::servers, filter::servers_in_rows] {
+                let statement = statement(&filter, expression.as_deref(), NOW);
+                assert_stays_prepared(statement.sql().as_str());
+                let plan = plan(&mut *connection, statement.sql().as_ref()).await;
+                let scans = scans(&plan);
+                assert!(
+                    lists_everything(names) || scans.is_empty(),
+                    "servers by {names:?} scans {scans:?}\nof {plan:#?}"
+                );
+            }
         }
     }
     let expression = filter.expression().unwrap();

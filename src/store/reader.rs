@@ -13,7 +13,8 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::answers::{Content, Found, Question, Tools};
 use super::open::Shared;
-use super::rows::{Entry, SEPARATOR};
+use super::pages::{self, Page};
+use super::rows::Entry;
 use super::servers::{self, Key};
 use super::{Live, Moment, StoreError, filter};
 use crate::model::{
@@ -62,29 +63,29 @@ impl Readers {
         let expression = expression(&filter);
         let expression = expression.as_deref();
         let version = self.live.asking(now);
-        let mut statement = filter::servers(&filter, expression, now);
-        let page = statement.build().fetch_one(&mut *self.take().await?).await?;
-        let texts: Option<&str> = page.try_get("servers")?;
-        let texts = texts.iter().flat_map(|texts| texts.split(SEPARATOR));
-        let mut rows = texts.map(|text| Entry::parse(text, filter.view)).collect::<Result<Vec<_>, _>>()?;
-        if expression.is_none() {
-            rows.sort_by_key(|row| row.rendered.number);
-        }
-        let limit = filter.limit as usize;
-        let beyond = rows.get(limit).map(|row| row.rendered.number);
-        rows.truncate(limit);
+        let mut connection = self.take().await?;
+        let page = match filter.view {
+            View::Summary => pages::in_one(&mut connection, &filter, expression, now).await?,
+            View::Full => None,
+        };
+        let page = match page {
+            Some(page) => page,
+            None => pages::in_rows(&mut connection, &filter, expression, now).await?,
+        };
+        drop(connection);
+        let Page { rows, beyond, score, revision } = page;
         let next_cursor = match rows.last().filter(|_| beyond.is_some()) {
             None => None,
             Some(last) => {
                 let number = last.rendered.number;
-                let position = match page.try_get::<Option<f64>, _>("score")? {
+                let position = match score {
                     Some(score) => Position::RankedServer(score.to_bits(), number),
                     None => Position::Server(number),
                 };
                 Some(Cursor::new(&filter, position))
             }
         };
-        let found = Found { rows, next_cursor, revision: revision(&page)?, now, answer: None };
+        let found = Found { rows, next_cursor, revision, now, answer: None };
         if self.live.keeps() && filter.health != HealthFilter::Unhealthy {
             let content = Content::Servers {
                 servers: found.rows.iter().map(|row| Arc::clone(&row.rendered)).collect(),
@@ -199,11 +200,6 @@ impl Readers {
 /// The full-text expression of a filter that was [checked](Filter::check).
 fn expression(filter: &Filter) -> Option<String> {
     filter.expression().ok().flatten()
-}
-
-fn revision(row: &SqliteRow) -> Result<Revision, sqlx::Error> {
-    let number: i64 = row.try_get("revision")?;
-    Ok(Revision { epoch: row.try_get("epoch")?, number: u64::try_from(number).unwrap_or_default() })
 }
 
 fn tool(row: &SqliteRow, now: Moment, health: &mut HashMap<i64, Health>) -> Result<ToolEntry, sqlx::Error> {

@@ -92,6 +92,11 @@ impl Put {
         &self.record.id
     }
 
+    /// About how many bytes it writes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.summary.len() + self.record.capabilities.bytes()
+    }
+
     fn entry(&self, number: i64, now: Moment) -> Result<Entry, StoreError> {
         Entry::of(number, &self.record, &self.summary, times(self.record.ttl, now))
     }

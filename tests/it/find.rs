@@ -1,8 +1,9 @@
 //! Finding: every filter, both views, full text, resources, cursors.
 
+use paulina::{Filter, Registration, View};
 use serde_json::{Value, json};
 
-use crate::support::{Api, ids};
+use crate::support::{Api, Fixture, ids};
 
 async fn catalogue() -> Api {
     let api = Api::new().await;
@@ -259,4 +260,44 @@ async fn a_cursor_belongs_to_its_question() {
         assert_eq!(api.get(&path).await.code(), "invalid_query", "{path}");
     }
     assert_eq!(api.ids(&format!("cursor={cursor}&limit=1&view=summary")).await, ["git"]);
+}
+
+/// Definitions of megabytes: a page ends before it is too large to be made, and the next one goes on.
+#[tokio::test]
+async fn a_page_ends_early_when_it_is_heavy() {
+    const SERVERS: usize = 14;
+    let fixture = Fixture::new().await;
+    for number in 0..SERVERS {
+        let description = "x".repeat(3_000_000);
+        let tool = format!("{{\"name\":\"t\",\"description\":\"{description}\"}}");
+        let tool = paulina::Tool::from_json(paulina::Json::parse(&tool).unwrap()).unwrap();
+        let registration = Registration::stdio("heavy", ["x"]).id(format!("s{number}")).tool(tool);
+        fixture.registry.register(registration).await.unwrap();
+    }
+    for view in [View::Summary, View::Full] {
+        for filter in [Filter::new().tool("t"), Filter::new().words("heavy")] {
+            let mut filter = filter.view(view).limit(1_000);
+            let (mut pages, mut found) = (0, Vec::new());
+            loop {
+                let page = fixture.registry.find(filter.clone()).await.unwrap();
+                let bytes: usize = page
+                    .servers
+                    .iter()
+                    .map(|server| server.capabilities.tools[0].description().unwrap().len())
+                    .sum();
+                assert!(bytes < 20_000_000, "{bytes}");
+                found.extend(page.servers.iter().map(|server| server.id.clone()));
+                pages += 1;
+                let Some(cursor) = page.next_cursor else { break };
+                filter = filter.after(&cursor);
+            }
+            assert_eq!(pages, 3, "{view:?}");
+            found.sort();
+            found.dedup();
+            assert_eq!(found.len(), SERVERS, "{view:?}");
+        }
+    }
+    let page = fixture.registry.find(Filter::new().name("nobody").view(View::Full)).await.unwrap();
+    assert_eq!((page.servers.len(), page.next_cursor), (0, None));
+    fixture.registry.close().await;
 }
