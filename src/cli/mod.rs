@@ -1,5 +1,6 @@
 //! The command line, one file a command.
 
+mod doctor;
 mod serve;
 mod token;
 
@@ -22,6 +23,8 @@ enum Command {
     Serve(Box<crate::config::Config>),
     /// Make, list and revoke tokens.
     Token(token::Token),
+    /// Check a database and a running registry.
+    Doctor(doctor::Doctor),
     /// Print the OpenAPI 3.1 document of the HTTP API.
     Openapi,
 }
@@ -34,6 +37,7 @@ pub fn main() -> ExitCode {
     let result = match command {
         Command::Serve(config) => serve::run(*config),
         Command::Token(token) => token::run(token),
+        Command::Doctor(doctor) => doctor::run(&doctor),
         Command::Openapi => print(&crate::http::document()),
     };
     match result {

@@ -80,28 +80,22 @@ impl LeaseClock {
 
     /// Moves it on, as only the task that commits may, and says what time it is.
     pub(super) fn tick(&self) -> Moment {
-        self.with(|state, monotonic| {
-            let gap = monotonic - state.moved_at > GAP;
-            (state.lease, state.standstill) = state.ahead(monotonic);
-            state.moved_at = monotonic;
-            if gap && !state.paused {
-                state.standstill = STANDSTILL;
-                tracing::debug!("the registry was not awake: leases stand still for {STANDSTILL} ms");
-            }
-        });
+        self.with(State::advance);
         self.now()
     }
 
     /// Stops it until [`resume`](Self::resume): nothing can be committed, so nobody can refresh.
     pub(super) fn pause(&self) {
-        self.tick();
-        self.with(|state, _| state.paused = true);
+        self.with(|state, monotonic| {
+            state.advance(monotonic);
+            state.paused = true;
+        });
     }
 
     /// Lets it run again, after a standstill.
     pub(super) fn resume(&self) {
-        self.tick();
-        self.with(|state, _| {
+        self.with(|state, monotonic| {
+            state.advance(monotonic);
             state.paused = false;
             state.standstill = STANDSTILL;
         });
@@ -113,6 +107,16 @@ impl LeaseClock {
 }
 
 impl State {
+    fn advance(&mut self, monotonic: i64) {
+        let gap = monotonic - self.moved_at > GAP;
+        (self.lease, self.standstill) = self.ahead(monotonic);
+        self.moved_at = monotonic;
+        if gap && !self.paused {
+            self.standstill = STANDSTILL;
+            tracing::debug!("the registry was not awake: leases stand still for {STANDSTILL} ms");
+        }
+    }
+
     /// Lease time and what is left of the standstill, at this monotonic time.
     fn ahead(&self, monotonic: i64) -> (i64, i64) {
         if self.paused {

@@ -17,6 +17,8 @@ pub use options::Options;
 
 #[cfg(feature = "server")]
 pub(crate) use options::ANSWER_BYTES;
+#[cfg(feature = "server")]
+pub(crate) use wal::bytes as wal_bytes;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

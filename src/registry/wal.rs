@@ -13,7 +13,7 @@ pub(super) const LOOK: Duration = Duration::from_secs(5);
 const LARGE: u64 = 128 * 1024 * 1024;
 
 /// The bytes of the log beside a database; 0 when there is none.
-pub(super) fn bytes(database: &Path) -> u64 {
+pub(crate) fn bytes(database: &Path) -> u64 {
     let mut path = database.as_os_str().to_owned();
     path.push("-wal");
     std::fs::metadata(PathBuf::from(path)).map_or(0, |file| file.len())

@@ -10,6 +10,8 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use tokio::sync::watch;
+
 use super::Moment;
 use super::answers::{Answer, Answers, Asked, Content, Found, Question, Tools};
 use super::mirror::{Lease, Mirror};
@@ -23,6 +25,8 @@ pub(crate) struct Live {
     answers: Answers,
     /// The latest lease time that a question was asked at.
     asked_at: AtomicI64,
+    /// The number of the revision, for who waits for it.
+    reached: watch::Sender<u64>,
 }
 
 /// What the lock guards.
@@ -58,11 +62,13 @@ pub(super) enum Effect {
 
 impl Live {
     pub(super) fn new(mirror: Mirror, revision: Revision, tokens: Tokens, answer_bytes: u64) -> Self {
+        let reached = watch::Sender::new(revision.number);
         let state = State { mirror, revision, tokens: Arc::new(tokens), touched: Touched::default() };
         Self {
             state: RwLock::new(state),
             answers: Answers::new(answer_bytes),
             asked_at: AtomicI64::new(i64::MIN),
+            reached,
         }
     }
 
@@ -132,6 +138,7 @@ impl Live {
         }
         if let Some(number) = revision.and_then(|number| u64::try_from(number).ok()) {
             state.revision.number = number;
+            self.reached.send_replace(number);
         }
     }
 
@@ -145,6 +152,7 @@ impl Live {
         let mut state = self.write();
         state.tokens = Arc::new(tokens);
         state.mirror = mirror;
+        self.reached.send_replace(revision.number);
         state.revision = revision;
         state.touched.touch_all();
     }
@@ -173,6 +181,14 @@ impl Live {
     pub(super) fn asking(&self, now: Moment) -> u64 {
         self.asked_at.fetch_max(now.lease, Ordering::SeqCst);
         self.read().touched.version()
+    }
+
+    /// Waits until what SQLite has answered is known here as well: whoever asks again is not to be told of an older
+    /// revision. That is a moment after each commit.
+    pub(super) async fn catch_up(&self, revision: &Revision) {
+        let mut reached = self.reached.subscribe();
+        // The sender lives as long as this does.
+        let _ = reached.wait_for(|number| *number >= revision.number).await;
     }
 
     /// Whether answers are kept at all.

@@ -15,6 +15,8 @@ mod children;
 mod command;
 mod draft;
 mod error;
+#[cfg(feature = "server")]
+mod examine;
 mod filter;
 mod fold;
 mod leases;
@@ -42,6 +44,8 @@ pub(crate) use beside::{Beside, Record};
 pub(crate) use command::{Command, Job};
 pub use error::OpenError;
 pub(crate) use error::StoreError;
+#[cfg(feature = "server")]
+pub(crate) use examine::{Examination, examine, sqlite_version};
 pub(crate) use leases::{Deregistration, Ending, Pruned, RefreshOutcome, Refreshes};
 pub(crate) use live::Live;
 pub(crate) use open::{Location, open};

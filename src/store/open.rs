@@ -118,6 +118,19 @@ async fn writing(path: &Path) -> Result<SqliteConnection, OpenError> {
     options.connect().await.map_err(|error| OpenError::sqlite(path, &error))
 }
 
+/// A connection that only reads, beside whoever serves the database.
+#[cfg(feature = "server")]
+pub(super) async fn reading(path: &Path) -> Result<SqliteConnection, OpenError> {
+    file_options(path).read_only(true).connect().await.map_err(|error| OpenError::sqlite(path, &error))
+}
+
+/// A connection to nothing yet.
+#[cfg(feature = "server")]
+pub(super) async fn in_memory() -> Result<SqliteConnection, OpenError> {
+    let options = SqliteConnectOptions::new().in_memory(true);
+    options.connect().await.map_err(|error| OpenError::sqlite(Location::Memory.path(), &error))
+}
+
 /// A connection for a short command beside whoever serves the database. A database that is not there yet, or is an older
 /// Paulina's, is made or brought up to date, which nobody may be serving meanwhile.
 #[cfg(feature = "server")]
@@ -171,7 +184,7 @@ fn create(path: &Path) -> Result<(), OpenError> {
 
 /// Refuses a file that is no SQLite database, somebody else's, or a newer Paulina's. Reads only. Gives the version of the
 /// schema, if there is one.
-async fn inspect(path: &Path) -> Result<Option<i32>, OpenError> {
+pub(super) async fn inspect(path: &Path) -> Result<Option<i32>, OpenError> {
     let mut header = Vec::new();
     match std::fs::File::open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),

@@ -74,6 +74,7 @@ impl Readers {
         };
         drop(connection);
         let Page { rows, beyond, score, revision } = page;
+        self.live.catch_up(&revision).await;
         let next_cursor = match rows.last().filter(|_| beyond.is_some()) {
             None => None,
             Some(last) => {
@@ -179,6 +180,7 @@ impl Readers {
             };
             group.insert(row.key, count);
         }
+        self.live.catch_up(&revision).await;
         servers.total = servers.by_health.values().sum();
         let stats = Stats { servers, tools, resources, prompts, revision };
         self.live.keep(Question::Stats, version, Content::Stats(stats.clone()));

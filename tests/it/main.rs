@@ -16,6 +16,7 @@ mod answers;
 mod bad_input;
 mod bad_requests;
 mod crash;
+mod doctor;
 mod document;
 mod find;
 mod http;

@@ -52,8 +52,8 @@ async fn a_running_registry_goes_by_a_token_as_soon_as_it_is_printed() {
 
     assert!(token(&path, &["revoke", "--name", "one"]).status.success());
     assert_eq!(status(&binary.url, Some(&first)).await, 401);
-    let last = String::from_utf8(token(&path, &["revoke", "--name", "two"]).stdout).unwrap();
-    assert!(last.contains("no token left"), "{last}");
+    let revoked = String::from_utf8(token(&path, &["revoke", "--name", "two"]).stdout).unwrap();
+    assert!(revoked.contains("no token left"), "{revoked}");
     assert_eq!(status(&binary.url, None).await, 200);
     binary.signal("-TERM");
     let (_, log) = binary.wait();

@@ -1,0 +1,80 @@
+//! `paulina doctor`: what is wrong with a database or a running registry, and what to do.
+
+mod database;
+mod registry;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+/// Check a database and a running registry, and say what is wrong and what to do.
+///
+/// Exit code 0: nothing is wrong, or there are only warnings; 1: something is.
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// The registry's SQLite database.
+    #[arg(long, env = "PAULINA_DATABASE", default_value = "paulina.db", value_name = "FILE")]
+    database: PathBuf,
+
+    /// The registry's address: `http://…`, `https://…` or `unix:` and a path.
+    #[arg(long, env = "PAULINA_URL", default_value = "http://127.0.0.1:7285", value_name = "URL")]
+    url: String,
+
+    /// A token to ask it with.
+    #[arg(long, env = "PAULINA_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    token: Option<String>,
+}
+
+/// What the checks come to.
+#[derive(Debug, Default)]
+struct Report {
+    findings: Vec<(Verdict, String)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Fine,
+    Warning,
+    Wrong,
+}
+
+impl Report {
+    fn fine(&mut self, what: impl Into<String>) {
+        self.findings.push((Verdict::Fine, what.into()));
+    }
+
+    fn warn(&mut self, what: impl Into<String>) {
+        self.findings.push((Verdict::Warning, what.into()));
+    }
+
+    fn wrong(&mut self, what: impl Into<String>) {
+        self.findings.push((Verdict::Wrong, what.into()));
+    }
+}
+
+/// Checks, and prints a line for each check.
+pub(super) fn run(doctor: &Doctor) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("cannot start the runtime")?;
+    let mut report = Report::default();
+    runtime.block_on(async {
+        database::check(&mut report, &doctor.database).await;
+        registry::check(&mut report, &doctor.url, doctor.token.as_deref()).await;
+    });
+    let mut out = std::io::stdout();
+    for (verdict, what) in &report.findings {
+        let mark = match verdict {
+            Verdict::Fine => "ok     ",
+            Verdict::Warning => "warning",
+            Verdict::Wrong => "WRONG  ",
+        };
+        writeln!(out, "{mark}  {what}")?;
+    }
+    match report.findings.iter().filter(|(verdict, _)| *verdict == Verdict::Wrong).count() {
+        0 => Ok(()),
+        1 => bail!("one thing is wrong"),
+        count => bail!("{count} things are wrong"),
+    }
+}
