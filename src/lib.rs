@@ -63,6 +63,7 @@ pub mod clock;
 mod model;
 mod registry;
 mod store;
+mod sync;
 
 #[cfg(feature = "bench")]
 #[doc(hidden)]

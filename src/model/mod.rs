@@ -19,6 +19,7 @@ mod resource;
 mod server;
 mod stats;
 mod timestamp;
+#[cfg_attr(not(feature = "server"), expect(dead_code, reason = "the HTTP API alone asks for tokens"))]
 mod token;
 mod transport;
 mod validate;

@@ -9,11 +9,12 @@
 //! What people see is wall time. One offset turns the one into the other; no table is touched when the wall clock is
 //! set.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::store::Moment;
+use crate::sync::Mutex;
 
 /// How often lease time is moved on and kept, in milliseconds.
 pub(super) const TICK: i64 = 250;

@@ -5,6 +5,8 @@
 mod error;
 mod lease_clock;
 mod options;
+#[cfg(all(test, feature = "shuttle"))]
+mod orders;
 mod queue;
 mod start;
 mod task;

@@ -87,6 +87,17 @@ impl Options {
     /// See [`OpenError`]. The file is then as it was.
     pub async fn open(self, path: impl AsRef<Path>) -> Result<Registry, OpenError> {
         let path = path.as_ref();
+        let (registry, task) = self.prepare(path).await?;
+        tokio::spawn(task.run());
+        registry
+            .check_writable()
+            .await
+            .map_err(|error| OpenError::Migration { path: path.to_owned(), detail: error.to_string() })?;
+        Ok(registry)
+    }
+
+    /// A registry, and the task that is to run for it.
+    pub(super) async fn prepare(self, path: &Path) -> Result<(Registry, Task), OpenError> {
         let location =
             if path == Path::new(":memory:") { Location::Memory } else { Location::File(path.to_owned()) };
         let mut opened = store::open(&location, self.answer_bytes).await?;
@@ -121,12 +132,6 @@ impl Options {
             wal: WalWatch::default(),
             closed: closed_sender,
         };
-        tokio::spawn(task.run());
-        let registry = Registry { queue, inner, retention };
-        registry.check_writable().await.map_err(|error| OpenError::Migration {
-            path: location.path().to_owned(),
-            detail: error.to_string(),
-        })?;
-        Ok(registry)
+        Ok((Registry { queue, inner, retention }, task))
     }
 }

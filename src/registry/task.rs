@@ -15,6 +15,7 @@ use super::queue::{Batch, Waiting};
 use super::wal::{self, WalWatch};
 use crate::clock::Clock;
 use crate::store::{Beside, Command, Job, Moment, Pruned, StoreError, Writer};
+use crate::sync::settled;
 
 /// How often the oldest changes are deleted.
 const TRIM_INTERVAL: Duration = Duration::from_mins(1);
@@ -96,7 +97,7 @@ impl Task {
     async fn commit(&mut self, mut batch: Vec<Command>) {
         let now = self.inner.lease_clock.tick();
         let told = self.writer.revision();
-        match self.writer.run(&mut batch, now).await {
+        match settled(self.writer.run(&mut batch, now)).await {
             Ok(committed) => {
                 if committed && self.inner.lease_clock.is_paused() {
                     self.inner.lease_clock.resume();
@@ -121,7 +122,7 @@ impl Task {
     /// Whether the smallest commit there is succeeds.
     async fn can_commit(&mut self) -> bool {
         let now = self.inner.lease_clock.tick();
-        self.writer.run(&mut [Command::Commit(Job::new(()).0)], now).await.is_ok()
+        settled(self.writer.run(&mut [Command::Commit(Job::new(()).0)], now)).await.is_ok()
     }
 
     fn pause(&self, error: &StoreError) {
@@ -144,7 +145,7 @@ impl Task {
             self.commit(vec![Command::Commit(Job::new(()).0)]).await;
             return;
         }
-        match self.writer.is_overtaken().await {
+        match settled(self.writer.is_overtaken()).await {
             Ok(false) => {}
             Ok(true) => self.commit(vec![Command::Commit(Job::new(()).0)]).await,
             Err(error) => {
@@ -193,9 +194,9 @@ impl Task {
         let now = self.inner.lease_clock.now();
         self.note(now, clean);
         if let Some(readers) = self.inner.readers.write().await.take() {
-            readers.close().await;
+            settled(readers.close()).await;
         }
-        self.writer.close().await;
+        settled(self.writer.close()).await;
         drop(self.beside);
         self.closed.send_replace(true);
     }

@@ -7,8 +7,8 @@
 //! A new answer names the version that was there before SQLite was asked. What commits in between touches its keys and
 //! makes the answer void before it is ever used.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use tokio::sync::watch;
 
@@ -18,6 +18,7 @@ use super::mirror::{Lease, Mirror};
 use super::rows::{Entry, Times};
 use super::touch::{Slot, Touched};
 use crate::model::{Filter, Health, LeaseState, Record, Revision, Stats, Tokens};
+use crate::sync::{AtomicI64, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// See the [module](self).
 pub(crate) struct Live {
@@ -89,6 +90,12 @@ impl Live {
     #[cfg(feature = "server")]
     pub(crate) fn servers_held(&self) -> usize {
         self.read().mirror.len()
+    }
+
+    /// Whether watchers were told that a server has expired.
+    #[cfg(all(test, feature = "shuttle"))]
+    pub(crate) fn is_told_expired(&self, id: &str) -> Option<bool> {
+        Some(self.read().mirror.get(id)?.expired)
     }
 
     /// Who may do what.

@@ -33,6 +33,8 @@ mod schema;
 mod script;
 mod servers;
 mod text;
+#[cfg(feature = "server")]
+mod token_file;
 mod tokens;
 mod touch;
 mod writer;
@@ -52,9 +54,9 @@ pub(crate) use open::{Location, open};
 pub(crate) use reader::Readers;
 pub(crate) use rows::Entry;
 pub(crate) use servers::{Put, Registering};
-pub(crate) use tokens::TokenChange;
 #[cfg(feature = "server")]
-pub(crate) use tokens::TokenFile;
+pub(crate) use token_file::TokenFile;
+pub(crate) use tokens::TokenChange;
 pub(crate) use writer::Writer;
 
 #[cfg(feature = "bench")]

@@ -4,14 +4,12 @@
 //! of the file: the serving process says in the file beside the database which state of the tokens it goes by, and the
 //! command line waits for that.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sqlx::{Connection, SqliteConnection};
+use sqlx::SqliteConnection;
 
-use super::beside::Beside;
 use super::error::odd_row;
-use super::{OpenError, StoreError, open, time};
+use super::{StoreError, time};
 use crate::model::{Role, SecretHash, TokenInfo, TokenName, Tokens};
 
 /// What is to become of a token.
@@ -67,34 +65,4 @@ pub(super) async fn change(
         }
     };
     Ok(done.rows_affected() == 1)
-}
-
-/// The tokens of a database that another process may be serving.
-pub(crate) struct TokenFile {
-    path: PathBuf,
-    connection: SqliteConnection,
-}
-
-impl TokenFile {
-    /// Opens a database beside whoever serves it; creates it if there is none.
-    pub(crate) async fn open(path: &Path) -> Result<Self, OpenError> {
-        Ok(Self { path: path.to_owned(), connection: open::beside_the_server(path).await? })
-    }
-
-    pub(crate) async fn load(&mut self) -> Result<Tokens, StoreError> {
-        load(&mut self.connection).await
-    }
-
-    pub(crate) async fn change(&mut self, wanted: &TokenChange) -> Result<bool, StoreError> {
-        change(&mut self.connection, wanted).await
-    }
-
-    /// Whether a process serves the database and goes by an older state of the tokens than this.
-    pub(crate) fn is_awaited(&self, version: i64) -> bool {
-        Beside::served(&self.path).is_some_and(|served| served.tokens < version)
-    }
-
-    pub(crate) async fn close(self) -> Result<(), StoreError> {
-        Ok(self.connection.close().await?)
-    }
 }

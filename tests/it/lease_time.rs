@@ -57,24 +57,11 @@ impl Gap {
     async fn happen(self, fixture: &mut Fixture) {
         match self {
             Self::Down(time) => fixture.reopen_after(time).await,
-            Self::Killed(time) => kill_and_reopen_after(fixture, time).await,
+            Self::Killed(time) => fixture.kill_and_reopen_after(time).await,
             Self::Stall(time) => fixture.clock.advance(time),
             Self::Step(by) => fixture.clock.step_wall(by),
         }
     }
-}
-
-/// What a killed process leaves: the files as they are at this moment, without an orderly end.
-async fn kill_and_reopen_after(fixture: &mut Fixture, down: Duration) {
-    let left = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(fixture.folder.path()).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), left.path().join(entry.file_name())).unwrap();
-    }
-    fixture.registry.close().await;
-    fixture.folder = left;
-    fixture.clock.advance(down);
-    fixture.registry = open(&fixture.clock, fixture.retention, fixture.path()).await;
 }
 
 /// When the first heartbeat comes that has to do with a gap.
@@ -160,7 +147,7 @@ async fn a_crash_loop_keeps_the_living_and_not_the_dead() {
                 ended = Some(awake);
             }
         }
-        kill_and_reopen_after(&mut fixture, Duration::from_secs(1)).await;
+        fixture.kill_and_reopen_after(Duration::from_secs(1)).await;
     }
     let ended = ended.expect("the dead server stayed");
     assert!(ended <= TTL + Duration::from_secs(2), "unhealthy after {ended:?} of awake time");

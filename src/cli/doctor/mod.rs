@@ -1,5 +1,6 @@
 //! `paulina doctor`: what is wrong with a database or a running registry, and what to do.
 
+mod ask;
 mod database;
 mod registry;
 

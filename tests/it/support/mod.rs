@@ -52,6 +52,19 @@ impl Fixture {
         }
     }
 
+    /// What a killed process leaves, the files as they are at this moment, opened after this time.
+    pub(crate) async fn kill_and_reopen_after(&mut self, down: Duration) {
+        let left = tempfile::tempdir().unwrap();
+        for entry in std::fs::read_dir(self.folder.path()).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), left.path().join(entry.file_name())).unwrap();
+        }
+        self.registry.close().await;
+        self.folder = left;
+        self.clock.advance(down);
+        self.registry = open(&self.clock, self.retention, self.path()).await;
+    }
+
     /// Closes and opens again, with this time in between.
     pub(crate) async fn reopen_after(&mut self, down: Duration) {
         self.registry.close().await;
