@@ -46,18 +46,12 @@ impl Hosts {
 
     /// Whether a request may pass.
     pub(super) fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
-        let mut hosts = headers.get_all(header::HOST).iter();
-        let host = match (hosts.next(), hosts.next()) {
-            (Some(host), None) => host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()),
-            _ => None,
-        };
-        // RFC 9112, section 3.2.2: with a request target in absolute form the Host is not looked at.
-        let authority = uri.authority().cloned().or(host);
-        let Some(authority) = authority.filter(|authority| self.allows(authority)) else {
+        let authority = authority(headers, uri)?;
+        if !self.allows(&authority) {
             let detail =
                 "this registry does not answer to the Host of the request; allow it with --allowed-host";
             return Err(Problem::new(Code::HostNotAllowed, detail));
-        };
+        }
         let own = |origin: &str| {
             let named = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
             named.is_some_and(|named| named.eq_ignore_ascii_case(authority.as_str()))
@@ -69,6 +63,39 @@ impl Hosts {
         }
         Ok(())
     }
+}
+
+/// Whom a request is for. RFC 9112, section 3.2: there is one Host, even where a request target in absolute form says who is
+/// meant, and neither names a user.
+fn authority(headers: &HeaderMap, uri: &Uri) -> Result<Authority, Problem> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()),
+        _ => None,
+    };
+    let meant = uri.authority().or(host.as_ref()).filter(|_| host.is_some()).cloned();
+    let plain = |authority: &Authority| {
+        let after_host = authority.as_str().strip_prefix(authority.host());
+        after_host.is_some_and(|port| port.is_empty() || authority.port_u16().is_some())
+    };
+    meant.filter(plain).ok_or_else(|| {
+        let detail = "a request names one Host, and no user in it";
+        Problem::new(Code::MalformedRequest, detail)
+    })
+}
+
+/// Whether it is clear where the body of a request ends. RFC 9112, section 6.1: a server may refuse what it does not know of
+/// transfer codings, and a length beside them is a sign of smuggling.
+pub(super) fn check_framing(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let Some(first) = codings.next() else { return Ok(()) };
+    let chunked = first.as_bytes().eq_ignore_ascii_case(b"chunked") && codings.next().is_none();
+    if chunked && !headers.contains_key(header::CONTENT_LENGTH) {
+        return Ok(());
+    }
+    let detail =
+        "send a body with content-length, or with transfer-encoding: chunked, and nothing else of either";
+    Err(Problem::new(Code::MalformedRequest, detail))
 }
 
 /// A host name to compare: lower case, without the dot that ends a full name.
@@ -92,11 +119,7 @@ mod tests {
             headers.insert(header::ORIGIN, origin.parse().unwrap());
         }
         let problem = hosts.check(&headers, &Uri::from_static("/v1/servers")).err()?;
-        Some(if serde_json::to_string(&problem).unwrap().contains("host_not_allowed") {
-            "host"
-        } else {
-            "origin"
-        })
+        Some(problem.code().as_str())
     }
 
     #[test]
@@ -115,12 +138,18 @@ mod tests {
         for host in
             ["evil.example", "localhost.evil.example", "192.0.2.8", "0.0.0.0", "127.0.0.1.evil.example"]
         {
-            assert_eq!(verdict(host, None), Some("host"), "{host}");
+            assert_eq!(verdict(host, None), Some("host_not_allowed"), "{host}");
+        }
+        for host in ["evil.example@127.0.0.1", "127.0.0.1:x", "127.0.0.1:", "", "a b"] {
+            assert_eq!(verdict(host, None), Some("malformed_request"), "{host}");
         }
         assert_eq!(verdict("localhost:7285", Some("http://localhost:7285")), None);
-        assert_eq!(verdict("localhost:7285", Some("http://localhost:9999")), Some("origin"));
-        assert_eq!(verdict("localhost:7285", Some("null")), Some("origin"));
+        assert_eq!(verdict("localhost:7285", Some("http://localhost:9999")), Some("origin_not_allowed"));
+        assert_eq!(verdict("localhost:7285", Some("null")), Some("origin_not_allowed"));
         assert_eq!(verdict("localhost:7285", Some("https://app.example")), None);
-        assert_eq!(verdict("localhost:7285", Some("https://app.example.evil.example")), Some("origin"));
+        assert_eq!(
+            verdict("localhost:7285", Some("https://app.example.evil.example")),
+            Some("origin_not_allowed")
+        );
     }
 }

@@ -12,13 +12,14 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, SizeHint};
 
 use super::App;
-use super::load::{self, Load, Place};
+use super::load::{self, Kind, Load, Place};
 use super::problem::{Code, Problem};
 
-/// The bytes of a body that says it is JSON. They are accounted for until it is dropped.
+/// The bytes of a body that says it is JSON. They are accounted for, and its request has a place, until it is dropped.
 pub(super) struct JsonBody {
     pub(super) bytes: Vec<u8>,
     _taken: load::Bytes,
+    _place: Place,
 }
 
 impl FromRequest<App> for JsonBody {
@@ -38,11 +39,14 @@ impl FromRequest<App> for JsonBody {
             return Err(too_large(load));
         }
         let time = load.limits().body_time;
-        tokio::time::timeout(time, read(request.into_body(), load)).await.unwrap_or_else(|_| {
+        let kind = Kind::of(request.uri());
+        let read = tokio::time::timeout(time, read(request.into_body(), load)).await;
+        let (bytes, taken) = read.unwrap_or_else(|_| {
             load.metrics().refused_body("time");
             let detail = format!("the body did not arrive within {} s", time.as_secs());
             Err(Problem::new(Code::RequestTimeout, detail))
-        })
+        })?;
+        Ok(Self { bytes, _taken: taken, _place: load.admit(kind)? })
     }
 }
 
@@ -52,7 +56,7 @@ fn too_large(load: &Load) -> Problem {
     Problem::new(Code::PayloadTooLarge, format!("the body is over the limit of {limit} bytes"))
 }
 
-async fn read(mut body: Body, load: &Load) -> Result<JsonBody, Problem> {
+async fn read(mut body: Body, load: &Load) -> Result<(Vec<u8>, load::Bytes), Problem> {
     let mut taken = load.take(0)?;
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
@@ -65,7 +69,7 @@ async fn read(mut body: Body, load: &Load) -> Result<JsonBody, Problem> {
         taken.add(load.take(data.len())?);
         bytes.extend_from_slice(&data);
     }
-    Ok(JsonBody { bytes, _taken: taken })
+    Ok((bytes, taken))
 }
 
 /// What goes out in one piece.

@@ -1,12 +1,12 @@
 //! The connections there are, and which of them to cut off.
 //!
 //! A connection waits for a request, receives one, or is busy with it. A sweep once in a while closes those that take too
-//! long about it. When there are as many as there may be, the one that has been waiting longest makes room for a new one:
-//! whoever opens thousands and says nothing locks nobody out.
+//! long about it. When there are as many as there may be, one that has never sent a request makes room for a new one, or else
+//! the one that has been waiting longest: whoever opens thousands and says nothing locks nobody out.
 
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -33,6 +33,8 @@ pub(super) struct Peer {
     since: AtomicU64,
     /// When the client last stopped taking what is written, or 0.
     stalled: AtomicU64,
+    /// Whether it has ever sent a request.
+    known: AtomicBool,
     now: Arc<AtomicU64>,
     end: Notify,
 }
@@ -62,6 +64,7 @@ impl Peer {
     /// A request is there; it is in hand until what this gives is dropped.
     pub(super) fn busy(self: &Arc<Self>) -> Busy {
         self.turn(BUSY);
+        self.known.store(true, Ordering::Relaxed);
         Busy(Arc::clone(self))
     }
 
@@ -126,8 +129,10 @@ impl Connections {
         let mut peers = self.peers();
         if peers.len() >= self.limits.connections {
             let waiting = |(_, peer): &(&u64, &Arc<Peer>)| peer.phase.load(Ordering::Relaxed) != BUSY;
-            let since = |(_, peer): &(&u64, &Arc<Peer>)| peer.since.load(Ordering::Relaxed);
-            let longest = peers.iter().filter(waiting).min_by_key(since).map(|(number, _)| *number);
+            let rank = |(number, peer): &(&u64, &Arc<Peer>)| {
+                (peer.known.load(Ordering::Relaxed), peer.since.load(Ordering::Relaxed), **number)
+            };
+            let longest = peers.iter().filter(waiting).min_by_key(rank).map(|(number, _)| *number);
             self.metrics.cut_off("limit");
             peers.remove(&longest?)?.end.notify_one();
         }
@@ -136,6 +141,7 @@ impl Connections {
             phase: AtomicU8::new(WAITING),
             since: AtomicU64::new(self.now.load(Ordering::Relaxed)),
             stalled: AtomicU64::new(0),
+            known: AtomicBool::new(false),
             now: Arc::clone(&self.now),
             end: Notify::new(),
         });
@@ -229,17 +235,20 @@ mod tests {
     }
 
     #[test]
-    fn the_one_that_waits_longest_makes_room() {
+    fn who_never_asked_makes_room_and_then_who_waits_longest() {
         let (all, _) = connections(3);
         let busy = all.add().unwrap();
         let in_hand = busy.peer.busy();
+        let known = all.add().unwrap();
+        drop(known.peer.busy());
         all.sweep(Duration::from_secs(1));
+        let silent = all.add().unwrap();
         let first = all.add().unwrap();
-        all.sweep(Duration::from_secs(2));
+        assert!(ended(&silent) && !ended(&known) && !ended(&busy), "who has sent nothing yet goes first");
+        drop(first.peer.busy());
         let second = all.add().unwrap();
-        let third = all.add().unwrap();
-        assert!(ended(&first) && !ended(&second) && !ended(&third) && !ended(&busy));
-        let held = [second.peer.busy(), third.peer.busy()];
+        assert!(ended(&known) && !ended(&first), "then who has been waiting longest");
+        let held = [first.peer.busy(), second.peer.busy()];
         assert!(all.add().is_none(), "all are busy");
         drop((held, in_hand));
         assert!(all.add().is_some());

@@ -15,12 +15,13 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use hyper::body::Body as _;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tracing::Instrument;
 
-use super::access::Hosts;
+use super::access::{Hosts, check_framing};
 use super::body::accounted;
 use super::gate::Gate;
 use super::load::{Kind, Load, Place};
@@ -68,11 +69,15 @@ impl Front {
 
     async fn within(&self, mut request: Request) -> Response {
         let Shared { load, hosts, gate, .. } = &*self.0;
-        let admitted = hosts
-            .check(request.headers(), request.uri())
+        let admitted = check_framing(request.headers())
+            .and_then(|()| hosts.check(request.headers(), request.uri()))
             .and_then(|()| gate.admit(&mut request))
             .inspect_err(|problem| load.metrics().denied(problem.code().as_str()))
-            .and_then(|()| load.admit(Kind::of(request.uri())));
+            .and_then(|()| {
+                // With a body it gets its place when the body is there: a slow one takes none from others.
+                let kind = Kind::of(request.uri());
+                if request.body().is_end_stream() { load.admit(kind) } else { Ok(Place::default()) }
+            });
         let place = match admitted {
             Ok(place) => place,
             Err(problem) => return problem.into_response(),

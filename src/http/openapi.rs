@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::OpenApi;
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -16,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::{Code, Problem};
-use super::schemas::{HealthyName, ViewName};
+use super::schemas::{HealthyName, TransportName, ViewName};
 use super::{App, examples, gate, leases, operations, servers, stats, tools};
 
 #[derive(OpenApi)]
@@ -27,7 +27,7 @@ use super::{App, examples, gate, leases, operations, servers, stats, tools};
             Every error is RFC 9457 `application/problem+json`; `code` is stable. Every response carries `x-request-id`. \
             Times are RFC 3339 in UTC with milliseconds; `ttl` is in seconds, fields that end in `_ms` in milliseconds."
     ),
-    components(schemas(Problem, HealthyName, ViewName)),
+    components(schemas(Problem, HealthyName, TransportName, ViewName)),
     tags(
         (name = "registering", description = "Servers come and go."),
         (name = "leases", description = "Servers stay alive."),
@@ -74,8 +74,35 @@ static TEXT: LazyLock<String> = LazyLock::new(|| {
             }
         }
     }
-    document.to_pretty_json().unwrap_or_default() + "\n"
+    let mut document = json!(document);
+    refine(&mut document);
+    serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
 });
+
+/// Puts in what the types cannot say: the schema of a registration, and that a filter that may be repeated is never empty.
+fn refine(document: &mut Value) {
+    let registration: Value =
+        serde_json::from_str(include_str!("registration.schema.json")).unwrap_or_default();
+    if let (Some(schemas), Value::Object(own)) = (document.pointer_mut("/components/schemas"), registration)
+        && let Some(schemas) = schemas.as_object_mut()
+    {
+        schemas.extend(own);
+    }
+    for path in ["/paths/~1v1~1servers/get/parameters", "/paths/~1v1~1tools/get/parameters"] {
+        for parameter in document.pointer_mut(path).and_then(Value::as_array_mut).into_iter().flatten() {
+            let pair = parameter.get("name").is_some_and(|name| name == "metadata");
+            if let Some(schema) = parameter.get_mut("schema").filter(|schema| schema.get("items").is_some()) {
+                let item = if pair {
+                    json!({"type": "string", "pattern": "^[^:]+:"})
+                } else {
+                    json!({"type": "string", "minLength": 1})
+                };
+                schema["items"] = item;
+                schema["maxItems"] = json!(crate::model::MAX_FILTERS);
+            }
+        }
+    }
+}
 
 /// The document as JSON text.
 pub(super) fn text() -> &'static str {
@@ -89,8 +116,14 @@ pub fn document() -> String {
 }
 
 /// What any route can answer.
-const ANYWHERE: [Code; 5] =
-    [Code::InvalidQuery, Code::HostNotAllowed, Code::OriginNotAllowed, Code::Overloaded, Code::Internal];
+const ANYWHERE: [Code; 6] = [
+    Code::MalformedRequest,
+    Code::InvalidQuery,
+    Code::HostNotAllowed,
+    Code::OriginNotAllowed,
+    Code::Overloaded,
+    Code::Internal,
+];
 
 /// Gives each answer with a body its example.
 fn answers(responses: &mut BTreeMap<String, RefOr<Response>>, example: Option<&serde_json::Value>) {

@@ -14,6 +14,8 @@ use crate::registry::Error;
 pub enum Code {
     /// The body is not JSON.
     MalformedJson,
+    /// The request is not well-formed, or could be read in two ways.
+    MalformedRequest,
     /// The body is JSON, but not a valid registration; `errors` names each field.
     InvalidRegistration,
     /// A query parameter is unknown or has a value of the wrong kind.
@@ -52,8 +54,9 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub(super) const ALL: [Self; 18] = [
+    pub(super) const ALL: [Self; 19] = [
         Self::MalformedJson,
+        Self::MalformedRequest,
         Self::InvalidRegistration,
         Self::InvalidQuery,
         Self::NotRegistered,
@@ -77,6 +80,9 @@ impl Code {
     fn row(self) -> (&'static str, StatusCode, &'static str) {
         match self {
             Self::MalformedJson => ("malformed_json", StatusCode::BAD_REQUEST, "The body is not JSON"),
+            Self::MalformedRequest => {
+                ("malformed_request", StatusCode::BAD_REQUEST, "The request is not well-formed")
+            }
             Self::InvalidRegistration => {
                 ("invalid_registration", StatusCode::UNPROCESSABLE_ENTITY, "The registration is not valid")
             }
@@ -239,6 +245,10 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.code == Code::MalformedRequest {
+            // What follows on the connection may be the rest of it.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         if status == StatusCode::UNAUTHORIZED {
             // RFC 6750, section 3.
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"paulina\""));

@@ -7,55 +7,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::model::{Health, Input, ToolEntry, TransportKind};
 
-/// The body of a registration. Unknown members are refused, and so is a field of another transport.
+/// The body of a registration, as `registration.schema.json` says it: JSON Schema can say more of it than Rust's types.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what model/parse.rs reads; a test holds the two equal")]
-#[schema(example = json!({
-    "id": "filesystem-abc123", "name": "filesystem", "version": "1.0.0", "transport": "stdio",
-    "command": ["/usr/local/bin/mcp-filesystem", "/srv"],
-    "capabilities": {"tools": ["read_file", {"name": "write_file", "description": "Writes a file", "inputSchema": {"type": "object"}}],
-        "resources": ["file://*"], "sampling": true},
-    "tags": ["local"], "metadata": {"team": "search"}, "ttl": 30
-}))]
-pub(super) struct RegistrationBody {
-    /// Stable; absent, the registry makes one.
-    #[schema(pattern = "^[A-Za-z0-9._-]{1,128}$")]
-    id: Option<String>,
-    /// The server's name.
-    #[schema(pattern = "^[A-Za-z0-9._/@ -]{1,200}$")]
-    name: String,
-    /// A name for people.
-    #[schema(min_length = 1, max_length = 200)]
-    title: Option<String>,
-    /// The server's version.
-    #[schema(min_length = 1, max_length = 100)]
-    version: Option<String>,
-    /// What the server is for.
-    #[schema(min_length = 1, max_length = 10_000)]
-    description: Option<String>,
-    /// How a client reaches it. `http` means `streamable-http`.
-    transport: TransportName,
-    /// With stdio, and required there: the program and its arguments.
-    #[schema(min_items = 1, max_items = 256)]
-    command: Option<Vec<String>>,
-    /// With streamable-http and sse, and required there: absolute, http or https, without user and password.
-    #[schema(max_length = 2000)]
-    url: Option<String>,
-    /// With stdio: the environment variables that a client has to provide, by name.
-    environment: Option<Vec<Input>>,
-    /// With streamable-http and sse: the headers that a client has to provide, by name.
-    headers: Option<Vec<Input>>,
-    /// What it can do.
-    capabilities: Option<CapabilitiesBody>,
-    /// Without comma; duplicates are merged.
-    #[schema(max_items = 64)]
-    tags: Option<Vec<String>>,
-    /// Keys `[A-Za-z0-9._-]{1,64}`, values up to 1,000 characters, at most 64 pairs.
-    metadata: Option<BTreeMap<String, String>>,
-    /// How long the lease runs without a refresh, in seconds.
-    #[schema(minimum = 1, maximum = 86_400, default = 30)]
-    ttl: Option<u32>,
-}
+pub(super) struct RegistrationBody;
 
 /// How a client reaches a server.
 #[derive(ToSchema)]
@@ -66,31 +20,6 @@ pub(super) enum TransportName {
     StreamableHttp,
     Http,
     Sse,
-}
-
-/// What a server can do. Any other member is a named flag: `true`, `false`, or an object of options.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what model/parse.rs reads")]
-pub(super) struct CapabilitiesBody {
-    /// Names, or objects as MCP's `Tool`; everything in them is kept.
-    #[schema(max_items = 2000)]
-    tools: Option<Vec<Definition>>,
-    /// URIs or templates, or objects as MCP's `Resource` and `ResourceTemplate`. A bare string with `{` or `*` is a
-    /// template.
-    #[schema(max_items = 2000)]
-    resources: Option<Vec<Definition>>,
-    /// Names, or objects as MCP's `Prompt`.
-    #[schema(max_items = 2000)]
-    prompts: Option<Vec<Definition>>,
-}
-
-/// A bare name or URI, or the whole object that MCP defines.
-#[derive(serde::Serialize, ToSchema)]
-#[expect(dead_code, reason = "describes what model/parse.rs reads")]
-#[serde(untagged)]
-pub(super) enum Definition {
-    Name(String),
-    Object(serde_json::Map<String, serde_json::Value>),
 }
 
 /// What a server can do. Any other member is a named flag: `true`, `false`, or an object of options.
@@ -236,7 +165,7 @@ macro_rules! filters {
             #[param(example = "local")]
             tag: Option<Vec<String>>,
             /// Servers with all these tags, parted by commas.
-            #[param(example = "local,production")]
+            #[param(example = "local,production", pattern = "^[^,]+(,[^,]+)*$")]
             tags: Option<String>,
             /// Servers reached by this transport.
             transport: Option<TransportName>,
@@ -249,7 +178,7 @@ macro_rules! filters {
             metadata: Option<Vec<String>>,
             /// Full text, best first: every word must match, as the beginning of a word, stemmed and without case or
             /// diacritics. `read_file` and `readFile` are two words. Nothing in it is query syntax.
-            #[param(example = "read file")]
+            #[param(example = "read file", min_length = 1)]
             q: Option<String>,
             /// `true`, `false` or `any`.
             #[param(default = "true")]
@@ -258,6 +187,7 @@ macro_rules! filters {
             #[param(minimum = 1, maximum = 1000, default = 100)]
             limit: Option<u32>,
             /// Where a page ended. It carries the filters of its query; other ones beside it are refused.
+            #[param(pattern = "^[A-Za-z0-9_-]+$")]
             cursor: Option<String>,
             $($(#[$extra])* $field: $kind,)*
         }

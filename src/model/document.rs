@@ -67,8 +67,12 @@ impl<'a> Node<'a> {
         serde_json::from_str(self.raw.get()).ok().or_else(|| self.expected("a boolean", violations))
     }
 
+    /// A whole number, also one that is written with zeros behind the point.
     pub(super) fn whole_number(&self, violations: &mut Violations) -> Option<i64> {
-        match serde_json::from_str(self.raw.get()) {
+        let text = self.raw.get();
+        let zeros = |digits: &&str| !digits.is_empty() && digits.bytes().all(|digit| digit == b'0');
+        let whole = text.split_once('.').filter(|(_, behind)| zeros(behind)).map_or(text, |(whole, _)| whole);
+        match serde_json::from_str(whole) {
             Ok(number) => Some(number),
             Err(_) if self.kind() == "a number" => {
                 violations.push(&self.pointer, "must be a whole number");

@@ -336,8 +336,11 @@ impl Reader {
                 let kind = kinds.into_iter().find(|kind| kind.as_str() == value);
                 filter.health(kind.ok_or_else(|| wrong(key, "must be true, false or any"))?)
             }
-            "limit" => filter
-                .limit(value.parse().map_err(|_| wrong(key, "must be a whole number between 1 and 1000"))?),
+            "limit" => {
+                let digits = value.bytes().all(|byte| byte.is_ascii_digit());
+                let limit = value.parse().ok().filter(|_| digits);
+                filter.limit(limit.ok_or_else(|| wrong(key, "must be a whole number between 1 and 1000"))?)
+            }
             "view" => {
                 let view = [View::Summary, View::Full].into_iter().find(|view| view.as_str() == value);
                 filter.view(view.ok_or_else(|| wrong(key, "must be summary or full"))?)

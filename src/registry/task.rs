@@ -62,8 +62,10 @@ impl Task {
                 biased;
                 () = asked_to_close(&mut closing) => break,
                 () = self.clock.sleep_until(due.tick) => {
-                    due.tick = self.clock.monotonic() + tick;
+                    due.tick = Duration::MAX;
                     self.tick(&mut due).await;
+                    // From the end of it: one that had to wait for a lock is not due again before those who wait.
+                    due.tick = due.tick.min(self.clock.monotonic() + tick);
                 }
                 command = self.waiting.next() => match command {
                     Some(command) => self.batch(command).await,
@@ -85,6 +87,7 @@ impl Task {
                 break;
             }
         }
+        batch.commands.retain(|command| !command.is_abandoned());
         let (bites, others): (Vec<_>, Vec<_>) = batch.commands.into_iter().partition(Command::is_prune);
         if !others.is_empty() {
             self.commit(others).await;
@@ -142,7 +145,8 @@ impl Task {
             self.wal.look(self.inner.database.as_deref().map_or(0, wal::bytes));
         }
         if self.inner.lease_clock.is_paused() {
-            self.commit(vec![Command::Commit(Job::new(()).0)]).await;
+            // Together with what waits: who asks meanwhile shares the attempt, and does not wait for the next one.
+            self.batch(Command::Commit(Job::new(()).0)).await;
             return;
         }
         match settled(self.writer.is_overtaken()).await {

@@ -21,6 +21,10 @@ impl<I, O> Job<I, O> {
         (Self { input, outcome: None, reply }, answer)
     }
 
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
     fn answer(self) {
         if let Some(outcome) = self.outcome {
             let _ = self.reply.send(outcome);
@@ -92,6 +96,16 @@ impl Command {
             Self::Prune(job) => job.outcome = Some(Err(error)),
             Self::Token(job) => job.outcome = Some(Err(error)),
             Self::Trim(job) | Self::Commit(job) => job.outcome = Some(Err(error)),
+        }
+    }
+
+    /// Whether it is a change that nobody waits for any more. A heartbeat counts even so.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        match self {
+            Self::Register(job) => job.is_abandoned(),
+            Self::Deregister(job) => job.is_abandoned(),
+            Self::Token(job) => job.is_abandoned(),
+            Self::Refresh(_) | Self::Prune(_) | Self::Trim(_) | Self::Commit(_) => false,
         }
     }
 

@@ -130,6 +130,20 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// The same of another file.
+    pub(super) fn at(self, other: &std::path::Path) -> Self {
+        let other = other.to_owned();
+        match self {
+            Self::Io { source, .. } => Self::Io { path: other, source },
+            Self::NotADatabase { .. } => Self::NotADatabase { path: other },
+            Self::ForeignDatabase { .. } => Self::ForeignDatabase { path: other },
+            Self::NewerDatabase { found, known, .. } => Self::NewerDatabase { path: other, found, known },
+            Self::Served { process, .. } => Self::Served { path: other, process },
+            Self::Damaged { detail, .. } => Self::Damaged { path: other, detail },
+            Self::Migration { detail, .. } => Self::Migration { path: other, detail },
+        }
+    }
+
     /// The same of what fails once the schema is there.
     pub(super) fn unreadable(path: &std::path::Path, error: &StoreError) -> Self {
         match error {

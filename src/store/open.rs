@@ -48,6 +48,9 @@ pub(crate) struct Opened {
     pub(crate) beside: Option<Beside>,
 }
 
+/// The header of a SQLite file, <https://sqlite.org/fileformat2.html#the_database_header>.
+const HEADER: u64 = 100;
+
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The WAL is cut back to this after a checkpoint, in bytes.
 const JOURNAL_SIZE_LIMIT: &str = "67108864";
@@ -71,7 +74,7 @@ pub(crate) async fn open(location: &Location, answer_bytes: u64) -> Result<Opene
         Location::File(path) => path,
     };
     let beside = Beside::lock(path)?;
-    if let Err(refused) = inspect(path).await {
+    if let Err(refused) = prepare(path).await {
         beside.withdraw();
         return Err(refused);
     }
@@ -97,6 +100,35 @@ pub(crate) async fn open(location: &Location, answer_bytes: u64) -> Result<Opene
     let writer = writer.map_err(|error| OpenError::unreadable(path, &error))?;
     let readers = Readers::new(connections, writer.live());
     Ok(Opened { writer, readers, beside: Some(beside) })
+}
+
+/// Refuses what is not ours, and makes the database if there is none.
+async fn prepare(path: &Path) -> Result<(), OpenError> {
+    if path.exists() { inspect(path).await.map(|_| ()) } else { make(path).await }
+}
+
+/// Makes a database under another name, and gives it its own when it is whole and on disk: whoever is killed on the way
+/// leaves nothing behind that the next start could take for a database. Only who holds the lock may do this.
+async fn make(path: &Path) -> Result<(), OpenError> {
+    let io = |source| OpenError::Io { path: path.to_owned(), source };
+    let mut name = path.as_os_str().to_owned();
+    name.push("-new");
+    let unfinished = PathBuf::from(name);
+    for ending in ["", "-journal", "-wal", "-shm"] {
+        let mut left = unfinished.clone().into_os_string();
+        left.push(ending);
+        let _ = std::fs::remove_file(left);
+    }
+    let connection = migrated(&unfinished).await.map_err(|error| error.at(path))?;
+    connection.close().await.map_err(|error| OpenError::sqlite(path, &error))?;
+    std::fs::File::open(&unfinished).and_then(|file| file.sync_all()).map_err(io)?;
+    std::fs::rename(&unfinished, path).map_err(io)?;
+    #[cfg(unix)]
+    {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)?;
+    }
+    Ok(())
 }
 
 /// A connection that writes, to a database whose schema is up to date.
@@ -139,7 +171,10 @@ pub(super) async fn beside_the_server(path: &Path) -> Result<SqliteConnection, O
         return writing(path).await;
     }
     let beside = Beside::lock(path)?;
-    let connection = migrated(path).await;
+    let connection = match prepare(path).await {
+        Ok(()) => migrated(path).await,
+        Err(refused) => Err(refused),
+    };
     beside.withdraw();
     connection
 }
@@ -190,24 +225,37 @@ pub(super) async fn inspect(path: &Path) -> Result<Option<i32>, OpenError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(OpenError::Io { path: path.to_owned(), source }),
         Ok(file) => {
-            let read = file.take(16).read_to_end(&mut header);
+            let read = file.take(HEADER).read_to_end(&mut header);
             read.map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
         }
     }
     if header.is_empty() {
         return Ok(None);
     }
-    if header != b"SQLite format 3\0" {
+    if !header.starts_with(b"SQLite format 3\0") {
         return Err(OpenError::NotADatabase { path: path.to_owned() });
     }
+    let verdict = inspect_schema(path, file_options(path).read_only(true)).await;
+    match verdict {
+        // A transaction that was cut off has to be rolled back first, which is right in a database of ours alone.
+        Err(OpenError::Migration { .. })
+            if header.get(68..72) == Some(&schema::APPLICATION_ID.to_be_bytes()[4..]) =>
+        {
+            inspect_schema(path, file_options(path).pragma("query_only", "ON")).await
+        }
+        verdict => verdict,
+    }
+}
+
+async fn inspect_schema(path: &Path, options: SqliteConnectOptions) -> Result<Option<i32>, OpenError> {
     let sqlite = |error: sqlx::Error| OpenError::sqlite(path, &error);
-    let mut connection = file_options(path).read_only(true).connect().await.map_err(sqlite)?;
-    let verdict = inspect_schema(path, &mut connection).await;
+    let mut connection = options.connect().await.map_err(sqlite)?;
+    let verdict = read_schema(path, &mut connection).await;
     connection.close().await.map_err(sqlite)?;
     verdict
 }
 
-async fn inspect_schema(path: &Path, connection: &mut SqliteConnection) -> Result<Option<i32>, OpenError> {
+async fn read_schema(path: &Path, connection: &mut SqliteConnection) -> Result<Option<i32>, OpenError> {
     let sqlite = |error: sqlx::Error| OpenError::sqlite(path, &error);
     let id: i64 = sqlx::query("PRAGMA application_id")
         .fetch_one(&mut *connection)

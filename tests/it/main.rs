@@ -16,6 +16,7 @@ mod answers;
 mod bad_input;
 mod bad_requests;
 mod crash;
+mod day;
 mod doctor;
 mod document;
 mod find;

@@ -141,3 +141,47 @@ async fn the_sqlite_inside_has_the_wal_fix() {
     let parts: Vec<u32> = version.split('.').map(|part| part.parse().unwrap()).collect();
     assert!(parts >= vec![3, 51, 3], "{version}");
 }
+
+/// A database is made under another name and gets its own when it is whole.
+#[tokio::test]
+async fn what_a_start_that_was_killed_has_left_is_cleared_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("paulina.db");
+    for left in ["paulina.db-new", "paulina.db-new-journal", "paulina.db-new-wal"] {
+        std::fs::write(folder.path().join(left), "half a database").unwrap();
+    }
+    let registry = Registry::open(&path).await.unwrap();
+    registry.register(Registration::stdio("s", ["x"])).await.unwrap();
+    registry.close().await;
+    let mut files: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    files.sort();
+    assert_eq!(files, ["paulina.db", "paulina.db-lease"]);
+}
+
+/// A database of ours with a transaction that was cut off, as a killed sqlite3 leaves it in rollback mode.
+#[tokio::test]
+async fn a_transaction_that_was_cut_off_is_rolled_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("paulina.db");
+    let registry = Registry::open(&path).await.unwrap();
+    registry.register(Registration::stdio("s", ["x"]).id("s")).await.unwrap();
+    registry.close().await;
+    let left = tempfile::tempdir().unwrap();
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let mut connection =
+        options.pragma("cache_spill", "1").pragma("cache_size", "2").connect().await.unwrap();
+    let cut_off = "PRAGMA journal_mode = DELETE; BEGIN; UPDATE servers SET title = 'half';
+        CREATE TABLE filler AS WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 2000)
+        SELECT i, randomblob(500) AS b FROM n";
+    sqlx::raw_sql(cut_off).execute(&mut connection).await.unwrap();
+    for file in ["paulina.db", "paulina.db-journal", "paulina.db-lease"] {
+        std::fs::copy(folder.path().join(file), left.path().join(file)).unwrap();
+    }
+    drop(connection);
+    let registry = Registry::open(left.path().join("paulina.db")).await.unwrap();
+    assert_eq!(registry.get("s").await.unwrap().unwrap().title, None);
+    registry.close().await;
+}
