@@ -25,7 +25,8 @@ BEYOND_SCHEMA = {
         "is there twice"  # Tools and prompts are unique by name, resources by address.
         "|must be an absolute http or https URL"  # The grammar of a URL.
         "|must be at most 8192 bytes|needs a URI or template of 1–2000 bytes"  # Schemas count characters.
-        "|nested deeper than",
+        "|nested deeper than"
+        "|more violations than are listed here",  # What a thousand are followed by.
     "invalid_query":
         '"cursor" is not a cursor'  # Cursors come from answers.
         r'|"q" holds no word|"q" has \d+ words'  # What a word is.
