@@ -47,6 +47,7 @@
 //! | lease, ttl | a server is [healthy](Health) for `ttl` seconds after each refresh |
 //! | [`Filter`] | what a client asks for |
 //! | capability | a named flag, or having any tools, resources or prompts |
+//! | token, [`Role`], owner | who may do what over HTTP; a server belongs to the token, by name, that registered it |
 //! | [`Revision`] | the number of the last change: registered, updated, deregistered, expired |
 //!
 //! # Time

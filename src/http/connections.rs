@@ -52,6 +52,11 @@ impl Peer {
         }
     }
 
+    /// It waits for a request.
+    pub(super) fn waits(&self) {
+        self.turn(WAITING);
+    }
+
     /// The client takes nothing, or takes something again.
     pub(super) fn written(&self, stalled: bool) {
         if !stalled {
@@ -95,7 +100,7 @@ pub(super) struct Busy(Arc<Peer>);
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.turn(WAITING);
+        self.0.waits();
     }
 }
 

@@ -120,3 +120,37 @@ impl Bytes {
         self.permit.merge(more.permit);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refreshes_are_the_last_to_be_turned_away() {
+        let limits = Limits { requests: 2, ..Limits::default() };
+        let load = Load::new(limits, Metrics::new());
+        let others = [load.admit(Kind::Other), load.admit(Kind::Other)];
+        assert!(others.iter().all(Result::is_ok));
+        assert_eq!(load.admit(Kind::Other).unwrap_err().code(), Code::Overloaded);
+        let refreshes = [load.admit(Kind::Refresh), load.admit(Kind::Refresh)];
+        assert!(refreshes.iter().all(Result::is_ok), "they have places of their own");
+        assert!(load.admit(Kind::Refresh).is_err() && load.admit(Kind::Probe).is_ok());
+        assert_eq!(load.in_hand(), (2, 2));
+        drop((others, refreshes));
+        assert!(load.admit(Kind::Other).is_ok());
+        assert_eq!(load.in_hand(), (0, 0));
+    }
+
+    #[test]
+    fn what_kind_of_request_it_is() {
+        for (path, kind) in [
+            ("/v1/servers/a/refresh", Kind::Refresh),
+            ("/v1/refresh", Kind::Refresh),
+            ("/readyz", Kind::Probe),
+            ("/v1/servers", Kind::Other),
+            ("/v1/servers/refresh/health", Kind::Other),
+        ] {
+            assert_eq!(Kind::of(&path.parse().unwrap()), kind, "{path}");
+        }
+    }
+}

@@ -155,8 +155,10 @@ async fn serve(
 ) {
     let peer = Arc::clone(&connection.peer);
     let serving = async {
-        // Who cannot agree on TLS is told so by TLS.
+        // Agreeing on TLS may take as long as a header. Who cannot is told so by TLS.
+        peer.received();
         let Ok(stream) = handshake.await else { return };
+        peer.waits();
         let stream = TokioIo::new(Watched::new(stream, Arc::clone(&peer)));
         let answering = Answering { front, connection: &connection };
         let mut http = http1::Builder::new();

@@ -3,6 +3,8 @@
 //! The real task, queue, lease clock and mirror, and real SQLite; a scheduler in the place of the system's chooses anew at
 //! every lock and every wait who goes on. A schedule that fails is printed and can be run again.
 
+#![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::Path;
 use std::time::Duration;
 

@@ -278,7 +278,9 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 20000), hard))
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
-    registry = Registry("served", "--header-timeout", "15s", "--body-timeout", "15s", "--idle-timeout", "15s")
+    # Fewer places than slow bodies: those must not take any.
+    limits = ("--max-requests", "500", "--header-timeout", "15s", "--body-timeout", "15s", "--idle-timeout", "15s")
+    registry = Registry("served", *limits)
     slow = [b"GET /healthz HTTP/1.1\r\nX: ", request("POST", "/v1/servers", f"{KIND}Content-Length: 1000000\r\n")]
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         beside(registry, pool, "slow", slow * 1000, drip=True, rounds=5)

@@ -1,6 +1,8 @@
 //! A day of load in minutes, on a clock in hand: more than ten million refreshes, servers coming, going, changing and dying.
 //! Nothing may grow: not the file, not its log, not the memory, not the time that anything takes.
 
+#![expect(clippy::print_stdout, reason = "its figures are what one looks at")]
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -22,7 +24,8 @@ fn server(id: usize, version: usize) -> Registration {
         let text = format!("{{\"name\":\"tool_{tool}\",\"description\":\"{description}\"}}");
         Tool::from_json(Json::parse(&text).unwrap()).unwrap()
     };
-    let server = Registration::stdio("server", ["x"]).id(format!("s{id}")).version(format!("{version}")).tag("t");
+    let server =
+        Registration::stdio("server", ["x"]).id(format!("s{id}")).version(format!("{version}")).tag("t");
     (0..5).fold(server, |server, tool| server.tool(definition(tool)))
 }
 
@@ -63,6 +66,7 @@ fn median<T: Ord + Copy>(hours: &[Reading], of: impl Fn(&Reading) -> T) -> T {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes; CI runs it: cargo test --test it -- --ignored"]
 async fn a_day_of_load_leaves_everything_as_it_was() {
+    type Figure = fn(&Reading) -> Duration;
     let Fixture { clock, folder, registry, .. } = Fixture::new().await;
     registry.close().await;
     let path = folder.path().join("day.db");
@@ -82,7 +86,11 @@ async fn a_day_of_load_leaves_everything_as_it_was() {
         let ids = living.iter().map(|id| format!("s{id}"));
         let (refreshed, refresh) = timed(registry.refresh_many(ids)).await;
         let refreshed = refreshed.unwrap();
-        assert_eq!(refreshed.not_registered, Vec::<String>::new(), "in round {round} somebody who lives expired");
+        assert_eq!(
+            refreshed.not_registered,
+            Vec::<String>::new(),
+            "in round {round} somebody who lives expired"
+        );
         operations += refreshed.refreshed.len();
         // One leaves, one stops refreshing, one changes; two come.
         let gone = living.remove(round * 7 % living.len());
@@ -114,7 +122,8 @@ async fn a_day_of_load_leaves_everything_as_it_was() {
     };
     println!("{operations} operations, {} changes", stats.revision.number);
     let mebibytes = |bytes: u64| f64::from(u32::try_from(bytes / 1024).unwrap()) / 1024.0;
-    let largest = |of: fn(&Reading) -> u64| [early, late].map(|hours| mebibytes(hours.iter().map(of).max().unwrap()));
+    let largest =
+        |of: fn(&Reading) -> u64| [early, late].map(|hours| mebibytes(hours.iter().map(of).max().unwrap()));
     let [before, after] = largest(|hour| hour.file);
     of("MiB of the file", before, after, 1.1);
     let [before, after] = largest(|hour| hour.wal);
@@ -122,7 +131,7 @@ async fn a_day_of_load_leaves_everything_as_it_was() {
     assert!(before.max(after) <= 64.0, "the log is cut back to 64 MiB");
     let [before, after] = largest(|hour| hour.memory);
     of("MiB of memory", before, after, 1.25);
-    let times: [(&str, fn(&Reading) -> Duration); 3] = [
+    let times: [(&str, Figure); 3] = [
         ("ms for 2,000 refreshes", |hour| hour.refresh),
         ("ms for a page", |hour| hour.find),
         ("ms for a registration", |hour| hour.register),

@@ -117,3 +117,48 @@ async fn sigterm_and_sigint_end_the_process_in_order() {
     assert_eq!(registry.stats().await.unwrap().servers.total, 2);
     registry.close().await;
 }
+
+#[tokio::test]
+async fn what_is_over_a_limit_is_turned_away_and_counted() {
+    let api = Api::with(Limits { memory_bytes: 60, body_bytes: 200, ..Limits::default() }, &[]).await;
+    let body = |padding: usize| json!({"name": "n", "transport": "stdio", "command": ["x"], "description": "x".repeat(padding)});
+    for (padding, status, code) in [(1, 503, "overloaded"), (200, 413, "payload_too_large")] {
+        let answer = api.post("/v1/servers", &body(padding)).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (status, code));
+        assert_eq!(answer.header("retry-after"), if status == 503 { "1" } else { "" });
+    }
+    api.send(api.request(Method::GET, "/v1/servers").header("host", "evil.example")).await;
+    let metrics = api.get("/metrics").await;
+    assert!(metrics.header("content-type").starts_with("application/openmetrics-text"), "{metrics:?}");
+    for line in [
+        "paulina_requests_shed_total{limit=\"memory\"} 1",
+        "paulina_bodies_refused_total{reason=\"size\"} 1",
+        "paulina_requests_denied_total{code=\"host_not_allowed\"} 1",
+        "paulina_in_flight_bytes 0",
+        "paulina_requests_in_flight 0",
+        "paulina_storage_failing 0",
+        "# EOF",
+    ] {
+        assert!(metrics.text.lines().any(|own| own == line), "{line} in {}", metrics.text);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_could_be_read_in_two_ways_is_refused_and_ends_the_connection() {
+    let api = Api::new().await;
+    let host = format!("host: {}\r\n", api.address);
+    let twice = format!("{host}{host}");
+    for (headers, rest) in [
+        (format!("{host}transfer-encoding: gzip, chunked\r\n"), "0\r\n\r\n"),
+        (format!("{host}transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n"), "0\r\n\r\n"),
+        (format!("{host}transfer-encoding: chunked\r\ncontent-length: 5\r\n"), "0\r\n\r\n"),
+        (String::new(), ""),
+        (twice, ""),
+        ("host: evil.example@127.0.0.1\r\n".to_owned(), ""),
+    ] {
+        let request =
+            format!("POST /v1/servers HTTP/1.1\r\ncontent-type: application/json\r\n{headers}\r\n{rest}");
+        let answer = send_and_wait(&api, &request).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{headers:?}: {answer}");
+    }
+}
