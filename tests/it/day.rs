@@ -102,7 +102,12 @@ async fn a_day_of_load_leaves_everything_as_it_was() {
             living.push(next);
             next += 1;
         }
-        operations += 5;
+        // Whoever keeps what was asked for has kept all that it may after a few hours.
+        for look in 0..8 {
+            let id = living[(round * 8 + look) * 17 % living.len()];
+            assert!(registry.get(&format!("s{id}")).await.unwrap().is_some());
+        }
+        operations += 13;
         if round % HOUR == HOUR - 1 {
             let (page, find) = timed(registry.find(Filter::new().tag("t").limit(50))).await;
             assert_eq!(page.unwrap().servers.len(), 50);
@@ -115,9 +120,9 @@ async fn a_day_of_load_leaves_everything_as_it_was() {
     let dying = usize::try_from(stats.servers.total).unwrap() - living.len();
     assert!(dying <= 3, "{dying} that stopped refreshing are still there");
     assert!(operations > 10_000_000, "{operations}");
-    let (early, late) = (&hours[2..8], &hours[18..]);
+    let (early, late) = (&hours[8..14], &hours[18..]);
     let of = |what: &str, before: f64, after: f64, most: f64| {
-        println!("{what}: {before:.2} in hours 3 to 8, {after:.2} in hours 19 to 24");
+        println!("{what}: {before:.2} in hours 9 to 14, {after:.2} in hours 19 to 24");
         assert!(after <= before * most, "{what} grew from {before} to {after}");
     };
     println!("{operations} operations, {} changes", stats.revision.number);
@@ -127,10 +132,10 @@ async fn a_day_of_load_leaves_everything_as_it_was() {
     let [before, after] = largest(|hour| hour.file);
     of("MiB of the file", before, after, 1.1);
     let [before, after] = largest(|hour| hour.wal);
-    println!("MiB of the log: {before:.2} in hours 3 to 8, {after:.2} in hours 19 to 24");
+    println!("MiB of the log: {before:.2} in hours 9 to 14, {after:.2} in hours 19 to 24");
     assert!(before.max(after) <= 64.0, "the log is cut back to 64 MiB");
     let [before, after] = largest(|hour| hour.memory);
-    of("MiB of memory", before, after, 1.25);
+    of("MiB of memory", before, after, 1.15);
     let times: [(&str, Figure); 3] = [
         ("ms for 2,000 refreshes", |hour| hour.refresh),
         ("ms for a page", |hour| hour.find),
