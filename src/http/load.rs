@@ -9,7 +9,7 @@ use axum::http::Uri;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::limits::Limits;
-use super::metrics::Metrics;
+use super::metrics::{Metrics, Reading};
 use super::problem::{Code, Problem};
 
 /// See the [module](self).
@@ -101,16 +101,14 @@ impl Load {
         Err(Problem::new(Code::Overloaded, detail))
     }
 
-    /// Requests in hand: refreshes, and others.
-    pub(super) fn in_hand(&self) -> (usize, usize) {
-        let taken =
-            |semaphore: &Semaphore| self.limits.requests.saturating_sub(semaphore.available_permits());
-        (taken(&self.refreshes), taken(&self.requests))
-    }
-
-    /// Bytes in hand.
-    pub(super) fn bytes_in_hand(&self) -> usize {
-        self.limits.memory_bytes.min(u32::MAX as usize).saturating_sub(self.bytes.available_permits())
+    /// How much is in hand.
+    pub(super) fn reading(&self) -> Reading {
+        let taken = |semaphore: &Semaphore, most: usize| most.saturating_sub(semaphore.available_permits());
+        Reading {
+            refreshes: taken(&self.refreshes, self.limits.requests),
+            requests: taken(&self.requests, self.limits.requests),
+            bytes: taken(&self.bytes, self.limits.memory_bytes.min(u32::MAX as usize)),
+        }
     }
 }
 
@@ -135,10 +133,10 @@ mod tests {
         let refreshes = [load.admit(Kind::Refresh), load.admit(Kind::Refresh)];
         assert!(refreshes.iter().all(Result::is_ok), "they have places of their own");
         assert!(load.admit(Kind::Refresh).is_err() && load.admit(Kind::Probe).is_ok());
-        assert_eq!(load.in_hand(), (2, 2));
+        assert_eq!(load.reading(), Reading { refreshes: 2, requests: 2, bytes: 0 });
         drop((others, refreshes));
         assert!(load.admit(Kind::Other).is_ok());
-        assert_eq!(load.in_hand(), (0, 0));
+        assert_eq!(load.reading(), Reading { refreshes: 0, requests: 0, bytes: 0 });
     }
 
     #[test]

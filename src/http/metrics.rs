@@ -9,7 +9,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::load::Load;
 use crate::registry::Vitals;
 
 /// Why something was counted.
@@ -32,6 +31,17 @@ struct Inner {
     wal: Gauge,
     standing: Gauge,
     servers: Gauge,
+}
+
+/// How much is in hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reading {
+    /// Refreshes.
+    pub(super) refreshes: usize,
+    /// Other requests.
+    pub(super) requests: usize,
+    /// Bytes of bodies and large answers.
+    pub(super) bytes: usize,
 }
 
 impl fmt::Debug for Metrics {
@@ -115,12 +125,11 @@ impl Metrics {
     }
 
     /// All of it as text.
-    pub(super) fn text(&self, load: &Load, vitals: Vitals) -> Result<String, fmt::Error> {
+    pub(super) fn text(&self, load: Reading, vitals: Vitals) -> Result<String, fmt::Error> {
         let set = |gauge: &Gauge, value: usize| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
-        let (refreshes, requests) = load.in_hand();
-        set(&self.0.refreshing, refreshes);
-        set(&self.0.requesting, requests);
-        set(&self.0.memory, load.bytes_in_hand());
+        set(&self.0.refreshing, load.refreshes);
+        set(&self.0.requesting, load.requests);
+        set(&self.0.memory, load.bytes);
         set(&self.0.servers, vitals.servers);
         self.0.wal.set(i64::try_from(vitals.wal_bytes).unwrap_or(i64::MAX));
         self.0.standing.set(i64::from(vitals.paused));

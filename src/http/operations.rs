@@ -70,7 +70,7 @@ pub(super) async fn openapi(uri: Uri) -> Result<Response, Problem> {
 pub(super) async fn metrics(State(app): State<App>, uri: Uri) -> Result<Response, Problem> {
     query::none(&uri)?;
     let load = app.load();
-    let text = load.metrics().text(load, app.registry().vitals());
+    let text = load.metrics().text(load.reading(), app.registry().vitals());
     let text = text.map_err(|_| Problem::new(Code::Internal, "the metrics cannot be written"))?;
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())

@@ -69,7 +69,7 @@ impl Beside {
     /// Takes the lock of a database.
     pub(super) fn lock(database: &Path) -> Result<Self, OpenError> {
         let path = beside(database);
-        let io = |source| OpenError::Io { path: database.to_owned(), source };
+        let io = |reason| OpenError::Io { path: database.to_owned(), reason };
         let created = !path.exists();
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
@@ -84,7 +84,7 @@ impl Beside {
                 let process = text.split_ascii_whitespace().nth(5).and_then(|id| id.parse().ok());
                 Err(OpenError::Served { path: database.to_owned(), process })
             }
-            Err(TryLockError::Error(source)) => Err(io(source)),
+            Err(TryLockError::Error(reason)) => Err(io(reason)),
         }
     }
 

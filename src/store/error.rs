@@ -66,12 +66,12 @@ pub(super) fn odd_row(server: &str) -> sqlx::Error {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The file cannot be opened or created: mend the path or its permissions.
-    #[error("cannot open the database {path}: {source}. Check that its folder exists and can be written.")]
+    #[error("cannot open the database {path}: {reason}. Check that its folder exists and can be written.")]
     Io {
         /// The file.
         path: PathBuf,
         /// What the operating system says.
-        source: io::Error,
+        reason: io::Error,
     },
     /// The file is no SQLite database: name another file.
     #[error(
@@ -134,7 +134,7 @@ impl OpenError {
     pub(super) fn at(self, other: &std::path::Path) -> Self {
         let other = other.to_owned();
         match self {
-            Self::Io { source, .. } => Self::Io { path: other, source },
+            Self::Io { reason, .. } => Self::Io { path: other, reason },
             Self::NotADatabase { .. } => Self::NotADatabase { path: other },
             Self::ForeignDatabase { .. } => Self::ForeignDatabase { path: other },
             Self::NewerDatabase { found, known, .. } => Self::NewerDatabase { path: other, found, known },

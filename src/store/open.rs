@@ -110,7 +110,7 @@ async fn prepare(path: &Path) -> Result<(), OpenError> {
 /// Makes a database under another name, and gives it its own when it is whole and on disk: whoever is killed on the way
 /// leaves nothing behind that the next start could take for a database. Only who holds the lock may do this.
 async fn make(path: &Path) -> Result<(), OpenError> {
-    let io = |source| OpenError::Io { path: path.to_owned(), source };
+    let io = |reason| OpenError::Io { path: path.to_owned(), reason };
     let mut name = path.as_os_str().to_owned();
     name.push("-new");
     let unfinished = PathBuf::from(name);
@@ -210,8 +210,8 @@ fn create(path: &Path) -> Result<(), OpenError> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
-        Err(source) if source.kind() != std::io::ErrorKind::AlreadyExists => {
-            Err(OpenError::Io { path: path.to_owned(), source })
+        Err(reason) if reason.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(OpenError::Io { path: path.to_owned(), reason })
         }
         _ => Ok(()),
     }
@@ -223,10 +223,10 @@ pub(super) async fn inspect(path: &Path) -> Result<Option<i32>, OpenError> {
     let mut header = Vec::new();
     match std::fs::File::open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(OpenError::Io { path: path.to_owned(), source }),
+        Err(reason) => return Err(OpenError::Io { path: path.to_owned(), reason }),
         Ok(file) => {
             let read = file.take(HEADER).read_to_end(&mut header);
-            read.map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+            read.map_err(|reason| OpenError::Io { path: path.to_owned(), reason })?;
         }
     }
     if header.is_empty() {

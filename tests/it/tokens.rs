@@ -211,3 +211,45 @@ async fn tls_is_spoken_with_a_certificate_and_its_key() {
         assert!(text.contains(message), "{text}");
     }
 }
+
+/// With everything logged, and a client that tries to write in the log.
+#[tokio::test]
+async fn no_log_line_is_forged_and_none_shows_a_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("paulina.db");
+    let secret = create(&path, "one", "admin");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_paulina"));
+    command
+        .args(["serve", "--listen", "127.0.0.1:0", "--log", "trace", "--database"])
+        .arg(&path)
+        .stderr(std::fs::File::create(folder.path().join("log")).unwrap());
+    let log = || std::fs::read_to_string(folder.path().join("log")).unwrap();
+    let mut child = command.spawn().unwrap();
+    let address = loop {
+        let line = log();
+        if let Some((_, rest)) = line.split_once("address=http://") {
+            break rest.split_whitespace().next().unwrap().to_owned();
+        }
+        assert!(child.try_wait().unwrap().is_none(), "{line}");
+        tokio::task::yield_now().await;
+    };
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    for path in
+        ["/v1/servers/%1B%5B31m%0AFORGED", "/v1/servers?%0AFORGED=%1B", &format!("/v1/servers/{secret}")]
+    {
+        let request = client.get(format!("http://{address}{path}")).bearer_auth(&secret);
+        let answer = request.header("x-request-id", "mine").send().await.unwrap().text().await.unwrap();
+        assert!(
+            !answer.contains(&secret) && !answer.contains('\x1b') && !answer.contains("\nFORGED"),
+            "{answer}"
+        );
+    }
+    let body = serde_json::json!({"id": "a", "name": "n", "transport": "stdio", "command": ["x"], "tags": ["\u{1b}[31m"]});
+    let refused = client.post(format!("http://{address}/v1/servers")).bearer_auth(&secret).json(&body);
+    assert_eq!(refused.send().await.unwrap().status(), 422, "what is stored breaks no terminal");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let log = log();
+    assert!(log.lines().count() >= 5 && log.contains("paulina_…"), "{log}");
+    assert!(!log.contains(&secret) && !log.contains('\x1b') && !log.contains("\nFORGED"), "{log}");
+}
