@@ -2,7 +2,7 @@
 -- of the servers that are registered with it.
 CREATE TABLE tokens (
   number     INTEGER PRIMARY KEY,
-  name       TEXT    NOT NULL UNIQUE CHECK (length(name) BETWEEN 1 AND 100),
+  name       TEXT    NOT NULL UNIQUE CHECK (length(name) BETWEEN 1 AND 100 AND name NOT GLOB '*[^A-Za-z0-9._/@-]*'),
   role       TEXT    NOT NULL CHECK (role IN ('read', 'register', 'admin')),
   hash       BLOB    NOT NULL UNIQUE CHECK (length(hash) = 32),
   created_at INTEGER NOT NULL

@@ -27,7 +27,7 @@ impl Raw {
     #[expect(clippy::expect_used, clippy::disallowed_methods, reason = "a benchmark")]
     pub async fn insert(&mut self, registrations: Vec<ValidRegistration>) -> Duration {
         let command = |registration: ValidRegistration| {
-            let put = Put::new(registration, true, Actor::Anybody).expect("it can be stored");
+            let put = Put::new(registration, true, Actor::Process).expect("it can be stored");
             Command::Register(Box::new(Job::new(put).0))
         };
         let mut batch: Vec<Command> = registrations.into_iter().map(command).collect();

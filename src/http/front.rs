@@ -74,9 +74,9 @@ impl Front {
             .and_then(|()| gate.admit(&mut request))
             .inspect_err(|problem| load.metrics().denied(problem.code().as_str()))
             .and_then(|()| {
-                // With a body it gets its place when the body is there: a slow one takes none from others.
-                let kind = Kind::of(request.uri());
-                if request.body().is_end_stream() { load.admit(kind) } else { Ok(Place::default()) }
+                // A body that is read gives it its place when it is there: a slow one takes none from others.
+                let later = request.method() == Method::POST && !request.body().is_end_stream();
+                if later { Ok(Place::default()) } else { load.admit(Kind::of(request.uri())) }
             });
         let place = match admitted {
             Ok(place) => place,

@@ -99,6 +99,6 @@ impl FromRequestParts<App> for Caller {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Infallible> {
-        Ok(Self(parts.extensions.get().cloned().unwrap_or_default()))
+        Ok(Self(parts.extensions.get().cloned().unwrap_or(Actor::Anybody)))
     }
 }

@@ -68,10 +68,13 @@ impl Listener {
                 let detail = "something that is no socket is there already";
                 return Err(io::Error::new(io::ErrorKind::AlreadyExists, detail));
             }
-            Ok(_) if UnixStream::connect(path).is_ok() => {
-                return Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there"));
-            }
-            _ => {}
+            Ok(_) => match UnixStream::connect(path) {
+                // Left behind by a process that is gone.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                _ => return Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there")),
+            },
+            Err(_) => {}
         }
         // Made in a folder that nobody else can enter, so that there is no moment at which others could connect.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -122,7 +125,8 @@ impl Listener {
             Socket::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
                 // Answers are small and go out whole: waiting for more would only delay them.
-                stream.set_nodelay(true)?;
+                // A client that is gone already is found out when it is served.
+                let _ = stream.set_nodelay(true);
                 Ok(self.shake_hands(stream))
             }
             #[cfg(unix)]

@@ -190,6 +190,15 @@ impl Tokens {
         list
     }
 
+    /// Whether somebody may still act: a token can be revoked, or the first one made, while a request is on its way.
+    pub(crate) fn admit(&self, actor: &Actor) -> bool {
+        match actor {
+            Actor::Process => true,
+            Actor::Anybody => self.held.is_empty(),
+            Actor::Bearer(token) => self.held.iter().any(|(_, held)| held == token),
+        }
+    }
+
     /// Whose secret this is. It takes the same time whichever it is, and whether there is one.
     pub(crate) fn find(&self, presented: &str) -> Option<&Arc<TokenInfo>> {
         let presented = SecretHash::of(presented);
@@ -205,8 +214,10 @@ impl Tokens {
 /// On whose behalf something is written.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Actor {
-    /// Whoever holds the registry in process, or reaches it while there are no tokens: may do everything, owns nothing.
+    /// Who holds the registry in process: may do everything, owns nothing.
     #[default]
+    Process,
+    /// Who reaches it while there are no tokens: the same.
     Anybody,
     /// The holder of a token.
     Bearer(Arc<TokenInfo>),
@@ -216,7 +227,7 @@ impl Actor {
     /// Whether it may refresh, replace and deregister a server of that owner. What nobody owns, anybody may take over.
     pub(crate) fn may_change(&self, owner: Option<&str>) -> bool {
         match self {
-            Self::Anybody => true,
+            Self::Process | Self::Anybody => true,
             Self::Bearer(token) => {
                 token.role == Role::Admin || owner.is_none_or(|owner| owner == token.name.as_str())
             }
@@ -226,7 +237,7 @@ impl Actor {
     /// Whose a server is that it registers, over one that was `before`'s: an admin mends what stays its owner's.
     pub(crate) fn owner(&self, before: Option<&str>) -> Option<String> {
         let own = || match self {
-            Self::Anybody => None,
+            Self::Process | Self::Anybody => None,
             Self::Bearer(token) => Some(token.name.to_string()),
         };
         before.map(str::to_owned).or_else(own)
@@ -294,6 +305,7 @@ mod tests {
         let own = Actor::Bearer(token("ci", Role::Register));
         let admin = Actor::Bearer(token("root", Role::Admin));
         for (actor, owner, may, after) in [
+            (&Actor::Process, None, true, None),
             (&Actor::Anybody, None, true, None),
             (&Actor::Anybody, Some("x"), true, Some("x")),
             (&own, None, true, Some("ci")),

@@ -21,8 +21,10 @@ pub enum Error {
     /// The id is taken, and only a new one was to be registered: choose another, or replace it.
     #[error("the id {0:?} is registered already")]
     AlreadyRegistered(String),
-    /// The server belongs to another token: use that one, or an admin's.
-    #[error("the server {0:?} belongs to another token; use that one, or one with the role admin")]
+    /// The server belongs to another token, or the token was revoked meanwhile: use that one, or an admin's.
+    #[error(
+        "the server {0:?} belongs to another token, or yours was revoked; use its own, or one with the role admin"
+    )]
     Forbidden(String),
     /// There is a token of this name: choose another name, or revoke that one first.
     #[error("there is a token {0:?} already; choose another name, or revoke that one first")]

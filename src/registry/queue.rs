@@ -108,14 +108,14 @@ mod tests {
 
     fn refresh(id: &str) -> Command {
         let leases = vec![LeaseRef::new(id, None)];
-        Command::Refresh(Job::new(Refreshes { leases, actor: Actor::Anybody }).0)
+        Command::Refresh(Job::new(Refreshes { leases, actor: Actor::Process }).0)
     }
 
     fn register(bytes: usize) -> Command {
         let tool = format!("{{\"name\":\"t\",\"description\":\"{}\"}}", "x".repeat(bytes));
         let tool = Tool::from_json(Json::parse(&tool).unwrap()).unwrap();
         let registration = Registration::stdio("s", ["x"]).tool(tool);
-        let put = Put::new(registration.validate().unwrap(), false, Actor::Anybody).unwrap();
+        let put = Put::new(registration.validate().unwrap(), false, Actor::Process).unwrap();
         Command::Register(Box::new(Job::new(put).0))
     }
 

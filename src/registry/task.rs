@@ -107,14 +107,14 @@ impl Task {
                     tracing::info!("the database takes writes again; leases run on after a standstill");
                 }
             }
-            Err(error) if error.stops_writing() => {
-                // A registration that is too large for what is left of the disk stops nobody's heartbeat.
+            Err(error) => {
+                // Whatever keeps heartbeats from being committed stops the leases. A registration that is too large for
+                // what is left of the disk does not.
                 let lasting = matches!(error, StoreError::Busy) || batch.iter().any(Command::is_refresh);
                 if lasting || !self.can_commit().await {
                     self.pause(&error);
                 }
             }
-            Err(_) => {}
         }
         if self.writer.revision() != told {
             self.note(now, false);

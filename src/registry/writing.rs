@@ -23,7 +23,7 @@ impl Registry {
     /// # Errors
     /// [`Error::StorageFull`] and the like.
     pub async fn register_valid(&self, registration: ValidRegistration) -> Result<Registered, Error> {
-        self.put(registration, false, Actor::Anybody).await
+        self.put(registration, false, Actor::Process).await
     }
 
     /// As [`register_valid`](Self::register_valid), but never replaces.
@@ -31,7 +31,7 @@ impl Registry {
     /// # Errors
     /// [`Error::AlreadyRegistered`] when the id is taken; [`Error::StorageFull`] and the like.
     pub async fn register_new(&self, registration: ValidRegistration) -> Result<Registered, Error> {
-        self.put(registration, true, Actor::Anybody).await
+        self.put(registration, true, Actor::Process).await
     }
 
     /// Registers on somebody's behalf.
@@ -59,7 +59,7 @@ impl Registry {
     /// # Errors
     /// [`Error::NotRegistered`]: register again. [`Error::LeaseReplaced`]: another process has registered the id.
     pub async fn refresh(&self, lease: impl Into<LeaseRef>) -> Result<Refreshed, Error> {
-        self.refresh_for(lease.into(), Actor::Anybody).await
+        self.refresh_for(lease.into(), Actor::Process).await
     }
 
     /// Refreshes on somebody's behalf.
@@ -83,7 +83,7 @@ impl Registry {
         I: IntoIterator<Item: Into<String>>,
     {
         let ids = ids.into_iter().map(Into::into).collect();
-        Ok(self.refresh_many_for(ids, Actor::Anybody).await?.0)
+        Ok(self.refresh_many_for(ids, Actor::Process).await?.0)
     }
 
     /// Refreshes many on somebody's behalf. Also gives the places of the ids that belong to another token; all others are
@@ -112,7 +112,7 @@ impl Registry {
     /// # Errors
     /// [`Error::NotRegistered`]; [`Error::LeaseReplaced`]: another process has registered the id.
     pub async fn deregister(&self, lease: impl Into<LeaseRef>) -> Result<(), Error> {
-        self.deregister_for(lease.into(), Actor::Anybody).await
+        self.deregister_for(lease.into(), Actor::Process).await
     }
 
     /// Takes a server out on somebody's behalf.

@@ -20,8 +20,6 @@ pub(crate) enum StoreError {
 /// SQLite's primary result codes, <https://sqlite.org/rescode.html>.
 const BUSY: i32 = 5;
 const LOCKED: i32 = 6;
-const NOMEM: i32 = 7;
-const IOERR: i32 = 10;
 const CORRUPT: i32 = 11;
 const FULL: i32 = 13;
 const NOTADB: i32 = 26;
@@ -41,25 +39,14 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-impl StoreError {
-    /// Whether SQLite ends the whole transaction, savepoints and all, when this happens in it.
-    pub(super) fn ends_transaction(&self) -> bool {
-        match self {
-            Self::Full => true,
-            Self::Busy => false,
-            Self::Failed(error) => matches!(primary_code(error), Some(IOERR | NOMEM)),
-        }
-    }
-
-    /// Whether the next write will most likely fail for the same reason.
-    pub(crate) fn stops_writing(&self) -> bool {
-        matches!(self, Self::Busy) || self.ends_transaction()
-    }
-}
-
 /// A row holds what is no part of a registration: somebody edited it.
 pub(super) fn odd_row(server: &str) -> sqlx::Error {
     sqlx::Error::Decode(format!("the server {server:?} in the database cannot be read").into())
+}
+
+/// A row of `tokens` holds what is no token: somebody edited it.
+pub(super) fn odd_token(name: &str) -> sqlx::Error {
+    sqlx::Error::Decode(format!("the token {name:?} in the database cannot be read; delete its row").into())
 }
 
 /// Why a database was not opened. The file is as it was.

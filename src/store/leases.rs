@@ -84,7 +84,9 @@ pub(super) fn resolve<'a>(
     for (lease, actor) in leases {
         let outcome = match state.mirror.get(&lease.id) {
             None => RefreshOutcome::NotRegistered,
-            Some(held) if !actor.may_change(held.owner.as_deref()) => RefreshOutcome::Forbidden,
+            Some(held) if !state.tokens.admit(actor) || !actor.may_change(held.owner.as_deref()) => {
+                RefreshOutcome::Forbidden
+            }
             Some(held) if lease.lease.is_some_and(|named| named != held.holder) => RefreshOutcome::Replaced,
             Some(held) => {
                 refreshing.numbers.push(held.number);
@@ -157,7 +159,7 @@ pub(super) async fn deregister(
     now: Moment,
 ) -> Result<Deregistration, StoreError> {
     let Some(held) = draft.lease(&lease.id) else { return Ok(Deregistration::NotRegistered) };
-    if !actor.may_change(held.owner.as_deref()) {
+    if !draft.live().tokens().admit(actor) || !actor.may_change(held.owner.as_deref()) {
         return Ok(Deregistration::Forbidden);
     }
     if lease.lease.is_some_and(|named| named != held.holder) {

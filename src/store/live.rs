@@ -34,7 +34,7 @@ pub(crate) struct Live {
 pub(super) struct State {
     pub(super) mirror: Mirror,
     pub(super) revision: Revision,
-    tokens: Arc<Tokens>,
+    pub(super) tokens: Arc<Tokens>,
     touched: Touched,
 }
 

@@ -111,15 +111,27 @@ async fn prepare(path: &Path) -> Result<(), OpenError> {
 /// leaves nothing behind that the next start could take for a database. Only who holds the lock may do this.
 async fn make(path: &Path) -> Result<(), OpenError> {
     let io = |reason| OpenError::Io { path: path.to_owned(), reason };
-    let mut name = path.as_os_str().to_owned();
-    name.push("-new");
-    let unfinished = PathBuf::from(name);
+    let unfinished = with(path, "-new");
     for ending in ["", "-journal", "-wal", "-shm"] {
-        let mut left = unfinished.clone().into_os_string();
-        left.push(ending);
-        let _ = std::fs::remove_file(left);
+        gone(std::fs::remove_file(with(&unfinished, ending))).map_err(io)?;
     }
-    let connection = migrated(&unfinished).await.map_err(|error| error.at(path))?;
+    // What a database that was moved away has left would be taken for this one's: pages of the old over the new. It may
+    // hold what the other one lacks, so it is kept.
+    for ending in ["-journal", "-wal"] {
+        let kept = with(path, &[ending, "-left"].concat());
+        if gone(std::fs::rename(with(path, ending), &kept)).map_err(io)? {
+            tracing::warn!(kept = %kept.display(), "the log of a database that was moved away was there: move it along");
+        }
+    }
+    gone(std::fs::remove_file(with(path, "-shm"))).map_err(io)?;
+    let mut connection = migrated(&unfinished).await.map_err(|error| error.at(path))?;
+    // Closing would do it, but not say when it fails.
+    let busy =
+        sqlx::query_scalar::<_, i64>("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut connection).await;
+    if busy.map_err(|error| OpenError::sqlite(path, &error))? != 0 {
+        let detail = "its log cannot be folded in".to_owned();
+        return Err(OpenError::Migration { path: path.to_owned(), detail });
+    }
     connection.close().await.map_err(|error| OpenError::sqlite(path, &error))?;
     std::fs::File::open(&unfinished).and_then(|file| file.sync_all()).map_err(io)?;
     std::fs::rename(&unfinished, path).map_err(io)?;
@@ -129,6 +141,22 @@ async fn make(path: &Path) -> Result<(), OpenError> {
         std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)?;
     }
     Ok(())
+}
+
+/// A file beside another.
+fn with(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// Whether a file was there to be taken away.
+fn gone(done: std::io::Result<()>) -> std::io::Result<bool> {
+    match done {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// A connection that writes, to a database whose schema is up to date.
@@ -171,12 +199,11 @@ pub(super) async fn beside_the_server(path: &Path) -> Result<SqliteConnection, O
         return writing(path).await;
     }
     let beside = Beside::lock(path)?;
-    let connection = match prepare(path).await {
-        Ok(()) => migrated(path).await,
-        Err(refused) => Err(refused),
-    };
-    beside.withdraw();
-    connection
+    if let Err(refused) = prepare(path).await {
+        beside.withdraw();
+        return Err(refused);
+    }
+    migrated(path).await
 }
 
 /// One connection for everything: a database in memory is seen by the connection that made it, and by no other.

@@ -61,7 +61,7 @@ pub(crate) struct Put {
     pub(super) summary: String,
     pub(super) text: Text,
     only_new: bool,
-    actor: Actor,
+    pub(super) actor: Actor,
 }
 
 /// What became of a registration.

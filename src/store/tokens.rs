@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use sqlx::SqliteConnection;
 
-use super::error::odd_row;
+use super::error::odd_token;
 use super::{StoreError, time};
 use crate::model::{Role, SecretHash, TokenInfo, TokenName, Tokens};
 
@@ -31,12 +31,14 @@ pub(super) async fn load(connection: &mut SqliteConnection) -> Result<Tokens, St
     let version = sqlx::query_scalar!("SELECT tokens FROM settings").fetch_one(&mut *connection).await?;
     let rows = sqlx::query!("SELECT name, role, hash, created_at FROM tokens").fetch_all(connection).await?;
     let held = rows.into_iter().map(|row| {
-        let name = row.name.parse::<TokenName>().ok()?;
-        let role = row.role.parse::<Role>().ok()?;
-        let token = TokenInfo { name, role, created_at: time(row.created_at) };
-        Some((SecretHash::from_bytes(&row.hash)?, Arc::new(token)))
+        let token = || {
+            let (name, role) = (row.name.parse::<TokenName>().ok()?, row.role.parse::<Role>().ok()?);
+            let token = TokenInfo { name, role, created_at: time(row.created_at) };
+            Some((SecretHash::from_bytes(&row.hash)?, Arc::new(token)))
+        };
+        token().ok_or_else(|| odd_token(&row.name))
     });
-    let held = held.collect::<Option<Vec<_>>>().ok_or_else(|| odd_row("tokens"))?;
+    let held = held.collect::<Result<Vec<_>, _>>()?;
     Ok(Tokens::new(version, held))
 }
 

@@ -19,7 +19,7 @@ use super::live::Effects;
 use super::mirror::Mirror;
 use super::open::Shared;
 use super::script::Script;
-use super::servers::Fresh;
+use super::servers::{Fresh, Registering};
 use super::{Command, Live, Moment, StoreError, changes, leases, rows, servers, tokens};
 use crate::model::Revision;
 
@@ -136,6 +136,11 @@ impl Writer {
         let mut last = None;
         let mut committed = false;
         for command in batch {
+            // A lock is waited for once, and not once by each.
+            if matches!(last, Some(StoreError::Busy)) {
+                spread(std::slice::from_mut(command), StoreError::Busy);
+                continue;
+            }
             match self.transaction(std::slice::from_mut(command), now).await {
                 Ok(()) => committed = true,
                 Err(error) => last = Some(spread(std::slice::from_mut(command), error)),
@@ -266,7 +271,9 @@ impl Writer {
                         servers::insert(script, draft, &std::mem::take(&mut fresh), now)?;
                         script.run(connection).await?;
                     }
-                    *outcome = Some(Ok(if let Some(before) = draft.lease(put.id()) {
+                    *outcome = Some(Ok(if !draft.live().tokens().admit(&put.actor) {
+                        Registering::Forbidden
+                    } else if let Some(before) = draft.lease(put.id()) {
                         servers::replace(connection, draft, &before, put, now).await?
                     } else {
                         let new = Fresh::new(draft.next_server, put, now);

@@ -185,3 +185,22 @@ async fn a_transaction_that_was_cut_off_is_rolled_back() {
     assert_eq!(registry.get("s").await.unwrap().unwrap().title, None);
     registry.close().await;
 }
+
+/// The log of a database that was moved away is not taken for the new one's, and not thrown away either.
+#[tokio::test]
+async fn a_log_that_was_left_behind_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("paulina.db");
+    let registry = Registry::open(&path).await.unwrap();
+    registry.register(Registration::stdio("s", ["x"]).id("old")).await.unwrap();
+    let log = std::fs::read(folder.path().join("paulina.db-wal")).unwrap();
+    registry.close().await;
+    for file in ["paulina.db", "paulina.db-lease"] {
+        std::fs::remove_file(folder.path().join(file)).unwrap();
+    }
+    std::fs::write(folder.path().join("paulina.db-wal"), &log).unwrap();
+    let registry = Registry::open(&path).await.unwrap();
+    assert_eq!(registry.stats().await.unwrap().servers.total, 0);
+    registry.close().await;
+    assert_eq!(std::fs::read(folder.path().join("paulina.db-wal-left")).unwrap(), log);
+}
