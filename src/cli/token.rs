@@ -126,23 +126,31 @@ fn must_exist(database: &Path) -> anyhow::Result<()> {
 const LOOK: Duration = Duration::from_millis(20);
 const LOOKS: usize = 250;
 
-/// Writes a change, and waits until whoever serves the database goes by it.
+/// Writes a change, and waits until whoever serves the database goes by it. What goes wrong once it is written is said, and
+/// keeps nobody from their token.
 async fn apply(database: &Path, change: &TokenChange) -> anyhow::Result<bool> {
     let mut file = TokenFile::open(database).await?;
     let done = file.change(change).await?;
+    let known = !done || is_known(&mut file).await.unwrap_or(false);
+    if !known {
+        writeln!(
+            std::io::stderr(),
+            "the process that serves {} has not taken the change over yet: see its log",
+            database.display()
+        )?;
+    }
+    let _ = file.close().await;
+    Ok(done)
+}
+
+/// Waits until whoever serves the database goes by the tokens in it.
+async fn is_known(file: &mut TokenFile) -> anyhow::Result<bool> {
     let version = file.load().await?.version;
     for _ in 0..LOOKS {
-        if !done || !file.is_awaited(version) {
-            file.close().await?;
-            return Ok(done);
+        if !file.is_awaited(version) {
+            return Ok(true);
         }
         tokio::time::sleep(LOOK).await;
     }
-    file.close().await?;
-    writeln!(
-        std::io::stderr(),
-        "the process that serves {} has not taken the change over yet: see its log",
-        database.display()
-    )?;
-    Ok(done)
+    Ok(false)
 }

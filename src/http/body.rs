@@ -39,7 +39,7 @@ impl FromRequest<App> for JsonBody {
             return Err(too_large(load));
         }
         let time = load.limits().body_time;
-        let kind = Kind::of(request.uri());
+        let kind = Kind::of(request.method(), request.uri());
         let read = tokio::time::timeout(time, read(request.into_body(), load)).await;
         let (bytes, taken) = read.unwrap_or_else(|_| {
             load.metrics().refused_body("time");

@@ -76,7 +76,11 @@ impl Front {
             .and_then(|()| {
                 // A body that is read gives it its place when it is there: a slow one takes none from others.
                 let later = request.method() == Method::POST && !request.body().is_end_stream();
-                if later { Ok(Place::default()) } else { load.admit(Kind::of(request.uri())) }
+                if later {
+                    Ok(Place::default())
+                } else {
+                    load.admit(Kind::of(request.method(), request.uri()))
+                }
             });
         let place = match admitted {
             Ok(place) => place,

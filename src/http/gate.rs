@@ -15,7 +15,7 @@ use super::problem::{Code, Problem};
 use crate::model::{Actor, Role};
 use crate::registry::Registry;
 
-/// What tells nothing of what is registered.
+/// What tells no more of what is registered than how much it is.
 const OPEN: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/openapi.json"];
 
 /// Whether a path needs no token.

@@ -56,7 +56,7 @@ pub(super) struct Ids {
 /// Refresh many leases.
 ///
 /// One call for a host with many servers. Ids that are not registered are listed in the answer. Where some belong to
-/// another token, it is `forbidden` and names them; all others are refreshed.
+/// another token, it is `forbidden` and `errors` names them, and those that are not registered; all others are refreshed.
 #[utoipa::path(
     post, path = "/v1/refresh", operation_id = "refreshMany", tag = "leases",
     request_body(content = Ids, content_type = "application/json"),
@@ -84,20 +84,22 @@ pub(super) async fn refresh_many(
     if ids.len() > MAX_REFRESH_IDS {
         return Err(violation(format!("has {} ids; at most {MAX_REFRESH_IDS} are allowed", ids.len())));
     }
-    let (answer, forbidden) = app.registry().refresh_many_for(ids, actor).await?;
-    if forbidden.is_empty() { Ok(json(StatusCode::OK, &answer)) } else { Err(not_own(&forbidden)) }
+    let (answer, unknown, forbidden) = app.registry().refresh_many_for(ids, actor).await?;
+    if forbidden.is_empty() { Ok(json(StatusCode::OK, &answer)) } else { Err(not_all(&unknown, &forbidden)) }
 }
 
-/// Some of many servers belong to another token.
-fn not_own(places: &[usize]) -> Problem {
-    let detail = "belongs to another token";
-    let errors =
-        places.iter().map(|place| Violation { pointer: format!("/ids/{place}"), detail: detail.to_owned() });
-    Problem::new(
-        Code::Forbidden,
-        "some of these servers belong to another token, see errors; all others are refreshed",
-    )
-    .listing(errors.collect())
+/// Some of many servers belong to another token. Who is told so must also be told which it has to register again.
+fn not_all(unknown: &[usize], forbidden: &[usize]) -> Problem {
+    let at = |detail: &'static str| {
+        move |place: &usize| {
+            (*place, Violation { pointer: format!("/ids/{place}"), detail: detail.to_owned() })
+        }
+    };
+    let unknown = unknown.iter().map(at("is not registered; register it again"));
+    let mut errors: Vec<_> = forbidden.iter().map(at("belongs to another token")).chain(unknown).collect();
+    errors.sort_by_key(|(place, _)| *place);
+    let detail = "some of these servers belong to another token; all that errors does not name are refreshed";
+    Problem::new(Code::Forbidden, detail).listing(errors.into_iter().map(|(_, error)| error).collect())
 }
 
 fn violation(detail: String) -> Problem {

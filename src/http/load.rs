@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use axum::http::Uri;
+use axum::http::{Method, Uri};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::limits::Limits;
@@ -34,10 +34,10 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) fn of(uri: &Uri) -> Self {
-        match uri.path() {
-            "/healthz" | "/readyz" | "/metrics" => Self::Probe,
-            path if path.ends_with("/refresh") => Self::Refresh,
+    pub(super) fn of(method: &Method, uri: &Uri) -> Self {
+        match (method, uri.path()) {
+            (_, "/healthz" | "/readyz" | "/metrics") => Self::Probe,
+            (&Method::PUT | &Method::POST, path) if path.ends_with("/refresh") => Self::Refresh,
             _ => Self::Other,
         }
     }
@@ -141,14 +141,14 @@ mod tests {
 
     #[test]
     fn what_kind_of_request_it_is() {
-        for (path, kind) in [
-            ("/v1/servers/a/refresh", Kind::Refresh),
-            ("/v1/refresh", Kind::Refresh),
-            ("/readyz", Kind::Probe),
-            ("/v1/servers", Kind::Other),
-            ("/v1/servers/refresh/health", Kind::Other),
+        for (method, path, kind) in [
+            (Method::PUT, "/v1/servers/a/refresh", Kind::Refresh),
+            (Method::POST, "/v1/refresh", Kind::Refresh),
+            (Method::GET, "/readyz", Kind::Probe),
+            (Method::GET, "/v1/servers", Kind::Other),
+            (Method::GET, "/v1/servers/refresh", Kind::Other),
         ] {
-            assert_eq!(Kind::of(&path.parse().unwrap()), kind, "{path}");
+            assert_eq!(Kind::of(&method, &path.parse().unwrap()), kind, "{path}");
         }
     }
 }

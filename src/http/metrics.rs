@@ -61,7 +61,7 @@ impl Metrics {
         let closed = family("connections_closed", "Connections that the server cut off, by reason");
         let shed = family("requests_shed", "Requests turned away with 503, by what there was too much of");
         let bodies = family("bodies_refused", "Bodies refused, by reason");
-        let denied = family("requests_denied", "Requests refused with 401 or 403, by code");
+        let denied = family("requests_denied", "Requests refused before they were looked at, by code");
         let mut gauge = |name: &str, help: &str, unit: Option<Unit>| {
             let gauge = Gauge::default();
             match unit {

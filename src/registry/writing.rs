@@ -86,25 +86,28 @@ impl Registry {
         Ok(self.refresh_many_for(ids, Actor::Process).await?.0)
     }
 
-    /// Refreshes many on somebody's behalf. Also gives the places of the ids that belong to another token; all others are
-    /// refreshed in any case.
+    /// Refreshes many on somebody's behalf. Also gives the places of the ids that are not registered and of those that belong
+    /// to another token; all others are refreshed in any case.
     pub(crate) async fn refresh_many_for(
         &self,
         ids: Vec<String>,
         actor: Actor,
-    ) -> Result<(RefreshedMany, Vec<usize>), Error> {
+    ) -> Result<(RefreshedMany, Vec<usize>, Vec<usize>), Error> {
         let leases = ids.iter().map(|id| LeaseRef::new(id.as_str(), None)).collect();
         let outcomes = self.ask(Refreshes { leases, actor }, Command::Refresh).await?;
         let mut answer = RefreshedMany::default();
-        let mut forbidden = Vec::new();
+        let (mut unknown, mut forbidden) = (Vec::new(), Vec::new());
         for (place, (id, outcome)) in ids.into_iter().zip(outcomes).enumerate() {
             match outcome {
                 RefreshOutcome::Refreshed(refreshed) => answer.refreshed.push(refreshed),
-                RefreshOutcome::NotRegistered | RefreshOutcome::Replaced => answer.not_registered.push(id),
+                RefreshOutcome::NotRegistered | RefreshOutcome::Replaced => {
+                    answer.not_registered.push(id);
+                    unknown.push(place);
+                }
                 RefreshOutcome::Forbidden => forbidden.push(place),
             }
         }
-        Ok((answer, forbidden))
+        Ok((answer, unknown, forbidden))
     }
 
     /// Takes a server out: whatever holds the id, or, given a [`Registered`], only that registering of it.

@@ -5,6 +5,9 @@ use paulina::http::Limits;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
 use crate::support::{Answer, Api};
 
 fn body(id: &str) -> Value {
@@ -135,7 +138,13 @@ async fn a_server_belongs_to_the_token_that_registered_it() {
     let many = json!({"ids": ["mine", "old", "gone"]});
     let answer = ask(&api, &one, Method::POST, "/v1/refresh", Some(&many)).await;
     assert_eq!((answer.status.as_u16(), answer.code().as_str()), (403, "forbidden"));
-    assert_eq!(answer.json()["errors"], json!([{"pointer": "/ids/1", "detail": "belongs to another token"}]));
+    assert_eq!(
+        answer.json()["errors"],
+        json!([
+            {"pointer": "/ids/1", "detail": "belongs to another token"},
+            {"pointer": "/ids/2", "detail": "is not registered; register it again"}
+        ])
+    );
     assert_eq!(ask(&api, &admin, Method::POST, "/v1/refresh", Some(&many)).await.status, 200);
 
     // A restart forgets none of it, and a new token of the same name has what the old one had.
@@ -237,5 +246,36 @@ async fn no_answer_is_a_page_or_may_run_anything() {
             "default-src 'none'; frame-ancestors 'none'",
             "{path}"
         );
+    }
+}
+
+/// A request whose header has passed, and whose body comes when its right is gone.
+#[tokio::test]
+async fn who_may_no_longer_write_does_not_though_the_header_came_in_time() {
+    let api = Api::new().await;
+    let text = body("late").to_string();
+    for named in [false, true] {
+        let token = if named { api.token("one", Role::Register).await } else { "Bearer none".to_owned() };
+        let mut stream = TcpStream::connect(api.address).await.unwrap();
+        let header = format!(
+            "POST /v1/servers HTTP/1.1\r\nhost: {}\r\nconnection: close\r\nexpect: 100-continue\r\nauthorization: {token}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            api.address,
+            text.len()
+        );
+        stream.write_all(header.as_bytes()).await.unwrap();
+        let mut go_on = [0; 25];
+        stream.read_exact(&mut go_on).await.unwrap();
+        assert!(go_on.starts_with(b"HTTP/1.1 100"), "{go_on:?}");
+        if named {
+            api.registry.revoke_token(&"one".parse().unwrap()).await.unwrap();
+        } else {
+            api.token("first", Role::Read).await;
+        }
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+        assert_eq!(api.registry.get("late").await.unwrap(), None);
     }
 }
