@@ -98,7 +98,8 @@ pub(crate) struct Config {
     #[arg(long, env = "PAULINA_MAX_BODY", default_value_t = DEFAULT.body_bytes, value_name = "BYTES")]
     pub(crate) max_body: usize,
 
-    /// How many bytes of bodies and large answers may be in memory at once; more get 503.
+    /// How many bytes of bodies and large answers may be in memory at once; more get 503. Refreshes have as many of their
+    /// own.
     #[arg(long, env = "PAULINA_MAX_IN_FLIGHT", default_value_t = DEFAULT.memory_bytes, value_name = "BYTES")]
     pub(crate) max_in_flight: usize,
 

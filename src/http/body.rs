@@ -40,7 +40,7 @@ impl FromRequest<App> for JsonBody {
         }
         let time = load.limits().body_time;
         let kind = Kind::of(request.method(), request.uri());
-        let read = tokio::time::timeout(time, read(request.into_body(), load)).await;
+        let read = tokio::time::timeout(time, read(request.into_body(), load, kind)).await;
         let (bytes, taken) = read.unwrap_or_else(|_| {
             load.metrics().refused_body("time");
             let detail = format!("the body did not arrive within {} s", time.as_secs());
@@ -56,8 +56,8 @@ fn too_large(load: &Load) -> Problem {
     Problem::new(Code::PayloadTooLarge, format!("the body is over the limit of {limit} bytes"))
 }
 
-async fn read(mut body: Body, load: &Load) -> Result<(Vec<u8>, load::Bytes), Problem> {
-    let mut taken = load.take(0)?;
+async fn read(mut body: Body, load: &Load, kind: Kind) -> Result<(Vec<u8>, load::Bytes), Problem> {
+    let mut taken = load.take(kind, 0)?;
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame =
@@ -66,7 +66,7 @@ async fn read(mut body: Body, load: &Load) -> Result<(Vec<u8>, load::Bytes), Pro
         if bytes.len() + data.len() > load.limits().body_bytes {
             return Err(too_large(load));
         }
-        taken.add(load.take(data.len())?);
+        taken.add(load.take(kind, data.len())?);
         bytes.extend_from_slice(&data);
     }
     Ok((bytes, taken))
@@ -85,7 +85,7 @@ pub(super) async fn accounted(response: Response, load: &Load, place: Place) -> 
         return Problem::new(Code::Internal, "the answer cannot be put together").into_response();
     };
     let bytes = body.to_bytes();
-    match load.take(bytes.len()) {
+    match load.take(Kind::Other, bytes.len()) {
         Ok(taken) => Response::from_parts(parts, Body::new(Pieces { bytes, _taken: taken, _place: place })),
         Err(problem) => problem.into_response(),
     }

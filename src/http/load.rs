@@ -18,6 +18,7 @@ pub(super) struct Load {
     requests: Arc<Semaphore>,
     refreshes: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
+    refresh_bytes: Arc<Semaphore>,
     limits: Limits,
     metrics: Metrics,
 }
@@ -62,6 +63,7 @@ impl Load {
             requests: semaphore(limits.requests),
             refreshes: semaphore(limits.requests),
             bytes: semaphore(limits.memory_bytes.min(u32::MAX as usize)),
+            refresh_bytes: semaphore(limits.memory_bytes.min(u32::MAX as usize)),
             limits,
             metrics,
         }
@@ -90,10 +92,11 @@ impl Load {
         Err(Problem::new(Code::Overloaded, detail))
     }
 
-    /// Room for so many bytes.
-    pub(super) fn take(&self, bytes: usize) -> Result<Bytes, Problem> {
+    /// Room for so many bytes. Refreshes have room of their own, too.
+    pub(super) fn take(&self, kind: Kind, bytes: usize) -> Result<Bytes, Problem> {
         let count = u32::try_from(bytes).unwrap_or(u32::MAX);
-        if let Ok(permit) = Arc::clone(&self.bytes).try_acquire_many_owned(count) {
+        let room = if kind == Kind::Refresh { &self.refresh_bytes } else { &self.bytes };
+        if let Ok(permit) = Arc::clone(room).try_acquire_many_owned(count) {
             return Ok(Bytes { permit });
         }
         self.metrics.shed("memory");
@@ -133,6 +136,9 @@ mod tests {
         let refreshes = [load.admit(Kind::Refresh), load.admit(Kind::Refresh)];
         assert!(refreshes.iter().all(Result::is_ok), "they have places of their own");
         assert!(load.admit(Kind::Refresh).is_err() && load.admit(Kind::Probe).is_ok());
+        let all = load.take(Kind::Other, limits.memory_bytes).unwrap();
+        assert!(load.take(Kind::Other, 1).is_err() && load.take(Kind::Refresh, 1).is_ok());
+        drop(all);
         assert_eq!(load.reading(), Reading { refreshes: 2, requests: 2, bytes: 0 });
         drop((others, refreshes));
         assert!(load.admit(Kind::Other).is_ok());
