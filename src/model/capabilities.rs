@@ -55,9 +55,7 @@ impl Capabilities {
         let lists = lists.into_iter().filter(|(_, empty)| !empty).map(|(name, _)| (name, "true"));
         lists.chain(self.flags.iter().map(|(name, options)| (name, options.as_str())))
     }
-}
 
-impl Capabilities {
     /// The bytes of all definitions.
     pub(crate) fn bytes(&self) -> usize {
         let tools = self.tools.iter().filter_map(Tool::stored);
