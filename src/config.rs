@@ -1,6 +1,7 @@
 //! What `paulina serve` can be told, by flags and by environment variables of the same names.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::fmt;
+use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,6 +23,18 @@ fn origin(text: &str) -> Result<String, String> {
     } else {
         Err("write it like https://app.example or http://localhost:3000, without a slash at the end"
             .to_owned())
+    }
+}
+
+/// A host as the header `Host` has it, RFC 9110, section 7.2, without a port.
+fn host(text: &str) -> Result<String, String> {
+    let host = match text.parse::<Ipv6Addr>() {
+        Ok(address) => format!("[{address}]"),
+        Err(_) => text.to_ascii_lowercase(),
+    };
+    match url::Host::parse(host.trim_end_matches('.')) {
+        Ok(parsed) if parsed.to_string() == host.trim_end_matches('.') => Ok(host),
+        _ => Err("write a name like registry.example, or an address, without scheme and port".to_owned()),
     }
 }
 
@@ -60,8 +73,9 @@ pub(crate) struct Config {
     #[arg(long, env = "PAULINA_ANSWER_CACHE", default_value_t = ANSWER_BYTES, value_name = "BYTES")]
     pub(crate) answer_cache: u64,
 
-    /// A name beside loopback and the listen address that the `Host` of a request may say. Can be given again.
-    #[arg(long, env = "PAULINA_ALLOWED_HOST", value_name = "NAME", value_delimiter = ',')]
+    /// A name or address beside loopback and the listen address that the `Host` of a request may say, with any port. Can be
+    /// given again.
+    #[arg(long, env = "PAULINA_ALLOWED_HOST", value_name = "NAME", value_delimiter = ',', value_parser = host)]
     pub(crate) allowed_host: Vec<String>,
 
     /// An origin beside the registry's own whose web pages may ask, like `https://app.example`: they alone get CORS headers.
@@ -86,7 +100,8 @@ pub(crate) struct Config {
     #[arg(long, env = "PAULINA_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     pub(crate) tls_key: Option<PathBuf>,
 
-    /// How many connections there may be. One more closes the one that has been waiting longest for its next request.
+    /// How many connections there may be. One more closes one that has never sent a whole request, or else the one that
+    /// has been waiting longest for its next one.
     #[arg(long, env = "PAULINA_MAX_CONNECTIONS", default_value_t = DEFAULT.connections, value_name = "COUNT")]
     pub(crate) max_connections: usize,
 
@@ -150,6 +165,17 @@ pub(crate) enum Listen {
 #[error("--listen {0:?} is no address; write it like 127.0.0.1:7285, [::1]:7285 or unix:/run/paulina.sock")]
 pub(crate) struct ListenError(String);
 
+/// The limits contradict each other: raise the one, or lower the other.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "--max-in-flight {memory_bytes} is less than --max-body {body_bytes}: the largest bodies would never be taken. Raise \
+     the one, or lower the other"
+)]
+pub(crate) struct LimitsError {
+    memory_bytes: usize,
+    body_bytes: usize,
+}
+
 impl Config {
     /// Where to listen.
     pub(crate) fn listen(&self) -> Result<Listen, ListenError> {
@@ -162,8 +188,11 @@ impl Config {
     }
 
     /// What to take from clients.
-    pub(crate) fn limits(&self) -> Limits {
-        Limits {
+    pub(crate) fn limits(&self) -> Result<Limits, LimitsError> {
+        if self.max_in_flight < self.max_body {
+            return Err(LimitsError { memory_bytes: self.max_in_flight, body_bytes: self.max_body });
+        }
+        Ok(Limits {
             connections: self.max_connections,
             requests: self.max_requests,
             body_bytes: self.max_body,
@@ -173,7 +202,7 @@ impl Config {
             request_time: self.request_timeout,
             write_time: self.write_timeout,
             idle_time: self.idle_timeout,
-        }
+        })
     }
 }
 
@@ -181,6 +210,15 @@ impl Listen {
     /// Whether others than this machine's users can reach it.
     pub(crate) fn is_public(&self) -> bool {
         matches!(self, Self::Address(address) if !address.ip().is_loopback())
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(formatter),
+            Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
+        }
     }
 }
 
@@ -201,7 +239,7 @@ mod tests {
 
     #[test]
     fn the_flags_have_the_defaults_of_the_library() {
-        let limits = parse(&[]).unwrap().limits();
+        let limits = parse(&[]).unwrap().limits().unwrap();
         assert_eq!(format!("{limits:?}"), format!("{:?}", Limits::default()));
     }
 
@@ -217,6 +255,36 @@ mod tests {
         for text in ["unix:", "7285", "localhost", "/run/p.sock"] {
             assert!(at(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn hosts_are_written_without_port() {
+        for (written, host) in [
+            ("Registry.example", "registry.example"),
+            ("registry.example.", "registry.example."),
+            ("192.0.2.7", "192.0.2.7"),
+            ("2001:db8::7", "[2001:db8::7]"),
+            ("[2001:db8::7]", "[2001:db8::7]"),
+            ("my_host", "my_host"),
+        ] {
+            assert_eq!(parse(&["--allowed-host", written]).unwrap().allowed_host, [host], "{written}");
+        }
+        for wrong in ["registry.example:80", "http://registry.example", "", "[::1]:80", "a b", "a/b"] {
+            assert!(parse(&["--allowed-host", wrong]).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn bodies_fit_into_what_may_be_in_flight() {
+        let limits =
+            |body: &str, all: &str| parse(&["--max-body", body, "--max-in-flight", all]).unwrap().limits();
+        assert_eq!(limits("100", "100").unwrap().memory_bytes, 100);
+        assert!(
+            limits("101", "100")
+                .unwrap_err()
+                .to_string()
+                .contains("--max-in-flight 100 is less than --max-body 101")
+        );
     }
 
     #[test]

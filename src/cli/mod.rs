@@ -7,6 +7,7 @@ mod token;
 use std::io::Write;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 /// The registry for MCP servers: which are there, what can they do, are they alive?
@@ -36,8 +37,8 @@ pub fn main() -> ExitCode {
     let Arguments { command } = Arguments::parse();
     let result = match command {
         Command::Serve(config) => serve::run(*config),
-        Command::Token(token) => token::run(token),
-        Command::Doctor(doctor) => doctor::run(&doctor),
+        Command::Token(token) => wait(token::run(token)),
+        Command::Doctor(doctor) => wait(doctor::run(doctor)),
         Command::Openapi => print(&crate::http::document()),
     };
     match result {
@@ -47,6 +48,12 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs a short command to its end.
+fn wait(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("cannot start the runtime")?.block_on(command)
 }
 
 fn print(text: &str) -> anyhow::Result<()> {

@@ -1,7 +1,5 @@
 //! `paulina serve`.
 
-use std::net::SocketAddr;
-
 use anyhow::{Context, bail};
 
 use crate::config::{Config, Listen};
@@ -20,13 +18,10 @@ pub(super) fn run(config: Config) -> anyhow::Result<()> {
 async fn serve(config: Config) -> anyhow::Result<()> {
     let listen = config.listen()?;
     let closed = listen.is_public() && !config.insecure_open;
-    if let Listen::Address(address) = &listen
-        && closed
-        && !config.database.exists()
-    {
-        bail!(open_to_all(*address));
+    if closed && !config.database.exists() {
+        bail!(open_to_all(&listen));
     }
-    let listener = bind(&listen, &config)?;
+    let limits = config.limits()?;
     let signal = shutdown::signal().context("cannot wait for signals")?;
     let registry = Options::new()
         .prune_interval(config.prune_interval)
@@ -34,13 +29,27 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .answer_cache(config.answer_cache)
         .open(&config.database)
         .await?;
-    if let Listen::Address(address) = &listen
-        && closed
-        && registry.tokens()?.is_empty()
-    {
-        registry.close().await;
-        bail!(open_to_all(*address));
+    let result = until_signal(&config, &listen, limits, registry.clone(), signal).await;
+    registry.close().await;
+    if result.is_ok() {
+        tracing::info!("stopped");
     }
+    result
+}
+
+/// Listens under the lock of the database: two processes that start at once would take each other's socket.
+async fn until_signal(
+    config: &Config,
+    listen: &Listen,
+    limits: Limits,
+    registry: Registry,
+    signal: impl Future<Output = &'static str> + Send + 'static,
+) -> anyhow::Result<()> {
+    let closed = listen.is_public() && !config.insecure_open;
+    if closed && registry.tokens()?.is_empty() {
+        bail!(open_to_all(listen));
+    }
+    let listener = bind(listen, config)?;
     tracing::info!(
         address = %listener,
         database = %config.database.display(),
@@ -52,30 +61,16 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             "tokens go over the network in the clear; use --tls-cert and --tls-key, or a proxy that does"
         );
     }
-    let result = until_signal(&config, listener, registry.clone(), signal, closed).await;
-    registry.close().await;
-    tracing::info!("stopped");
-    result.context("the server failed")
-}
-
-async fn until_signal(
-    config: &Config,
-    listener: Listener,
-    registry: Registry,
-    signal: impl Future<Output = &'static str> + Send + 'static,
-    closed: bool,
-) -> std::io::Result<()> {
     let stop = async {
         let name = signal.await;
         tracing::info!(signal = name, "stopping: running requests finish, new ones are refused");
     };
-    Server::new(registry, within_the_system(config.limits()))
+    let server = Server::new(registry, within_the_system(limits))
         .allowed_hosts(config.allowed_host.clone())
         .allowed_origins(config.allowed_origin.clone())
         .anonymous_read(config.anonymous_read)
-        .tokens_required(closed)
-        .run(listener, stop, config.shutdown_timeout)
-        .await
+        .tokens_required(closed);
+    server.run(listener, stop, config.shutdown_timeout).await.context("the server failed")
 }
 
 fn bind(listen: &Listen, config: &Config) -> anyhow::Result<Listener> {
@@ -117,9 +112,9 @@ fn within_the_system(limits: Limits) -> Limits {
     limits
 }
 
-fn open_to_all(address: SocketAddr) -> String {
+fn open_to_all(listen: &Listen) -> String {
     format!(
-        "{address} is not a loopback address, and there is no token: anybody who reaches it could register, replace and \
+        "{listen} is not a loopback address, and there is no token: anybody who reaches it could register, replace and \
          delete servers. Make one with `paulina token create`, listen on 127.0.0.1, or accept that with --insecure-open"
     )
 }

@@ -8,8 +8,8 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
 use crate::clock::{Clock, SystemClock};
-use crate::model::{Role, Secret, TokenInfo, TokenName};
-use crate::store::{TokenChange, TokenFile};
+use crate::model::{Role, Secret, TokenInfo, TokenName, Tokens};
+use crate::store::{TokenChange, TokenFile, tokens_in};
 
 /// Make, list and revoke the tokens of a registry, also while it is served.
 ///
@@ -57,22 +57,19 @@ struct Database {
 }
 
 /// Does what was asked.
-pub(super) fn run(Token { command }: Token) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("cannot start the runtime")?.block_on(async {
-        match command {
-            Command::Create { database, name, role } => create(&database.database, name, role).await,
-            Command::List { database } => list(&database.database).await,
-            Command::Revoke { database, name } => revoke(&database.database, name).await,
-        }
-    })
+pub(super) async fn run(Token { command }: Token) -> anyhow::Result<()> {
+    match command {
+        Command::Create { database, name, role } => create(&database.database, name, role).await,
+        Command::List { database } => list(&database.database).await,
+        Command::Revoke { database, name } => revoke(&database.database, name).await,
+    }
 }
 
 async fn create(database: &Path, name: TokenName, role: Role) -> anyhow::Result<()> {
     let secret = Secret::random().context("the operating system gives no random bytes")?;
     let token = TokenInfo { name: name.clone(), role, created_at: SystemClock::new().wall() };
     let change = TokenChange::Create { token, hash: secret.hash() };
-    if !apply(database, &change).await? {
+    if apply(database, &change).await?.is_none() {
         bail!("there is a token {name} already; choose another name, or revoke that one first");
     }
     writeln!(std::io::stderr(), "the token {name} may {role}; it is shown this once:")?;
@@ -81,15 +78,12 @@ async fn create(database: &Path, name: TokenName, role: Role) -> anyhow::Result<
 
 async fn revoke(database: &Path, name: TokenName) -> anyhow::Result<()> {
     must_exist(database)?;
-    if !apply(database, &TokenChange::Revoke(name.clone())).await? {
+    let Some(left) = apply(database, &TokenChange::Revoke(name.clone())).await? else {
         bail!("there is no token {name}; see `paulina token list`");
-    }
-    let mut file = TokenFile::open(database).await?;
-    let left = file.load().await?;
-    file.close().await?;
+    };
     let mut out = std::io::stdout();
     writeln!(out, "revoked {name}")?;
-    if left.is_empty() {
+    if left.is_some_and(|left| left.is_empty()) {
         writeln!(
             out,
             "there is no token left: a registry that listens on loopback is open to everybody there again"
@@ -100,9 +94,7 @@ async fn revoke(database: &Path, name: TokenName) -> anyhow::Result<()> {
 
 async fn list(database: &Path) -> anyhow::Result<()> {
     must_exist(database)?;
-    let mut file = TokenFile::open(database).await?;
-    let tokens = file.load().await?.list();
-    file.close().await?;
+    let tokens = tokens_in(database).await?.list();
     let mut out = std::io::stdout();
     if tokens.is_empty() {
         return Ok(writeln!(out, "no tokens: the registry is open to everybody who reaches it")?);
@@ -126,12 +118,20 @@ fn must_exist(database: &Path) -> anyhow::Result<()> {
 const LOOK: Duration = Duration::from_millis(20);
 const LOOKS: usize = 250;
 
-/// Writes a change, and waits until whoever serves the database goes by it. What goes wrong once it is written is said, and
-/// keeps nobody from their token.
-async fn apply(database: &Path, change: &TokenChange) -> anyhow::Result<bool> {
+/// Writes a change, and waits until whoever serves the database goes by it. None if there was nothing to change; else the
+/// tokens that there are now, where they can be read: what goes wrong once the change is written is said, and keeps nobody
+/// from their token.
+async fn apply(database: &Path, change: &TokenChange) -> anyhow::Result<Option<Option<Tokens>>> {
     let mut file = TokenFile::open(database).await?;
-    let done = file.change(change).await?;
-    let known = !done || is_known(&mut file).await.unwrap_or(false);
+    if !file.change(change).await? {
+        file.close().await?;
+        return Ok(None);
+    }
+    let tokens = file.load().await.ok();
+    let known = match &tokens {
+        Some(tokens) => is_known(&file, tokens.version).await,
+        None => false,
+    };
     if !known {
         writeln!(
             std::io::stderr(),
@@ -140,17 +140,16 @@ async fn apply(database: &Path, change: &TokenChange) -> anyhow::Result<bool> {
         )?;
     }
     let _ = file.close().await;
-    Ok(done)
+    Ok(Some(tokens))
 }
 
-/// Waits until whoever serves the database goes by the tokens in it.
-async fn is_known(file: &mut TokenFile) -> anyhow::Result<bool> {
-    let version = file.load().await?.version;
+/// Waits until whoever serves the database goes by the tokens in it, and says whether that is so.
+async fn is_known(file: &TokenFile, version: i64) -> bool {
     for _ in 0..LOOKS {
         if !file.is_awaited(version) {
-            return Ok(true);
+            return true;
         }
         tokio::time::sleep(LOOK).await;
     }
-    Ok(false)
+    false
 }

@@ -75,9 +75,11 @@ async fn read(mut body: Body, load: &Load, kind: Kind) -> Result<(Vec<u8>, load:
 /// What goes out in one piece.
 pub(super) const PIECE: usize = 64 * 1024;
 
-/// Accounts for a large answer, and keeps its place, until it is sent. A small one is no matter.
-pub(super) async fn accounted(response: Response, load: &Load, place: Place) -> Response {
-    if response.body().size_hint().upper().is_some_and(|bytes| bytes <= PIECE as u64) {
+/// Accounts for a large answer, and keeps its place, until it is sent. A small one is no matter, nor is one that is there
+/// once for all.
+pub(super) async fn accounted(response: Response, load: &Load, kind: Kind, place: Place) -> Response {
+    let small = response.body().size_hint().upper().is_some_and(|bytes| bytes <= PIECE as u64);
+    if small || kind == Kind::Probe {
         return response;
     }
     let (parts, body) = response.into_parts();
@@ -85,7 +87,7 @@ pub(super) async fn accounted(response: Response, load: &Load, place: Place) -> 
         return Problem::new(Code::Internal, "the answer cannot be put together").into_response();
     };
     let bytes = body.to_bytes();
-    match load.take(Kind::Other, bytes.len()) {
+    match load.take(kind, bytes.len()) {
         Ok(taken) => Response::from_parts(parts, Body::new(Pieces { bytes, _taken: taken, _place: place })),
         Err(problem) => problem.into_response(),
     }

@@ -1,8 +1,9 @@
 //! The connections there are, and which of them to cut off.
 //!
-//! A connection waits for a request, receives one, or is busy with it. A sweep once in a while closes those that take too
-//! long about it. When there are as many as there may be, one that has never sent a request makes room for a new one, or else
-//! the one that has been waiting longest: whoever opens thousands and says nothing locks nobody out.
+//! A connection waits for a request, receives its header, then its body, or is busy with it. A sweep once in a while closes
+//! those that take too long about it. When there are as many as there may be, one that has never sent a whole request makes
+//! room for a new one, or else the one that has been waiting longest: whoever opens thousands and says nothing, or says it
+//! byte by byte, locks nobody out.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -24,7 +25,8 @@ pub(super) const SWEEP: Duration = Duration::from_millis(250);
 
 const WAITING: u8 = 0;
 const RECEIVING: u8 = 1;
-const BUSY: u8 = 2;
+const UPLOADING: u8 = 2;
+const BUSY: u8 = 3;
 
 /// One connection.
 #[derive(Debug)]
@@ -33,7 +35,7 @@ pub(super) struct Peer {
     since: AtomicU64,
     /// When the client last stopped taking what is written, or 0.
     stalled: AtomicU64,
-    /// Whether it has ever sent a request.
+    /// Whether it has ever sent a whole request.
     known: AtomicBool,
     now: Arc<AtomicU64>,
     end: Notify,
@@ -66,11 +68,21 @@ impl Peer {
         }
     }
 
-    /// A request is there; it is in hand until what this gives is dropped.
-    pub(super) fn busy(self: &Arc<Self>) -> Busy {
-        self.turn(BUSY);
-        self.known.store(true, Ordering::Relaxed);
+    /// The header of a request is there, and perhaps its body; it is in hand until what this gives is dropped.
+    pub(super) fn busy(self: &Arc<Self>, whole: bool) -> Busy {
+        self.turn(UPLOADING);
+        if whole {
+            self.arrived();
+        }
         Busy(Arc::clone(self))
+    }
+
+    /// The body of the request is there, or is not waited for any more.
+    fn arrived(&self) {
+        if self.phase.load(Ordering::Relaxed) == UPLOADING {
+            self.turn(BUSY);
+            self.known.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Waits until it is to be cut off.
@@ -129,7 +141,7 @@ impl Connections {
         self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes one more, if need be in the place of the one that has been waiting longest. None if all are busy.
+    /// Takes one more, if need be in the place of one that waits or still sends. None if all are busy.
     pub(super) fn add(self: &Arc<Self>) -> Option<Connection> {
         let mut peers = self.peers();
         if peers.len() >= self.limits.connections {
@@ -191,6 +203,48 @@ impl Drop for Connection {
     }
 }
 
+/// The body of a request, which its connection is told the end of.
+pub(super) struct Upload<B> {
+    body: B,
+    peer: Arc<Peer>,
+}
+
+impl<B> Upload<B> {
+    pub(super) fn new(body: B, peer: Arc<Peer>) -> Self {
+        Self { body, peer }
+    }
+}
+
+impl<B: hyper::body::Body + Unpin> hyper::body::Body for Upload<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if matches!(frame, Poll::Ready(None | Some(Err(_)))) || self.body.is_end_stream() {
+            self.peer.arrived();
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl<B> Drop for Upload<B> {
+    fn drop(&mut self) {
+        self.peer.arrived();
+    }
+}
+
 /// A body that keeps its connection busy until the client has taken it.
 pub(super) struct Tracked {
     body: Body,
@@ -243,20 +297,37 @@ mod tests {
     fn who_never_asked_makes_room_and_then_who_waits_longest() {
         let (all, _) = connections(3);
         let busy = all.add().unwrap();
-        let in_hand = busy.peer.busy();
+        let in_hand = busy.peer.busy(true);
         let known = all.add().unwrap();
-        drop(known.peer.busy());
+        drop(known.peer.busy(true));
         all.sweep(Duration::from_secs(1));
         let silent = all.add().unwrap();
         let first = all.add().unwrap();
         assert!(ended(&silent) && !ended(&known) && !ended(&busy), "who has sent nothing yet goes first");
-        drop(first.peer.busy());
+        drop(first.peer.busy(true));
         let second = all.add().unwrap();
         assert!(ended(&known) && !ended(&first), "then who has been waiting longest");
-        let held = [first.peer.busy(), second.peer.busy()];
+        let held = [first.peer.busy(true), second.peer.busy(true)];
         assert!(all.add().is_none(), "all are busy");
         drop((held, in_hand));
         assert!(all.add().is_some());
+    }
+
+    #[test]
+    fn a_body_that_trickles_in_keeps_no_place() {
+        let (all, _) = connections(2);
+        let waiting = all.add().unwrap();
+        drop(waiting.peer.busy(true));
+        let trickling = all.add().unwrap();
+        let in_hand = trickling.peer.busy(false);
+        let whole = all.add().unwrap();
+        assert!(ended(&trickling) && !ended(&waiting), "it has never sent a whole request");
+        drop(in_hand);
+        let upload = Upload::new(Body::empty(), Arc::clone(&whole.peer));
+        let _in_hand = whole.peer.busy(false);
+        drop(upload);
+        let _next = all.add().unwrap();
+        assert!(ended(&waiting) && !ended(&whole), "whose body is there is busy");
     }
 
     #[test]
@@ -265,7 +336,7 @@ mod tests {
         all.sweep(Duration::from_secs(1));
         let [idle, receiving, busy, stalled, sound] = std::array::from_fn(|_| all.add().unwrap());
         receiving.peer.received();
-        let _in_hand = busy.peer.busy();
+        let _in_hand = busy.peer.busy(true);
         stalled.peer.written(true);
         sound.peer.written(true);
         sound.peer.written(false);
@@ -273,7 +344,7 @@ mod tests {
         assert!(ended(&receiving) && !ended(&idle) && !ended(&stalled));
         all.sweep(Duration::from_secs(1) + limits.write_time);
         assert!(ended(&stalled) && !ended(&idle));
-        drop(sound.peer.busy());
+        drop(sound.peer.busy(true));
         all.sweep(Duration::from_secs(1) + limits.idle_time);
         assert!(ended(&idle) && !ended(&busy) && !ended(&sound));
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hyper::body::Body as _;
@@ -69,6 +69,7 @@ impl Front {
 
     async fn within(&self, mut request: Request) -> Response {
         let Shared { load, hosts, gate, .. } = &*self.0;
+        let kind = Kind::of(request.method(), request.uri());
         let admitted = check_framing(request.headers())
             .and_then(|()| hosts.check(request.headers(), request.uri()))
             .and_then(|()| gate.admit(&mut request))
@@ -76,28 +77,29 @@ impl Front {
             .and_then(|()| {
                 // A body that is read gives it its place when it is there: a slow one takes none from others.
                 let later = request.method() == Method::POST && !request.body().is_end_stream();
-                if later {
-                    Ok(Place::default())
-                } else {
-                    load.admit(Kind::of(request.method(), request.uri()))
-                }
+                if later { Ok(Place::default()) } else { load.admit(kind) }
             });
         let place = match admitted {
             Ok(place) => place,
             Err(problem) => return problem.into_response(),
         };
         let limit = load.limits().request_time;
-        let answer = tokio::time::timeout(limit, self.handle(request, place)).await;
+        let answer = tokio::time::timeout(limit, self.handle(request, kind, place)).await;
         answer.unwrap_or_else(|_| late(limit).into_response())
     }
 
-    async fn handle(&self, request: Request, mut place: Place) -> Response {
+    async fn handle(&self, mut request: Request, kind: Kind, mut place: Place) -> Response {
         let Shared { router, load, .. } = &*self.0;
-        let compress = request.headers().contains_key(header::ACCEPT_ENCODING);
+        // The layer would turn away who refuses even what is not encoded, and only once the request is carried out. RFC 9110,
+        // section 12.5.3, lets such a header be disregarded.
+        let compress = accepts_gzip(request.headers());
+        if compress {
+            request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        }
         let plain = service_fn(|request: Request| {
             let answering = router.clone().oneshot(request);
             let place = std::mem::take(&mut place);
-            async move { Ok::<_, Infallible>(accounted(answering.await?, load, place).await) }
+            async move { Ok::<_, Infallible>(accounted(answering.await?, load, kind, place).await) }
         });
         let answer = if compress {
             CompressionLayer::new()
@@ -110,6 +112,25 @@ impl Front {
         };
         answer.unwrap_or_else(|never| match never {})
     }
+}
+
+/// Whether an answer may come with `content-encoding: gzip`. RFC 9110, section 12.5.3.
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let codings = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let weighed = codings.flat_map(|value| value.split(',')).map(|item| {
+        let (coding, weight) = item.split_once(';').unwrap_or((item, ""));
+        let weight = weight.trim().trim_start_matches(['q', 'Q']).trim_start_matches('=');
+        (coding.trim(), weight.parse().is_ok_and(|weight: f32| weight == 0.0))
+    });
+    let (mut named, mut any) = (None, false);
+    for (coding, refused) in weighed {
+        if coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip") {
+            named = Some(!refused);
+        } else if coding == "*" {
+            any = !refused;
+        }
+    }
+    named.unwrap_or(any)
 }
 
 /// CORS for these origins alone.
@@ -163,4 +184,24 @@ pub(super) async fn nested(State(gate): State<Gate>, mut request: Request, next:
     }
     .instrument(span)
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_takes_gzip() {
+        let accepts = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_ENCODING, text.parse().unwrap());
+            accepts_gzip(&headers)
+        };
+        for yes in ["gzip", "GZIP", "br, gzip;q=0.5", "*", "*;q=0.1", "identity;q=0, gzip", "*;q=0, gzip"] {
+            assert!(accepts(yes), "{yes}");
+        }
+        for no in ["", "identity", "br", "gzip;q=0", "gzip;q=0.000, *", "identity;q=0", "*;q=0", "br;q=1"] {
+            assert!(!accepts(no), "{no}");
+        }
+    }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 /// What a server takes from its clients. Whoever is over a limit is told so, or cut off where there is nobody to tell.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections at once. When one more comes, the one that has been waiting longest for its next request is closed.
+    /// Connections at once. When one more comes, one that has never sent a whole request is closed, or else the one that
+    /// has been waiting longest for its next one.
     pub connections: usize,
     /// Requests handled at once; more are `overloaded`. Refreshes have as many places of their own: a registry that
     /// turned heartbeats away would expire the living.

@@ -26,9 +26,14 @@ pub struct Listener {
 
 enum Socket {
     Tcp(TcpListener),
+    /// With its path, and which file it was made as there.
     #[cfg(unix)]
-    Unix(UnixListener, PathBuf),
+    Unix(UnixListener, PathBuf, FileId),
 }
+
+/// Device and inode.
+#[cfg(unix)]
+type FileId = (u64, u64);
 
 /// Why certificate and key cannot be used: mend the file that it names.
 #[derive(Debug, thiserror::Error)]
@@ -76,14 +81,16 @@ impl Listener {
             },
             Err(_) => {}
         }
-        // Made in a folder that nobody else can enter, so that there is no moment at which others could connect.
+        // Made in a folder that nobody else can enter, so that there is no moment at which others could connect. Its name is
+        // short: the path of a socket may have about 100 bytes.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let private = tempfile::Builder::new().prefix(".paulina-").tempdir_in(folder)?;
+        let private = tempfile::Builder::new().prefix(".").rand_bytes(4).tempdir_in(folder)?;
         let made = private.path().join("s");
         let listener = UnixListener::bind(&made)?;
         fs::set_permissions(&made, fs::Permissions::from_mode(0o600))?;
+        let id = file_id(&made)?;
         fs::rename(&made, path)?;
-        Ok(Self { socket: Socket::Unix(listener, path.to_owned()), tls: None })
+        Ok(Self { socket: Socket::Unix(listener, path.to_owned(), id), tls: None })
     }
 
     /// Speaks TLS 1.2 or 1.3, with a certificate chain and its private key in PEM files.
@@ -130,7 +137,7 @@ impl Listener {
                 Ok(self.shake_hands(stream))
             }
             #[cfg(unix)]
-            Socket::Unix(listener, _) => Ok(self.shake_hands(listener.accept().await?.0)),
+            Socket::Unix(listener, ..) => Ok(self.shake_hands(listener.accept().await?.0)),
         }
     }
 
@@ -164,7 +171,7 @@ impl fmt::Display for Listener {
                 write!(formatter, "{scheme}://{address}")
             }
             #[cfg(unix)]
-            Socket::Unix(_, path) => write!(formatter, "unix:{}", path.display()),
+            Socket::Unix(_, path, _) => write!(formatter, "unix:{}", path.display()),
         }
     }
 }
@@ -176,9 +183,18 @@ impl fmt::Debug for Listener {
 }
 
 #[cfg(unix)]
+fn file_id(path: &Path) -> io::Result<FileId> {
+    use std::os::unix::fs::MetadataExt;
+    fs::symlink_metadata(path).map(|there| (there.dev(), there.ino()))
+}
+
+/// Removes its socket, unless somebody has put another in its place.
+#[cfg(unix)]
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Socket::Unix(_, path) = &self.socket {
+        if let Socket::Unix(_, path, id) = &self.socket
+            && file_id(path).is_ok_and(|there| there == *id)
+        {
             let _ = fs::remove_file(path);
         }
     }

@@ -1,7 +1,7 @@
 //! How much is in hand at once: requests, and bytes of bodies and large answers.
 //!
 //! What is over a limit is turned away with 503 before it takes memory. Refreshes are the last to be: they have places of
-//! their own. What tells whether the registry is well is never turned away.
+//! their own. What tells whether the registry is well, or is the same for everybody, is never turned away.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub(super) struct Load {
 pub(super) enum Kind {
     /// It keeps servers alive.
     Refresh,
-    /// It tells whether the registry is well.
+    /// It tells whether the registry is well, or how it is asked. Its answer costs next to nothing.
     Probe,
     /// Any other.
     Other,
@@ -37,7 +37,7 @@ pub(super) enum Kind {
 impl Kind {
     pub(super) fn of(method: &Method, uri: &Uri) -> Self {
         match (method, uri.path()) {
-            (_, "/healthz" | "/readyz" | "/metrics") => Self::Probe,
+            (_, "/healthz" | "/readyz" | "/metrics" | "/openapi.json") => Self::Probe,
             (&Method::PUT | &Method::POST, path) if path.ends_with("/refresh") => Self::Refresh,
             _ => Self::Other,
         }
@@ -151,6 +151,7 @@ mod tests {
             (Method::PUT, "/v1/servers/a/refresh", Kind::Refresh),
             (Method::POST, "/v1/refresh", Kind::Refresh),
             (Method::GET, "/readyz", Kind::Probe),
+            (Method::GET, "/openapi.json", Kind::Probe),
             (Method::GET, "/v1/servers", Kind::Other),
             (Method::GET, "/v1/servers/refresh", Kind::Other),
         ] {

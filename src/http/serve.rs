@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper::{Request, Response};
@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use super::App;
 use super::access::Hosts;
-use super::connections::{Connection, Connections, SWEEP, Tracked};
+use super::connections::{Connection, Connections, SWEEP, Tracked, Upload};
 use super::front::Front;
 use super::gate::{Gate, Policy};
 use super::limits::Limits;
@@ -191,8 +191,11 @@ impl Service<Request<Incoming>> for Answering<'_> {
     type Future = Pin<Box<dyn Future<Output = Result<Response<Tracked>, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let busy = self.connection.peer.busy();
-        let answering = self.front.clone().answer(request.map(Body::new));
+        let peer = &self.connection.peer;
+        let whole = request.body().is_end_stream();
+        let busy = peer.busy(whole);
+        let body = |body| if whole { Body::empty() } else { Body::new(Upload::new(body, Arc::clone(peer))) };
+        let answering = self.front.clone().answer(request.map(body));
         Box::pin(async move {
             let response = answering.await;
             Ok(response.map(|body| Tracked::new(body, busy)))

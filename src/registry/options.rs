@@ -98,8 +98,7 @@ impl Options {
 
     /// A registry, and the task that is to run for it.
     pub(super) async fn prepare(self, path: &Path) -> Result<(Registry, Task), OpenError> {
-        let location =
-            if path == Path::new(":memory:") { Location::Memory } else { Location::File(path.to_owned()) };
+        let location = Location::of(path)?;
         let mut opened = store::open(&location, self.answer_bytes).await?;
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let wall = clock.wall().timestamp_millis();

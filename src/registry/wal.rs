@@ -4,8 +4,10 @@
 //! (sqlite3 at its prompt, a backup, a stuck replicator) keeps it growing. Nothing goes wrong but disk space, and the log
 //! says why.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
+
+use crate::store::beside;
 
 /// How often it is looked at.
 pub(super) const LOOK: Duration = Duration::from_secs(5);
@@ -14,9 +16,7 @@ const LARGE: u64 = 128 * 1024 * 1024;
 
 /// The bytes of the log beside a database; 0 when there is none.
 pub(crate) fn bytes(database: &Path) -> u64 {
-    let mut path = database.as_os_str().to_owned();
-    path.push("-wal");
-    std::fs::metadata(PathBuf::from(path)).map_or(0, |file| file.len())
+    std::fs::metadata(beside(database, "-wal")).map_or(0, |file| file.len())
 }
 
 /// See the [module](self).

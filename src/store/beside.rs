@@ -6,9 +6,11 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::time::Duration;
 
 use super::OpenError;
+use super::location::beside;
 
 /// What the file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,37 +57,33 @@ impl Record {
 #[derive(Debug)]
 pub(crate) struct Beside {
     file: File,
-    path: PathBuf,
-    created: bool,
 }
 
-fn beside(database: &Path) -> PathBuf {
-    let mut path = database.as_os_str().to_owned();
-    path.push("-lease");
-    PathBuf::from(path)
-}
+/// How often, and how many times, the lock is tried: who only looks holds it for a moment.
+const AGAIN: Duration = Duration::from_millis(20);
+const TRIES: usize = 6;
 
 impl Beside {
     /// Takes the lock of a database.
-    pub(super) fn lock(database: &Path) -> Result<Self, OpenError> {
-        let path = beside(database);
+    pub(super) async fn lock(database: &Path) -> Result<Self, OpenError> {
+        let path = beside(database, "-lease");
         let io = |reason| OpenError::Io { path: database.to_owned(), reason };
-        let created = !path.exists();
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(&path).map_err(io)?;
-        let mut beside = Self { file, path, created };
-        match beside.file.try_lock() {
-            Ok(()) => Ok(beside),
-            Err(TryLockError::WouldBlock) => {
-                let text = beside.text().unwrap_or_default();
-                let process = text.split_ascii_whitespace().nth(5).and_then(|id| id.parse().ok());
-                Err(OpenError::Served { path: database.to_owned(), process })
+        let mut beside = Self { file };
+        for _ in 0..TRIES {
+            match beside.file.try_lock() {
+                Ok(()) => return Ok(beside),
+                Err(TryLockError::WouldBlock) => tokio::time::sleep(AGAIN).await,
+                Err(TryLockError::Error(reason)) => return Err(io(reason)),
             }
-            Err(TryLockError::Error(reason)) => Err(io(reason)),
         }
+        let text = beside.text().unwrap_or_default();
+        let process = text.split_ascii_whitespace().nth(5).and_then(|id| id.parse().ok());
+        Err(OpenError::Served { path: database.to_owned(), process })
     }
 
     fn text(&mut self) -> io::Result<String> {
@@ -114,18 +112,10 @@ impl Beside {
     /// What the process says that serves a database now; nothing if there is none.
     #[cfg(feature = "server")]
     pub(super) fn served(database: &Path) -> Option<Record> {
-        let path = beside(database);
-        let mut file = Self { file: File::open(&path).ok()?, path, created: false };
-        match file.file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => file.read(),
+        let mut beside = Self { file: File::open(beside(database, "-lease")).ok()? };
+        match beside.file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => beside.read(),
             _ => None,
-        }
-    }
-
-    /// Leaves nothing behind of a start that was refused.
-    pub(super) fn withdraw(self) {
-        if self.created {
-            let _ = std::fs::remove_file(&self.path);
         }
     }
 }
@@ -134,11 +124,11 @@ impl Beside {
 mod tests {
     use super::*;
 
-    #[test]
-    fn says_what_was_written_and_keeps_its_length() {
+    #[tokio::test]
+    async fn says_what_was_written_and_keeps_its_length() {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("a.db");
-        let mut beside = Beside::lock(&database).unwrap();
+        let mut beside = Beside::lock(&database).await.unwrap();
         assert_eq!(beside.read(), None);
         let record =
             Record { epoch: "0a1b2c3d".into(), revision: 7, committed: 8, now: 9, clean: false, tokens: 3 };
@@ -146,15 +136,15 @@ mod tests {
         beside.write(&Record { revision: i64::MAX, ..record.clone() }).unwrap();
         beside.write(&record).unwrap();
         assert_eq!(beside.read(), Some(record));
-        let refused = Beside::lock(&database).unwrap_err();
+        let refused = Beside::lock(&database).await.unwrap_err();
         assert!(matches!(refused, OpenError::Served { process: Some(id), .. } if id == std::process::id()));
     }
 
-    #[test]
-    fn a_torn_file_says_nothing() {
+    #[tokio::test]
+    async fn a_torn_file_says_nothing() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a.db-lease"), "0a1b2c3d 00000").unwrap();
-        let mut beside = Beside::lock(&folder.path().join("a.db")).unwrap();
+        let mut beside = Beside::lock(&folder.path().join("a.db")).await.unwrap();
         assert_eq!(beside.read(), None);
     }
 }

@@ -21,6 +21,7 @@ mod filter;
 mod fold;
 mod leases;
 mod live;
+mod location;
 mod mirror;
 mod open;
 mod pages;
@@ -50,12 +51,15 @@ pub(crate) use error::StoreError;
 pub(crate) use examine::{Examination, examine, sqlite_version};
 pub(crate) use leases::{Deregistration, Ending, Pruned, RefreshOutcome, Refreshes};
 pub(crate) use live::Live;
-pub(crate) use open::{Location, open};
+#[cfg(feature = "server")]
+pub(crate) use location::resolved;
+pub(crate) use location::{Location, beside};
+pub(crate) use open::open;
 pub(crate) use reader::Readers;
 pub(crate) use rows::Entry;
 pub(crate) use servers::{Put, Registering};
 #[cfg(feature = "server")]
-pub(crate) use token_file::TokenFile;
+pub(crate) use token_file::{TokenFile, tokens_in};
 pub(crate) use tokens::TokenChange;
 pub(crate) use writer::Writer;
 

@@ -1,7 +1,7 @@
 //! Opening a database: refuse what is not ours before anything is written, then migrate, then connect.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,33 +10,9 @@ use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
 use tokio::sync::Mutex;
 
 use super::fold::Folding;
+use super::location::{Location, beside};
 use super::schema;
 use super::{Beside, OpenError, Readers, Writer};
-
-/// Where a registry lives.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Location {
-    /// In a file.
-    File(PathBuf),
-    /// In memory, and gone with the process.
-    Memory,
-}
-
-impl Location {
-    pub(crate) fn file(&self) -> Option<&Path> {
-        match self {
-            Self::File(path) => Some(path),
-            Self::Memory => None,
-        }
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        match self {
-            Self::File(path) => path,
-            Self::Memory => Path::new(":memory:"),
-        }
-    }
-}
 
 /// A connection that several tasks take in turn.
 pub(crate) type Shared = Arc<Mutex<SqliteConnection>>;
@@ -73,11 +49,7 @@ pub(crate) async fn open(location: &Location, answer_bytes: u64) -> Result<Opene
         Location::Memory => return open_in_memory(answer_bytes).await,
         Location::File(path) => path,
     };
-    let beside = Beside::lock(path)?;
-    if let Err(refused) = prepare(path).await {
-        beside.withdraw();
-        return Err(refused);
-    }
+    let beside = prepare(path).await?;
     let sqlite = |error: sqlx::Error| OpenError::sqlite(path, &error);
     let writing = migrated(path).await?;
     let count = std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 8));
@@ -102,28 +74,36 @@ pub(crate) async fn open(location: &Location, answer_bytes: u64) -> Result<Opene
     Ok(Opened { writer, readers, beside: Some(beside) })
 }
 
-/// Refuses what is not ours, and makes the database if there is none.
-async fn prepare(path: &Path) -> Result<(), OpenError> {
-    if path.exists() { inspect(path).await.map(|_| ()) } else { make(path).await }
+/// Takes the lock of a database of ours, and makes the database if there is none. What is not ours is refused before
+/// anything is made beside it, and is looked at again under the lock.
+async fn prepare(path: &Path) -> Result<Beside, OpenError> {
+    inspect(path).await?;
+    let beside = Beside::lock(path).await?;
+    if path.exists() {
+        inspect(path).await?;
+    } else {
+        make(path).await?;
+    }
+    Ok(beside)
 }
 
 /// Makes a database under another name, and gives it its own when it is whole and on disk: whoever is killed on the way
 /// leaves nothing behind that the next start could take for a database. Only who holds the lock may do this.
 async fn make(path: &Path) -> Result<(), OpenError> {
     let io = |reason| OpenError::Io { path: path.to_owned(), reason };
-    let unfinished = with(path, "-new");
+    let unfinished = beside(path, "-new");
     for ending in ["", "-journal", "-wal", "-shm"] {
-        gone(std::fs::remove_file(with(&unfinished, ending))).map_err(io)?;
+        gone(std::fs::remove_file(beside(&unfinished, ending))).map_err(io)?;
     }
     // What a database that was moved away has left would be taken for this one's: pages of the old over the new. It may
     // hold what the other one lacks, so it is kept.
     for ending in ["-journal", "-wal"] {
-        let kept = with(path, &[ending, "-left"].concat());
-        if gone(std::fs::rename(with(path, ending), &kept)).map_err(io)? {
+        let kept = beside(path, &[ending, "-left"].concat());
+        if gone(std::fs::rename(beside(path, ending), &kept)).map_err(io)? {
             tracing::warn!(kept = %kept.display(), "the log of a database that was moved away was there: move it along");
         }
     }
-    gone(std::fs::remove_file(with(path, "-shm"))).map_err(io)?;
+    gone(std::fs::remove_file(beside(path, "-shm"))).map_err(io)?;
     let mut connection = migrated(&unfinished).await.map_err(|error| error.at(path))?;
     // Closing would do it, but not say when it fails.
     let busy =
@@ -141,13 +121,6 @@ async fn make(path: &Path) -> Result<(), OpenError> {
         std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)?;
     }
     Ok(())
-}
-
-/// A file beside another.
-fn with(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
 }
 
 /// Whether a file was there to be taken away.
@@ -198,11 +171,7 @@ pub(super) async fn beside_the_server(path: &Path) -> Result<SqliteConnection, O
     if inspect(path).await? == Some(schema::newest()) {
         return writing(path).await;
     }
-    let beside = Beside::lock(path)?;
-    if let Err(refused) = prepare(path).await {
-        beside.withdraw();
-        return Err(refused);
-    }
+    let _lock = prepare(path).await?;
     migrated(path).await
 }
 

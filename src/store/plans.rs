@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
-use super::open::{Location, Shared, open};
+use super::Location;
+use super::open::{Shared, open};
 use super::servers::Key;
 use super::{Moment, filter, leases, rows, writer};
 use crate::model::{Cursor, Filter, HealthFilter, Position, TransportKind, View};

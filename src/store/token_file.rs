@@ -5,19 +5,35 @@ use std::path::{Path, PathBuf};
 use sqlx::{Connection, SqliteConnection};
 
 use super::beside::Beside;
+use super::location::resolved;
 use super::{OpenError, StoreError, TokenChange, open, tokens};
 use crate::model::Tokens;
 
-/// The tokens of a database that another process may be serving.
+/// A database opened to change its tokens, which another process may be serving.
 pub(crate) struct TokenFile {
     path: PathBuf,
     connection: SqliteConnection,
 }
 
+/// The tokens of a database, which is only read. One from before there were tokens has none.
+pub(crate) async fn tokens_in(path: &Path) -> Result<Tokens, OpenError> {
+    const FIRST_WITH_TOKENS: i32 = 3;
+    if open::inspect(path).await?.is_none_or(|schema| schema < FIRST_WITH_TOKENS) {
+        return Ok(Tokens::default());
+    }
+    let mut connection = open::reading(path).await?;
+    let tokens = tokens::load(&mut connection).await;
+    let closed = connection.close().await;
+    closed.map_err(|error| OpenError::sqlite(path, &error))?;
+    tokens.map_err(|error| OpenError::unreadable(path, &error))
+}
+
 impl TokenFile {
     /// Opens a database beside whoever serves it; creates it if there is none.
     pub(crate) async fn open(path: &Path) -> Result<Self, OpenError> {
-        Ok(Self { path: path.to_owned(), connection: open::beside_the_server(path).await? })
+        let path = resolved(path)?;
+        let connection = open::beside_the_server(&path).await?;
+        Ok(Self { path, connection })
     }
 
     pub(crate) async fn load(&mut self) -> Result<Tokens, StoreError> {

@@ -187,6 +187,10 @@ async fn answers_are_compressed_for_who_asks() {
     let response = request.send().await.unwrap();
     assert_eq!(response.headers()["content-encoding"], "gzip");
     assert!(response.bytes().await.unwrap().starts_with(&[0x1f, 0x8b]));
+    let body = json!({"name": "n", "transport": "stdio", "command": ["x"]});
+    let refusing =
+        api.request(Method::POST, "/v1/servers").header("accept-encoding", "identity;q=0").json(&body);
+    assert_eq!(api.send(refusing).await.status, 201, "what is committed is not answered with a refusal");
 }
 
 #[tokio::test]

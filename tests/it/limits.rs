@@ -47,6 +47,23 @@ async fn a_body_that_never_ends_is_answered_408() {
 }
 
 #[tokio::test]
+async fn bodies_that_never_end_lock_nobody_out() {
+    let api = Api::with(Limits { connections: 2, ..Limits::default() }, &[]).await;
+    let beginning = format!(
+        "POST /v1/servers HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{{",
+        api.address
+    );
+    let mut trickling = Vec::new();
+    for _ in 0..5 {
+        let mut stream = TcpStream::connect(api.address).await.unwrap();
+        stream.write_all(beginning.as_bytes()).await.unwrap();
+        trickling.push(stream);
+    }
+    assert_eq!(api.get("/healthz").await.status, 200);
+    assert_eq!(trickling[0].read(&mut [0]).await.unwrap_or(0), 0, "the oldest one made room");
+}
+
+#[tokio::test]
 async fn a_request_that_takes_too_long_is_answered_503() {
     let api = Api::with(Limits { request_time: Duration::ZERO, ..Limits::default() }, &[]).await;
     let body = json!({"name": "n", "transport": "stdio", "command": ["x"]});

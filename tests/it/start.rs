@@ -204,3 +204,23 @@ async fn a_log_that_was_left_behind_is_not_read() {
     registry.close().await;
     assert_eq!(std::fs::read(folder.path().join("paulina.db-wal-left")).unwrap(), log);
 }
+
+/// SQLite names its log after the file that a link leads to; so do the lock and the lease clock.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_is_the_file_that_it_leads_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, link) = (folder.path().join("real.db"), folder.path().join("link.db"));
+    std::os::unix::fs::symlink("real.db", &link).unwrap();
+    let registry = Registry::open(&link).await.unwrap();
+    assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink() && path.exists());
+    let error = Registry::open(&path).await.unwrap_err();
+    assert!(matches!(error, OpenError::Served { .. }), "one file is not served under two names: {error}");
+    registry.close().await;
+    let mut files: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    files.sort();
+    assert_eq!(files, ["link.db", "real.db", "real.db-lease"]);
+}

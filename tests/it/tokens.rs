@@ -93,6 +93,12 @@ async fn what_is_wrong_with_a_token_command_is_said() {
         assert!(text.contains(message), "{text}");
         assert!(output.stdout.is_empty());
     }
+    let older = "DROP TABLE tokens; DELETE FROM refinery_schema_history WHERE version = 3";
+    edit(&path, older).await;
+    let before = std::fs::read(&path).unwrap();
+    let listed = token(&path, &["list"]);
+    assert!(String::from_utf8(listed.stdout).unwrap().contains("no tokens"), "from before there were tokens");
+    assert_eq!(std::fs::read(&path).unwrap(), before, "it is only read");
     let nowhere = token(&folder.path().join("none.db"), &["list"]);
     assert!(String::from_utf8(nowhere.stderr).unwrap().contains("there is no database"));
     assert!(!folder.path().join("none.db").exists());
@@ -162,6 +168,14 @@ async fn files_and_sockets_are_their_owners_alone() {
     again.signal("-TERM");
     assert!(again.wait().0.success());
     assert!(!socket.exists());
+    let first = Binary::with(&path, &["--listen", &listen]);
+    std::fs::remove_file(&socket).unwrap();
+    let successor = Binary::with(&folder.path().join("other.db"), &["--listen", &listen]);
+    first.signal("-TERM");
+    assert!(first.wait().0.success());
+    assert!(ask("localhost").starts_with("HTTP/1.1 200"), "another's socket is left alone");
+    successor.signal("-TERM");
+    successor.wait();
     std::fs::write(&socket, "precious").unwrap();
     let refused = binary::command(&path, &["--listen", &listen]).output().unwrap();
     assert!(String::from_utf8(refused.stderr).unwrap().contains("something that is no socket"));

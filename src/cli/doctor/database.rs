@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Report;
 use crate::clock::{Clock, SystemClock};
-use crate::store::{Examination, examine, sqlite_version};
+use crate::store::{Examination, beside, examine, sqlite_version};
 
 /// SQLite before this can corrupt a WAL database that two programs write and checkpoint at once.
 const SOUND: [u32; 3] = [3, 51, 3];
@@ -41,11 +41,10 @@ fn files(report: &mut Report, path: &Path) {
     #[cfg(unix)]
     for ending in ["", "-wal", "-shm", "-lease"] {
         use std::os::unix::fs::PermissionsExt;
-        let mut file = path.as_os_str().to_owned();
-        file.push(ending);
+        let file = beside(path, ending);
         let Ok(there) = std::fs::metadata(&file) else { continue };
         let mode = there.permissions().mode() & 0o777;
-        let name = Path::new(&file).display();
+        let name = file.display();
         if mode & 0o077 != 0 {
             report.warn(format!("others on this machine may use {name} (mode {mode:03o}): chmod 600 {name}"));
         } else if ending.is_empty() {

@@ -7,8 +7,10 @@ mod registry;
 use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Args;
+
+use crate::store::resolved;
 
 /// Check a database and a running registry, and say what is wrong and what to do.
 ///
@@ -56,14 +58,10 @@ impl Report {
 }
 
 /// Checks, and prints a line for each check.
-pub(super) fn run(doctor: &Doctor) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.context("cannot start the runtime")?;
+pub(super) async fn run(doctor: Doctor) -> anyhow::Result<()> {
     let mut report = Report::default();
-    runtime.block_on(async {
-        database::check(&mut report, &doctor.database).await;
-        registry::check(&mut report, &doctor.url, doctor.token.as_deref()).await;
-    });
+    database::check(&mut report, &resolved(&doctor.database)?).await;
+    registry::check(&mut report, &doctor.url, doctor.token.as_deref()).await;
     let mut out = std::io::stdout();
     for (verdict, what) in &report.findings {
         let mark = match verdict {

@@ -7,7 +7,6 @@ what they were told.
 """
 
 import asyncio
-import atexit
 import contextlib
 import random
 import sqlite3
@@ -53,7 +52,6 @@ class Beside:
         self.database.parent.mkdir()
         self.wal = self.database.with_name("paulina.db-wal")
         self.process = Process(self.database)
-        atexit.register(self.process.end)
         self.process.start()
         port, self.model, chance = self.process.port, Model(), random.Random(0)
         self.client = Client(port)

@@ -7,7 +7,6 @@ killed. In each, 200 clients refresh all the time, as far as they can, and 20 st
 """
 
 import asyncio
-import atexit
 import resource
 import sys
 import time
@@ -15,8 +14,7 @@ from datetime import datetime
 
 from client import Client
 from herd import Herd, Lookout
-from process import Process, fresh_folder
-from shim import Shim
+from process import Process, under_shim
 
 LIVE, DEAD = 200, 20
 TTL = 6
@@ -30,12 +28,8 @@ class Gap:
 
     def __init__(self, name, standstill):
         self.name, self.standstill = name, standstill
-        folder = fresh_folder(f"clocks-{name}")
-        database = folder / "now" / "paulina.db"
-        database.parent.mkdir()
-        self.shim = Shim(folder / "shim", database)
-        self.process = Process(database, shim=self.shim)
-        atexit.register(self.process.end)
+        self.process = under_shim(f"clocks-{name}")
+        self.shim = self.process.shim
 
     async def happen(self):
         raise NotImplementedError

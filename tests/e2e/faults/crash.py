@@ -8,7 +8,6 @@ compared with what was answered.
 """
 
 import asyncio
-import atexit
 import random
 import sys
 import time
@@ -49,7 +48,6 @@ async def load(process, callers, seconds):
 async def run(rounds, seed):
     chance = random.Random(seed)
     process = Process(fresh_folder("crash") / "paulina.db")
-    atexit.register(process.end)
     model, revision, unanswered, begin = Model(), 0, 0, time.monotonic()
     callers = [Caller(f"c{number}", None, model, random.Random(f"{seed} {number}"), TTL) for number in range(CALLERS)]
     for _ in range(rounds):

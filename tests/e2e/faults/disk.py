@@ -152,7 +152,6 @@ async def full_by_registrations():
     fill_file = folder / "filler"
     fill_file.write_bytes(bytes(FILLER))
     process = Process(folder / "paulina.db")
-    atexit.register(process.end)
     process.start()
     model, client = Model(), Client(process.port)
     herd = Herd(process.port, "alive-", 40, TTL, timeout=10)
@@ -185,7 +184,6 @@ async def full_by_registrations():
 async def full_by_a_file():
     folder = mount("disk-file")
     process = Process(folder / "paulina.db")
-    atexit.register(process.end)
     process.start()
     client = Client(process.port)
     herd = Herd(process.port, "alive-", 200, TTL, timeout=10)

@@ -10,7 +10,6 @@ fails. New databases lose it while they are made.
 """
 
 import asyncio
-import atexit
 import collections
 import random
 import shutil
@@ -20,8 +19,8 @@ import time
 
 from client import Client, Unanswered
 from model import Caller, Model, body
-from process import Process, changes_after, check_file, fresh_folder, same_sqlite
-from shim import Disk, Shim, same_files
+from process import Process, changes_after, check_file, same_sqlite, under_shim
+from shim import Disk, same_files
 
 CALLERS = 16
 TTL = 5
@@ -80,12 +79,10 @@ async def load(process, callers, work, seconds, in_order):
 
 async def rounds(count, seed):
     chance = random.Random(seed)
-    folder = fresh_folder("power")
-    database, base = folder / "now" / "paulina.db", folder / "base"
-    database.parent.mkdir()
-    shim = Shim(folder / "shim", database, power=True)
-    process = Process(database, shim=shim)
-    atexit.register(process.end)
+    process = under_shim("power", power=True)
+    database, shim = process.database, process.shim
+    folder = database.parents[1]
+    base = folder / "base"
     model, revision, epoch = Model(), 0, None
     callers = [Caller(f"c{number}", None, model, random.Random(f"{seed} {number}"), TTL) for number in range(CALLERS)]
     pending, kept, cuts = collections.Counter(), collections.Counter(), collections.Counter()
@@ -119,17 +116,14 @@ async def rounds(count, seed):
 def new_databases(seed):
     """The power fails at any moment while a database is made: the next start makes it anew or goes on."""
     chance = random.Random(f"{seed} new")
-    folder = fresh_folder("power-new")
-    database, base = folder / "now" / "paulina.db", folder / "base"
+    making = under_shim("power-new", power=True)
+    database, shim = making.database, making.shim
+    folder = database.parents[1]
+    base = folder / "base"
     base.mkdir()
-    database.parent.mkdir()
-    shim = Shim(folder / "shim", database, power=True)
-    making = Process(database, shim=shim)
-    atexit.register(making.end)
     making.start()
     making.kill()
     process = Process(database)
-    atexit.register(process.end)
     lines = Disk(base, shim.journal).lines
     moments = [*range(MOMENTS), *sorted(chance.sample(range(MOMENTS, lines), MOMENTS))]
     failed = []
@@ -155,12 +149,9 @@ def new_databases(seed):
 
 async def journal():
     """The journal explains every byte of the files, or its cuts would prove nothing."""
-    folder = fresh_folder("power-journal")
-    database = folder / "now" / "paulina.db"
-    database.parent.mkdir()
-    shim = Shim(folder / "shim", database, power=True)
-    process = Process(database, shim=shim)
-    atexit.register(process.end)
+    process = under_shim("power-journal", power=True)
+    database, shim = process.database, process.shim
+    folder = database.parents[1]
     process.copy(folder / "base")
     process.start()
     client = Client(process.port)
@@ -175,12 +166,8 @@ async def journal():
 
 async def syncs():
     """Each change has its sync before its answer, and heartbeats have next to none."""
-    folder = fresh_folder("power-syncs")
-    database = folder / "now" / "paulina.db"
-    database.parent.mkdir()
-    shim = Shim(folder / "shim", database)
-    process = Process(database, shim=shim)
-    atexit.register(process.end)
+    process = under_shim("power-syncs")
+    shim = process.shim
     process.start()
     client = Client(process.port)
 

@@ -5,6 +5,7 @@ tests therefore use the SQLite that the binary contains: its source lies where c
 once.
 """
 
+import atexit
 import http.client
 import os
 import re
@@ -18,6 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import paulina  # noqa: E402
+from shim import Shim  # noqa: E402
 
 FAULTS = paulina.WORK.resolve() / "faults"
 BINARY = Path(os.environ.get("PAULINA_BINARY", paulina.BINARY)).resolve()
@@ -64,6 +66,7 @@ class Process(paulina.Registry):
         super().__init__(database, *arguments)
         self.shim = shim
         self.log = self.database.parent.with_suffix(".log")
+        atexit.register(self.end)
 
     def launch(self):
         """Starts it and does not wait."""
@@ -111,6 +114,14 @@ class Process(paulina.Registry):
         for path in self.database.parent.iterdir():
             if path.name.startswith(self.database.name) and not path.name.endswith("-shm"):
                 shutil.copyfile(path, folder / path.name)
+
+
+def under_shim(name, **options):
+    """A process whose database is to lie in a fresh folder, beside which it has a shim."""
+    folder = fresh_folder(name)
+    database = folder / "now" / "paulina.db"
+    database.parent.mkdir()
+    return Process(database, shim=Shim(folder / "shim", database, **options))
 
 
 def reading(database):

@@ -6,7 +6,6 @@ The shim lets every write and sync of the database and its WAL wait.
 """
 
 import asyncio
-import atexit
 import collections
 import sys
 import time
@@ -14,8 +13,7 @@ import time
 from client import Client, Unanswered
 from herd import Herd, Lookout
 from model import Model, body
-from process import Process, check_file, fresh_folder, same_sqlite
-from shim import Shim
+from process import check_file, same_sqlite, under_shim
 
 REFRESHING, REGISTERING = 40, 10
 TTL = 4
@@ -80,12 +78,8 @@ async def left(client):
 
 
 async def run(seconds):
-    folder = fresh_folder("stall")
-    database = folder / "now" / "paulina.db"
-    database.parent.mkdir()
-    shim = Shim(folder / "shim", database)
-    process = Process(database, shim=shim)
-    atexit.register(process.end)
+    process = under_shim("stall")
+    database, shim = process.database, process.shim
     process.start()
     client, model = Client(process.port), Model()
     herd = Herd(process.port, "alive-", REFRESHING, TTL, PATIENCE)
