@@ -38,7 +38,8 @@ fn host(text: &str) -> Result<String, String> {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, humantime::DurationError> {
+/// A time like 500ms, 30s or 5m.
+pub(crate) fn duration(text: &str) -> Result<Duration, humantime::DurationError> {
     humantime::parse_duration(text)
 }
 

@@ -69,15 +69,19 @@ mod sync;
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod ceiling;
-#[cfg(feature = "server")]
+#[cfg(feature = "cli")]
 pub mod cli;
-#[cfg(feature = "server")]
+#[cfg(feature = "client")]
+pub mod client;
+#[cfg(feature = "cli")]
 mod config;
 #[cfg(feature = "server")]
 pub mod http;
-#[cfg(feature = "server")]
+#[cfg(feature = "cli")]
+mod mcp;
+#[cfg(feature = "cli")]
 mod shutdown;
-#[cfg(feature = "server")]
+#[cfg(feature = "cli")]
 mod telemetry;
 
 pub use model::*;

@@ -1,8 +1,24 @@
 //! The command line, one file a command.
 
+mod announce;
+mod ask;
+mod clients;
+mod completions;
 mod doctor;
+mod filters;
+mod inspect;
+mod lease;
+mod list;
+mod output;
+mod patience;
+mod register;
+mod said;
 mod serve;
+mod show;
+mod target;
 mod token;
+mod tools;
+mod transfer;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -11,6 +27,9 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 /// The registry for MCP servers: which are there, what can they do, are they alive?
+///
+/// Exit codes: 0 done; 1 failed; 2 wrong arguments; 3 what was asked for is not there, or is unhealthy; 4 no registry answers;
+/// 5 the registry asks for a token, or for one that may do more. `announce` ends as its server does.
 #[derive(Debug, Parser)]
 #[command(name = "paulina", version, max_term_width = 100)]
 struct Arguments {
@@ -22,40 +41,86 @@ struct Arguments {
 enum Command {
     /// Serve a registry over HTTP.
     Serve(Box<crate::config::Config>),
+    /// Register an MCP server with all that it can do, for as long as it lives.
+    Announce(Box<announce::Announce>),
+    /// Ask an MCP server what it can do, without a registry.
+    Inspect(Box<inspect::Inspect>),
+    /// List all servers.
+    Ls(list::Ls),
+    /// Find servers by what they can do.
+    Find(Box<list::Find>),
+    /// List tools, with the servers that offer them.
+    Tools(Box<tools::Tools>),
+    /// Show one server with all that it registered.
+    Show(show::Show),
+    /// Say whether a server is alive.
+    Health(lease::HealthOf),
+    /// Register a server by hand.
+    Register(Box<register::Register>),
+    /// Renew leases.
+    Refresh(lease::Refresh),
+    /// Take servers out.
+    Deregister(lease::Deregister),
+    /// Write all registrations as JSON.
+    Export(transfer::Export),
+    /// Register what export has written.
+    Import(transfer::Import),
+    /// Write a file for an MCP client that knows all servers.
+    Config(Box<clients::Config>),
     /// Make, list and revoke tokens.
     Token(token::Token),
     /// Check a database and a running registry.
     Doctor(doctor::Doctor),
     /// Print the OpenAPI 3.1 document of the HTTP API.
     Openapi,
+    /// Write the completions of a shell.
+    Completions(completions::Completions),
 }
 
-/// Runs the command that the arguments of the process name. 0: done; 1: failed, with the reason on standard error;
-/// 2: the arguments are wrong.
+/// Runs the command that the arguments of the process name.
 #[must_use]
 pub fn main() -> ExitCode {
     let Arguments { command } = Arguments::parse();
-    let result = match command {
-        Command::Serve(config) => serve::run(*config),
-        Command::Token(token) => wait(token::run(token)),
-        Command::Doctor(doctor) => wait(doctor::run(doctor)),
-        Command::Openapi => print(&crate::http::document()),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
+    match run(command) {
+        Ok(code) => code,
+        Err(error) if ask::is_unread(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "paulina: {error:#}");
-            ExitCode::FAILURE
+            let _ = writeln!(std::io::stderr(), "paulina: {}", ask::explained(&error));
+            ExitCode::from(ask::exit_code(&error))
         }
     }
 }
 
-/// Runs a short command to its end.
-fn wait(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve(config) => serve::run(*config)?,
+        Command::Announce(announce) => return wait(announce::run(*announce)),
+        Command::Inspect(inspect) => wait(inspect::run(*inspect))?,
+        Command::Ls(ls) => wait(list::ls(ls))?,
+        Command::Find(find) => wait(list::find(*find))?,
+        Command::Tools(tools) => wait(tools::run(*tools))?,
+        Command::Show(show) => wait(show::run(show))?,
+        Command::Health(health) => wait(lease::health(health))?,
+        Command::Register(register) => wait(register::run(*register))?,
+        Command::Refresh(refresh) => wait(lease::refresh(refresh))?,
+        Command::Deregister(deregister) => wait(lease::deregister(deregister))?,
+        Command::Export(export) => wait(transfer::export(export))?,
+        Command::Import(import) => wait(transfer::import(import))?,
+        Command::Config(config) => wait(clients::run(*config))?,
+        Command::Token(token) => wait(token::run(token))?,
+        Command::Doctor(doctor) => wait(doctor::run(doctor))?,
+        Command::Openapi => print(crate::http::document().as_bytes())?,
+        Command::Completions(completions) => completions::run(&completions)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs a command to its end.
+fn wait<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("cannot start the runtime")?.block_on(command)
 }
 
-fn print(text: &str) -> anyhow::Result<()> {
-    Ok(std::io::stdout().write_all(text.as_bytes())?)
+fn print(text: &[u8]) -> anyhow::Result<()> {
+    Ok(std::io::stdout().write_all(text)?)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Filter;
 
@@ -68,6 +68,12 @@ impl FromStr for Cursor {
         let json = URL_SAFE_NO_PAD.decode(text).map_err(|_| CursorError)?;
         let place = serde_json::from_slice(&json).map_err(|_| CursorError)?;
         Ok(Self(Arc::new(place)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Cursor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

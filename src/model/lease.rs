@@ -96,7 +96,7 @@ impl From<&super::Registered> for LeaseRef {
 }
 
 /// A lease that was refreshed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Refreshed {
     /// The server.
@@ -117,7 +117,7 @@ pub struct Refreshed {
 }
 
 /// What a batch of refreshes gave.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct RefreshedMany {
     /// The leases that run on, in the order asked.
@@ -128,7 +128,7 @@ pub struct RefreshedMany {
 }
 
 /// A server's health and what is left of its lease.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct LeaseState {
     /// The server.

@@ -35,7 +35,7 @@ pub use json::{Json, JsonError};
 pub use lease::{Health, LeaseId, LeaseRef, LeaseState, Refreshed, RefreshedMany};
 pub use limits::*;
 pub use record::Record;
-pub use registration::{Registered, Registration, ValidRegistration};
+pub use registration::{Invalid, Registered, Registration, ValidRegistration};
 pub use resource::{Resource, ResourceAddress};
 pub use server::{Page, Server, ToolEntry, ToolPage, ToolServer};
 pub use stats::{ServerStats, Stats};
@@ -46,6 +46,8 @@ pub use violation::{ParseError, Violation};
 pub(crate) use cursor::Position;
 pub(crate) use filter::Term;
 pub(crate) use record::Rest;
+#[cfg(feature = "client")]
+pub(crate) use registration::new_id;
 pub(crate) use resource::uri_prefixes;
 pub(crate) use timestamp::push as push_time;
 #[cfg(feature = "server")]

@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 
 use chrono::DateTime;
+use serde::de::Error as _;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use super::capabilities::Flags;
 use super::violation::list;
@@ -49,25 +53,27 @@ impl Registration {
         C: IntoIterator<Item: Into<String>>,
     {
         let command = command.into_iter().map(Into::into).collect();
-        Self::new(name.into(), Transport::Stdio { command, environment: Vec::new() })
+        Self::new(name, Transport::Stdio { command, environment: Vec::new() })
     }
 
     /// A server behind a streamable HTTP endpoint.
     #[must_use]
     pub fn streamable_http(name: impl Into<String>, url: impl Into<String>) -> Self {
-        Self::new(name.into(), Transport::StreamableHttp { url: url.into(), headers: Vec::new() })
+        Self::new(name, Transport::StreamableHttp { url: url.into(), headers: Vec::new() })
     }
 
     /// A server behind an endpoint of HTTP with server-sent events, the older way.
     #[must_use]
     pub fn sse(name: impl Into<String>, url: impl Into<String>) -> Self {
-        Self::new(name.into(), Transport::Sse { url: url.into(), headers: Vec::new() })
+        Self::new(name, Transport::Sse { url: url.into(), headers: Vec::new() })
     }
 
-    pub(super) fn new(name: String, transport: Transport) -> Self {
+    /// A server that is reached in this way.
+    #[must_use]
+    pub fn new(name: impl Into<String>, transport: Transport) -> Self {
         Self {
             id: None,
-            name,
+            name: name.into(),
             title: None,
             version: None,
             description: None,
@@ -194,6 +200,65 @@ impl Registration {
     }
 }
 
+/// The JSON body of `POST /v1/servers`, without what is not said.
+impl Serialize for Registration {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut body = serializer.serialize_map(None)?;
+        let texts = [
+            ("id", &self.id),
+            ("name", &Some(self.name.clone())),
+            ("title", &self.title),
+            ("version", &self.version),
+            ("description", &self.description),
+        ];
+        for (key, text) in texts.into_iter().filter_map(|(key, text)| Some((key, text.as_ref()?))) {
+            body.serialize_entry(key, text)?;
+        }
+        body.serialize_entry("transport", &self.transport.kind())?;
+        match &self.transport {
+            Transport::Stdio { command, environment } => {
+                body.serialize_entry("command", command)?;
+                if !environment.is_empty() {
+                    body.serialize_entry("environment", environment)?;
+                }
+            }
+            Transport::StreamableHttp { url, headers } | Transport::Sse { url, headers } => {
+                body.serialize_entry("url", url)?;
+                if !headers.is_empty() {
+                    body.serialize_entry("headers", headers)?;
+                }
+            }
+        }
+        body.serialize_entry("capabilities", &self.capabilities)?;
+        if !self.tags.is_empty() {
+            body.serialize_entry("tags", &self.tags)?;
+        }
+        if !self.metadata.is_empty() {
+            body.serialize_entry("metadata", &self.metadata)?;
+        }
+        body.serialize_entry("ttl", &self.ttl)?;
+        body.end()
+    }
+}
+
+/// What a server registered, to register it again: all of it, if the record is one in full.
+impl From<&Record> for Registration {
+    fn from(record: &Record) -> Self {
+        Self {
+            id: Some(record.id.clone()),
+            name: record.name.clone(),
+            title: record.title.clone(),
+            version: record.version.clone(),
+            description: record.description.clone(),
+            transport: record.transport.clone(),
+            capabilities: record.capabilities.clone(),
+            tags: record.tags.clone(),
+            metadata: record.metadata.clone(),
+            ttl: record.ttl,
+        }
+    }
+}
+
 /// All that is wrong with a registration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the registration is not valid: {}", list(.0))]
@@ -204,15 +269,15 @@ pub struct Invalid(pub Vec<Violation>);
 pub struct ValidRegistration(Registration);
 
 impl ValidRegistration {
-    #[cfg(test)]
-    pub(super) fn get(&self) -> &Registration {
+    #[cfg(any(test, feature = "client"))]
+    pub(crate) fn get(&self) -> &Registration {
         &self.0
     }
 
     /// The record that it makes, but for its times, which the registry knows when it stores it.
     pub(crate) fn into_record(self) -> Record {
-        let id = self.id_or_new();
         let Self(own) = self;
+        let id = own.id.unwrap_or_else(|| new_id(&own.name));
         let Capabilities { tools, resources, prompts, flags } = own.capabilities;
         Record {
             id,
@@ -235,26 +300,23 @@ impl ValidRegistration {
             updated_at: DateTime::UNIX_EPOCH,
         }
     }
+}
 
-    /// The id that it names, or else a new one: `<slug of the name>-<12 hex digits>`.
-    fn id_or_new(&self) -> String {
-        if let Some(id) = &self.0.id {
-            return id.clone();
+/// A new id for a server of this name: `<slug of the name>-<12 hex digits>`.
+pub(crate) fn new_id(name: &str) -> String {
+    let mut slug = String::new();
+    for character in name.chars() {
+        if character.is_ascii_alphanumeric() {
+            slug.push(character.to_ascii_lowercase());
+        } else if !slug.is_empty() && !slug.ends_with('-') {
+            slug.push('-');
         }
-        let mut slug = String::new();
-        for character in self.0.name.chars() {
-            if character.is_ascii_alphanumeric() {
-                slug.push(character.to_ascii_lowercase());
-            } else if !slug.is_empty() && !slug.ends_with('-') {
-                slug.push('-');
-            }
-        }
-        slug.truncate(100);
-        let slug = slug.trim_end_matches('-');
-        let random = uuid::Uuid::new_v4().simple().to_string();
-        let digits = random.get(..12).unwrap_or(&random);
-        if slug.is_empty() { format!("server-{digits}") } else { format!("{slug}-{digits}") }
     }
+    slug.truncate(100);
+    let slug = slug.trim_end_matches('-');
+    let random = uuid::Uuid::new_v4().simple().to_string();
+    let digits = random.get(..12).unwrap_or(&random);
+    if slug.is_empty() { format!("server-{digits}") } else { format!("{slug}-{digits}") }
 }
 
 /// What registering gave.
@@ -266,4 +328,21 @@ pub struct Registered {
     pub lease: LeaseId,
     /// Whether the id was new; if not, the registration under it was replaced.
     pub created: bool,
+}
+
+#[derive(Deserialize)]
+struct Beside {
+    lease: LeaseId,
+}
+
+/// Reads the JSON that the API answers to a registration. Whether the id was new is said by the status, 201 or 200, and is
+/// taken for false here.
+impl<'de> Deserialize<'de> for Registered {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        let read = || Ok((Server::from_json(&raw)?, serde_json::from_str::<Beside>(raw.get())?));
+        let (server, Beside { lease }) =
+            read().map_err(|error: serde_json::Error| D::Error::custom(error))?;
+        Ok(Self { server, lease, created: false })
+    }
 }

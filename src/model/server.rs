@@ -4,11 +4,13 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use serde::de::Error as _;
 use serde::ser::SerializeStruct;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use super::timestamp::rfc3339;
-use super::{Cursor, Health, Record, Revision, TransportKind, View};
+use super::{Cursor, Health, Record, Rest, Revision, TransportKind, View};
 
 /// A registered server, as every question returns it: its [`Record`], whose fields it shows as its own, and its lease.
 ///
@@ -71,8 +73,37 @@ impl Serialize for Server {
     }
 }
 
+/// What the JSON of a server has beside its record.
+#[derive(Deserialize)]
+struct Times {
+    ttl: u32,
+    health: Health,
+    registered_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    refreshed_at: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+}
+
+/// Reads the JSON that the API answers, in summary or in full.
+impl<'de> Deserialize<'de> for Server {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Self::from_json(&raw).map_err(D::Error::custom)
+    }
+}
+
+impl Server {
+    pub(super) fn from_json(raw: &RawValue) -> serde_json::Result<Self> {
+        let times: Times = serde_json::from_str(raw.get())?;
+        let rest = Rest { ttl: times.ttl, registered_at: times.registered_at, updated_at: times.updated_at };
+        let record = Record::from_head(raw.get(), View::Full, rest)
+            .ok_or_else(|| serde_json::Error::custom("is no server as the registry describes one"))?;
+        Ok(Self::new(Arc::new(record), times.health, times.refreshed_at, times.expires_at))
+    }
+}
+
 /// One page of servers, in the order of their registration, or best first where the filter has a `q`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
     /// The servers.
     pub servers: Vec<Server>,
@@ -83,7 +114,7 @@ pub struct Page {
 }
 
 /// A server that offers a tool.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct ToolServer {
     /// Its id.
@@ -99,7 +130,7 @@ pub struct ToolServer {
 }
 
 /// A tool, by name, with the servers that offer it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct ToolEntry {
     /// The tool's name.
@@ -119,7 +150,7 @@ pub struct ToolEntry {
 }
 
 /// One page of tools, by name, or best first where the filter has a `q`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolPage {
     /// The tools.
     pub tools: Vec<ToolEntry>,

@@ -17,9 +17,9 @@ mod writing;
 pub use error::Error;
 pub use options::Options;
 
-#[cfg(feature = "server")]
+#[cfg(feature = "cli")]
 pub(crate) use options::ANSWER_BYTES;
-#[cfg(feature = "server")]
+#[cfg(feature = "cli")]
 pub(crate) use wal::bytes as wal_bytes;
 
 use std::path::{Path, PathBuf};

@@ -110,7 +110,7 @@ impl Beside {
     }
 
     /// What the process says that serves a database now; nothing if there is none.
-    #[cfg(feature = "server")]
+    #[cfg(feature = "cli")]
     pub(super) fn served(database: &Path) -> Option<Record> {
         let mut beside = Self { file: File::open(beside(database, "-lease")).ok()? };
         match beside.file.try_lock_shared() {

@@ -15,7 +15,7 @@ mod children;
 mod command;
 mod draft;
 mod error;
-#[cfg(feature = "server")]
+#[cfg(feature = "cli")]
 mod examine;
 mod filter;
 mod fold;
@@ -34,7 +34,7 @@ mod schema;
 mod script;
 mod servers;
 mod text;
-#[cfg(feature = "server")]
+#[cfg(feature = "cli")]
 mod token_file;
 mod tokens;
 mod touch;
@@ -47,18 +47,18 @@ pub(crate) use beside::{Beside, Record};
 pub(crate) use command::{Command, Job};
 pub use error::OpenError;
 pub(crate) use error::StoreError;
-#[cfg(feature = "server")]
+#[cfg(feature = "cli")]
 pub(crate) use examine::{Examination, examine, sqlite_version};
 pub(crate) use leases::{Deregistration, Ending, Pruned, RefreshOutcome, Refreshes};
 pub(crate) use live::Live;
-#[cfg(feature = "server")]
+#[cfg(feature = "cli")]
 pub(crate) use location::resolved;
 pub(crate) use location::{Location, beside};
 pub(crate) use open::open;
 pub(crate) use reader::Readers;
 pub(crate) use rows::Entry;
 pub(crate) use servers::{Put, Registering};
-#[cfg(feature = "server")]
+#[cfg(feature = "cli")]
 pub(crate) use token_file::{TokenFile, tokens_in};
 pub(crate) use tokens::TokenChange;
 pub(crate) use writer::Writer;

@@ -152,13 +152,13 @@ async fn writing(path: &Path) -> Result<SqliteConnection, OpenError> {
 }
 
 /// A connection that only reads, beside whoever serves the database.
-#[cfg(feature = "server")]
+#[cfg(feature = "cli")]
 pub(super) async fn reading(path: &Path) -> Result<SqliteConnection, OpenError> {
     file_options(path).read_only(true).connect().await.map_err(|error| OpenError::sqlite(path, &error))
 }
 
 /// A connection to nothing yet.
-#[cfg(feature = "server")]
+#[cfg(feature = "cli")]
 pub(super) async fn in_memory() -> Result<SqliteConnection, OpenError> {
     let options = SqliteConnectOptions::new().in_memory(true);
     options.connect().await.map_err(|error| OpenError::sqlite(Location::Memory.path(), &error))
@@ -166,7 +166,7 @@ pub(super) async fn in_memory() -> Result<SqliteConnection, OpenError> {
 
 /// A connection for a short command beside whoever serves the database. A database that is not there yet, or is an older
 /// Paulina's, is made or brought up to date, which nobody may be serving meanwhile.
-#[cfg(feature = "server")]
+#[cfg(feature = "cli")]
 pub(super) async fn beside_the_server(path: &Path) -> Result<SqliteConnection, OpenError> {
     if inspect(path).await? == Some(schema::newest()) {
         return writing(path).await;

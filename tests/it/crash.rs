@@ -22,7 +22,7 @@ async fn no_registration_that_was_answered_is_lost() {
         let mut binary = Binary::start(&path);
         binary.drain();
         let url = format!("{}/v1/servers", binary.url);
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = crate::support::http_client();
         let answered = Arc::new(Mutex::new(HashSet::new()));
         let count = Arc::new(AtomicUsize::new(0));
         let enough = Arc::new(tokio::sync::Notify::new());

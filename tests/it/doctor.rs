@@ -10,7 +10,7 @@ use crate::support::edit;
 /// Exit code and findings.
 fn doctor(database: &Path, url: &str, token: Option<&str>) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_paulina"));
-    command.arg("doctor").arg("--database").arg(database).args(["--url", url]);
+    command.arg("doctor").arg("--database").arg(database).args(["--registry", url]);
     if let Some(token) = token {
         command.env("PAULINA_TOKEN", token);
     }
@@ -66,7 +66,7 @@ async fn what_is_missing_is_said_with_the_way_out() {
     let (_, text) = doctor(&path, "nonsense", None);
     assert!(has(&text, "warning", "chmod 600"), "{text}");
     assert!(has(&text, "warning", "no process serves it"), "{text}");
-    assert!(has(&text, "WRONG", "write it like http://127.0.0.1:7285"), "{text}");
+    assert!(has(&text, "WRONG", "Write it like http://127.0.0.1:7285"), "{text}");
 }
 
 #[tokio::test]

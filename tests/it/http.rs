@@ -202,7 +202,7 @@ async fn the_router_nests_in_an_application() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await });
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = crate::support::http_client();
     let body = json!({"id": "a", "name": "n", "transport": "stdio", "command": ["x"]});
     let created = client.post(format!("{url}/registry/v1/servers")).json(&body).send().await.unwrap();
     assert_eq!(created.headers()["location"], "/registry/v1/servers/a");

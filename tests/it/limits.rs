@@ -118,7 +118,7 @@ async fn a_stopping_server_finishes_what_runs_and_takes_nothing_new() {
 async fn sigterm_and_sigint_end_the_process_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("paulina.db");
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = crate::support::http_client();
     for (number, signal) in ["-TERM", "-INT"].into_iter().enumerate() {
         let binary = Binary::start(&path);
         let body = json!({"id": format!("s{number}"), "name": "n", "transport": "stdio", "command": ["x"]});

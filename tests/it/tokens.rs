@@ -26,7 +26,7 @@ fn create(database: &Path, name: &str, role: &str) -> String {
 }
 
 async fn status(url: &str, secret: Option<&str>) -> StatusCode {
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = crate::support::http_client();
     let mut request = client.get(format!("{url}/v1/servers"));
     if let Some(secret) = secret {
         request = request.bearer_auth(secret);
@@ -211,7 +211,7 @@ async fn tls_is_spoken_with_a_certificate_and_its_key() {
     let address = binary.url.strip_prefix("https://").unwrap();
     assert!(over_tls(address, &[made.cert.der().clone()]).await.unwrap().starts_with("HTTP/1.1 200"));
     assert!(over_tls(address, &[]).await.is_err(), "nobody vouches for the certificate");
-    let clear = reqwest::Client::builder().no_proxy().build().unwrap();
+    let clear = crate::support::http_client();
     assert!(clear.get(format!("http://{address}/healthz")).send().await.is_err(), "nothing is in the clear");
     drop(binary);
 
@@ -247,7 +247,7 @@ async fn no_log_line_is_forged_and_none_shows_a_token() {
         assert!(child.try_wait().unwrap().is_none(), "{line}");
         tokio::task::yield_now().await;
     };
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = crate::support::http_client();
     for path in
         ["/v1/servers/%1B%5B31m%0AFORGED", "/v1/servers?%0AFORGED=%1B", &format!("/v1/servers/{secret}")]
     {

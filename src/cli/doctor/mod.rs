@@ -1,6 +1,5 @@
 //! `paulina doctor`: what is wrong with a database or a running registry, and what to do.
 
-mod ask;
 mod database;
 mod registry;
 
@@ -21,13 +20,8 @@ pub(super) struct Doctor {
     #[arg(long, env = "PAULINA_DATABASE", default_value = "paulina.db", value_name = "FILE")]
     database: PathBuf,
 
-    /// The registry's address: `http://…`, `https://…` or `unix:` and a path.
-    #[arg(long, env = "PAULINA_URL", default_value = "http://127.0.0.1:7285", value_name = "URL")]
-    url: String,
-
-    /// A token to ask it with.
-    #[arg(long, env = "PAULINA_TOKEN", hide_env_values = true, value_name = "TOKEN")]
-    token: Option<String>,
+    #[command(flatten)]
+    registry: super::ask::At,
 }
 
 /// What the checks come to.
@@ -61,7 +55,7 @@ impl Report {
 pub(super) async fn run(doctor: Doctor) -> anyhow::Result<()> {
     let mut report = Report::default();
     database::check(&mut report, &resolved(&doctor.database)?).await;
-    registry::check(&mut report, &doctor.url, doctor.token.as_deref()).await;
+    registry::check(&mut report, &doctor.registry).await;
     let mut out = std::io::stdout();
     for (verdict, what) in &report.findings {
         let mark = match verdict {

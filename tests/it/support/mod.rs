@@ -86,6 +86,13 @@ pub(crate) async fn edit(path: &Path, sql: &str) {
     connection.close().await.unwrap();
 }
 
+/// A client that is not ours. The feature `cli` gives reqwest TLS without a provider of its own.
+pub(crate) fn http_client() -> reqwest::Client {
+    // An error says that there is one already.
+    let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
 /// The API on a socket of its own.
 pub(crate) struct Api {
     pub(crate) address: SocketAddr,
@@ -151,7 +158,7 @@ impl Api {
             };
             server.run(listener, stop, Duration::from_secs(5)).await.unwrap();
         });
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = http_client();
         Self { address, registry, client, stop: Some(stop), _folder: folder }
     }
 

@@ -1,0 +1,78 @@
+//! Passing on what a server says, byte by byte as it comes, with an ear for lists that have changed.
+
+use std::io::{self, Read, Write};
+
+use tokio::sync::watch;
+
+/// How the notifications of a change end that tools, resources and prompts have in common.
+const CHANGED: &[u8] = b"/list_changed\"";
+const BUFFER: usize = 64 * 1024;
+
+/// Copies until either side ends. Each change of a list that passes is counted.
+pub(super) fn pass(mut from: impl Read, mut to: impl Write, heard: &watch::Sender<u64>) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER];
+    let mut ear = Ear::default();
+    loop {
+        let count = match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let bytes = buffer.get(..count).unwrap_or_default();
+        to.write_all(bytes)?;
+        to.flush()?;
+        if ear.hears(bytes) {
+            heard.send_modify(|count| *count += 1);
+        }
+    }
+}
+
+/// Finds the words also where they are cut in two.
+#[derive(Default)]
+struct Ear {
+    tail: Vec<u8>,
+}
+
+impl Ear {
+    fn hears(&mut self, bytes: &[u8]) -> bool {
+        let begin = bytes.get(..bytes.len().min(CHANGED.len() - 1)).unwrap_or_default();
+        self.tail.extend_from_slice(begin);
+        let found = memchr::memmem::find(&self.tail, CHANGED).is_some()
+            || memchr::memmem::find(bytes, CHANGED).is_some();
+        if bytes.len() >= CHANGED.len() - 1 {
+            self.tail.clear();
+            self.tail.extend_from_slice(bytes.get(bytes.len() - (CHANGED.len() - 1)..).unwrap_or_default());
+        } else {
+            let surplus = self.tail.len().saturating_sub(CHANGED.len() - 1);
+            self.tail.drain(..surplus);
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hears_the_words_wherever_they_are_cut() {
+        let message = br#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
+        for size in 1..=message.len() {
+            let mut ear = Ear::default();
+            let heard = message.chunks(size).filter(|part| ear.hears(part)).count();
+            assert_eq!(heard, 1, "in pieces of {size}");
+        }
+        let mut ear = Ear::default();
+        assert!(!ear.hears(br#"{"jsonrpc":"2.0","result":{"listChanged":true}}"#));
+    }
+
+    #[test]
+    fn passes_on_every_byte() {
+        let said: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
+        let (sender, _) = watch::channel(0);
+        let mut heard = Vec::new();
+        pass(said.as_slice(), &mut heard, &sender).unwrap();
+        assert_eq!(heard, said);
+    }
+}

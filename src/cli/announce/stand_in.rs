@@ -1,0 +1,165 @@
+//! Standing in for a server over standard input and output.
+//!
+//! The server has this process's standard input and standard error themselves, so that nothing can get between; its standard
+//! output passes through a thread that does nothing else. Everything about the registry happens beside that.
+
+use std::process::{ExitCode, ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+
+use super::{Announce, beats, pass};
+use crate::client::{Client, Heartbeat};
+use crate::mcp::Target;
+use crate::model::Registration;
+
+/// How soon a server that could not be described is asked again.
+const AGAIN: Duration = Duration::from_secs(30);
+/// Several lists change together.
+const TOGETHER: Duration = Duration::from_millis(200);
+/// How long a process that the server has left behind may go on writing.
+const REST: Duration = Duration::from_millis(500);
+
+pub(super) async fn run(
+    announce: &Announce,
+    client: &Client,
+    target: &Target,
+    command: &[String],
+) -> anyhow::Result<ExitCode> {
+    #[cfg(unix)]
+    let mut signals = super::signals::Signals::catch().context("cannot wait for signals")?;
+    let mut child = match start(command) {
+        Ok(child) => child,
+        Err(error) => return Ok(not_started(command, &error)),
+    };
+    let (heard, changes) = watch::channel(0);
+    let passing = passing(&mut child, heard)?;
+    let id = child.id();
+    let mut heartbeat = None;
+    let status = {
+        let mut keeping = std::pin::pin!(keep(announce, client, target, changes, &mut heartbeat));
+        loop {
+            #[cfg(unix)]
+            let signalled = signals.next();
+            #[cfg(not(unix))]
+            let signalled = std::future::pending::<()>();
+            tokio::select! {
+                status = child.wait() => break status.context("cannot wait for the server")?,
+                signal = signalled => {
+                    #[cfg(unix)]
+                    super::signals::forward(id, signal);
+                }
+                never = &mut keeping => match never {},
+            }
+        }
+    };
+    let leaving = async {
+        if let Some(heartbeat) = heartbeat {
+            heartbeat.stop().await;
+        }
+    };
+    let _ = tokio::join!(tokio::time::timeout(REST, passing), leaving);
+    Ok(ExitCode::from(ended(status)))
+}
+
+fn start(command: &[String]) -> std::io::Result<Child> {
+    let (program, arguments) = command.split_first().ok_or(std::io::ErrorKind::NotFound)?;
+    Command::new(program).args(arguments).stdout(Stdio::piped()).spawn()
+}
+
+/// As a shell says it: 127 for what is not there, 126 for what cannot be run.
+fn not_started(command: &[String], error: &std::io::Error) -> ExitCode {
+    let program = command.first().map_or("", String::as_str);
+    tracing::error!("cannot start {program}: {error}");
+    ExitCode::from(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
+}
+
+/// Passes on what the server says; done when it says no more.
+fn passing(
+    child: &mut Child,
+    heard: watch::Sender<u64>,
+) -> anyhow::Result<tokio::sync::oneshot::Receiver<()>> {
+    let stdout = child.stdout.take().context("the server has no standard output")?;
+    #[cfg(unix)]
+    let stdout = std::fs::File::from(stdout.into_owned_fd().context("cannot read what the server says")?);
+    #[cfg(windows)]
+    let stdout = std::fs::File::from(stdout.into_owned_handle().context("cannot read what the server says")?);
+    let (done, passed) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        // When nobody reads on, the server is told so by its next write, as if it were alone.
+        let _ = pass::pass(stdout, std::io::stdout().lock(), &heard);
+        let _ = done.send(());
+    });
+    Ok(passed)
+}
+
+#[cfg(unix)]
+fn ended(status: ExitStatus) -> u8 {
+    super::signals::end_like(status)
+}
+
+#[cfg(not(unix))]
+fn ended(status: ExitStatus) -> u8 {
+    status.code().and_then(|code| u8::try_from(code & 0xFF).ok()).unwrap_or(1)
+}
+
+/// Keeps the server registered under what it can do.
+async fn keep(
+    announce: &Announce,
+    client: &Client,
+    target: &Target,
+    mut changes: watch::Receiver<u64>,
+    heartbeat: &mut Option<Heartbeat>,
+) -> std::convert::Infallible {
+    let mut known = None;
+    let mut complaint = String::new();
+    loop {
+        changes.mark_unchanged();
+        let described = announce.reached.describe(target, &announce.said).await;
+        let outcome = described.map_err(|error| error.to_string()).and_then(|registration| {
+            if known.as_ref() != Some(&registration) {
+                put(client, heartbeat, registration.clone()).map_err(|invalid| invalid.to_string())?;
+                known = Some(registration);
+            }
+            Ok(())
+        });
+        let pause = match outcome {
+            Ok(()) => {
+                complaint.clear();
+                announce.recheck
+            }
+            Err(why) => {
+                if complaint != why {
+                    tracing::warn!("cannot tell what the server can do: {why}");
+                    complaint = why;
+                }
+                announce.recheck.min(AGAIN)
+            }
+        };
+        tokio::select! {
+            heard = changes.changed() => {
+                if heard.is_err() {
+                    std::future::pending::<()>().await;
+                }
+                tokio::time::sleep(TOGETHER).await;
+            }
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+fn put(
+    client: &Client,
+    heartbeat: &mut Option<Heartbeat>,
+    registration: Registration,
+) -> Result<(), crate::model::Invalid> {
+    if let Some(heartbeat) = heartbeat {
+        return heartbeat.replace(registration);
+    }
+    let begun = client.keep_alive(registration)?;
+    beats::tell(&begun);
+    *heartbeat = Some(begun);
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! Which registry a command asks, and what its exit code says.
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | done |
+//! | 1 | failed, with the reason on standard error |
+//! | 2 | the arguments are wrong |
+//! | 3 | what was asked for is not there, or is unhealthy |
+//! | 4 | no registry answers |
+//! | 5 | the registry asks for a token, or for one that may do more |
+
+use std::io;
+
+use clap::Args;
+
+use crate::client::{Client, ClientError, ClientOptions};
+
+/// Where the registry is.
+#[derive(Debug, Args)]
+pub(super) struct At {
+    /// The registry's address: `http://…`, `https://…`, or `unix:` and a path. Of several, separated by commas, whichever
+    /// answers.
+    #[arg(
+        long,
+        env = "PAULINA_URL",
+        default_value = "http://127.0.0.1:7285",
+        value_name = "URL",
+        value_delimiter = ','
+    )]
+    registry: Vec<String>,
+
+    /// A token to ask it with.
+    #[arg(long, env = "PAULINA_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    token: Option<String>,
+}
+
+impl At {
+    pub(super) fn client(&self) -> Result<Client, ClientError> {
+        let options = self.registry.iter().fold(ClientOptions::new(), ClientOptions::address);
+        let token = self.token.iter().filter(|token| !token.is_empty());
+        token.fold(options, ClientOptions::token).build()
+    }
+
+    pub(super) fn has_token(&self) -> bool {
+        self.token.as_ref().is_some_and(|token| !token.is_empty())
+    }
+}
+
+/// What was asked for is not there, or is unhealthy.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct NotThere(pub(super) String);
+
+/// The exit code that an error gives.
+pub(super) fn exit_code(error: &anyhow::Error) -> u8 {
+    for cause in error.chain() {
+        if cause.is::<NotThere>() {
+            return 3;
+        }
+        return match cause.downcast_ref::<ClientError>() {
+            Some(ClientError::NotRegistered { .. } | ClientError::NoHealthyServers { .. }) => 3,
+            Some(ClientError::Unreachable { .. } | ClientError::NotARegistry { .. }) => 4,
+            Some(ClientError::Refused(refusal)) if matches!(refusal.status, 401 | 403) => 5,
+            Some(_) => 1,
+            None => continue,
+        };
+    }
+    1
+}
+
+/// Whether an error only says that nobody reads on, as in `paulina ls | head`.
+pub(super) fn is_unread(error: &anyhow::Error) -> bool {
+    let broken = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| cause.downcast_ref().is_some_and(broken))
+}
+
+/// What went wrong and what to do.
+pub(super) fn explained(error: &anyhow::Error) -> String {
+    match error.downcast_ref::<ClientError>() {
+        Some(ClientError::Unreachable { addresses, reason }) => format!(
+            "no registry at {addresses} ({reason}): start one with `paulina serve`, or name another with --registry"
+        ),
+        Some(ClientError::NotARegistry { .. }) => format!("{error}: name another address with --registry"),
+        Some(ClientError::Refused(refusal)) if refusal.status == 401 => {
+            format!("{}: give it with --token or PAULINA_TOKEN", refusal.detail)
+        }
+        Some(ClientError::Refused(refusal)) if !refusal.errors.is_empty() => {
+            let violations = refusal.errors.iter().map(|violation| format!("\n  {violation}"));
+            format!("{}:{}", refusal.detail, violations.collect::<String>())
+        }
+        _ => format!("{error:#}"),
+    }
+}

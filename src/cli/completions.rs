@@ -1,0 +1,18 @@
+//! `paulina completions`.
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+/// Write the completions of a shell, to be read by it: `source <(paulina completions bash)`.
+#[derive(Debug, Args)]
+pub(super) struct Completions {
+    /// Which shell.
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+pub(super) fn run(Completions { shell }: &Completions) -> anyhow::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(*shell, &mut super::Arguments::command(), "paulina", &mut script);
+    super::print(&script)
+}

@@ -1,0 +1,80 @@
+//! The filters of the API as flags.
+
+use clap::Args;
+
+use crate::model::{Filter, FilterError};
+
+/// Which servers. All that is given has to hold; a flag that is given twice means both.
+#[derive(Debug, Args, Default)]
+pub(super) struct Filters {
+    /// Words to search for in names, titles, descriptions and tags: the beginnings of words are enough, best first.
+    #[arg(value_name = "WORDS")]
+    words: Vec<String>,
+
+    /// Servers of this name.
+    #[arg(long)]
+    name: Vec<String>,
+
+    /// Servers that offer this tool.
+    #[arg(long)]
+    tool: Vec<String>,
+
+    /// Servers that offer this prompt.
+    #[arg(long)]
+    prompt: Vec<String>,
+
+    /// Servers that can serve this URI.
+    #[arg(long, value_name = "URI")]
+    resource: Vec<String>,
+
+    /// Servers with this capability; tools, resources and prompts mean that they have any.
+    #[arg(long)]
+    capability: Vec<String>,
+
+    /// Servers with this tag.
+    #[arg(long, value_delimiter = ',')]
+    tag: Vec<String>,
+
+    /// Servers reached by stdio, streamable-http or sse.
+    #[arg(long, value_name = "KIND")]
+    transport: Vec<String>,
+
+    /// Servers of this version.
+    #[arg(long = "version", id = "server version", value_name = "VERSION")]
+    version: Vec<String>,
+
+    /// Servers registered with the token of this name.
+    #[arg(long, value_name = "NAME")]
+    owner: Vec<String>,
+
+    /// Servers with this pair of metadata.
+    #[arg(long, value_name = "KEY=VALUE")]
+    metadata: Vec<String>,
+
+    /// Which by health: true, false or any.
+    #[arg(long, value_name = "true|false|any", default_value = "true")]
+    healthy: String,
+}
+
+impl Filters {
+    /// The filter that they describe.
+    pub(super) fn filter(&self) -> Result<Filter, FilterError> {
+        let lists = [
+            ("name", &self.name),
+            ("tool", &self.tool),
+            ("prompt", &self.prompt),
+            ("resource", &self.resource),
+            ("capability", &self.capability),
+            ("tag", &self.tag),
+            ("transport", &self.transport),
+            ("version", &self.version),
+            ("owner", &self.owner),
+            ("q", &self.words),
+        ];
+        let pairs =
+            lists.into_iter().flat_map(|(key, values)| values.iter().map(move |value| (key, value.clone())));
+        let metadata = self.metadata.iter().map(|pair| ("metadata", pair.replacen('=', ":", 1)));
+        let healthy = [("healthy", self.healthy.clone())];
+        Filter::from_pairs(pairs.chain(metadata).chain(healthy))
+    }
+}

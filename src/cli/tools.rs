@@ -1,0 +1,54 @@
+//! `paulina tools`.
+
+use clap::Args;
+
+use super::ask::At;
+use super::filters::Filters;
+use super::output::{Output, Sheet, Shown, cell, json, lines};
+use super::patience::patiently;
+use crate::client::{Client, ClientError};
+use crate::model::{Filter, ToolEntry};
+
+/// List tools, each once, with the servers that offer it.
+///
+/// Words and --tool choose tools, all other filters choose servers.
+#[derive(Debug, Args)]
+pub(super) struct Tools {
+    #[command(flatten)]
+    filters: Filters,
+    #[command(flatten)]
+    at: At,
+    #[command(flatten)]
+    shown: Shown,
+}
+
+pub(super) async fn run(Tools { filters, at, shown }: Tools) -> anyhow::Result<()> {
+    let client = at.client()?;
+    let tools = patiently("asking", all(&client, filters.filter()?)).await?;
+    match shown.output {
+        Output::Json => json(&tools),
+        Output::Ids => lines(tools.iter().map(|tool| tool.name.as_str())),
+        Output::Table if tools.is_empty() => lines(["no tools"]),
+        Output::Table => {
+            let mut sheet = Sheet::new(&["TOOL", "SERVERS", "WHAT IT DOES"]);
+            for tool in &tools {
+                let servers: Vec<_> = tool.servers.iter().map(|server| server.name.as_str()).collect();
+                let what = tool.description.as_deref().or(tool.title.as_deref()).unwrap_or_default();
+                sheet.row(vec![cell(&tool.name), cell(&servers.join(", ")), cell(what)]);
+            }
+            sheet.print()
+        }
+    }
+}
+
+async fn all(client: &Client, filter: Filter) -> Result<Vec<ToolEntry>, ClientError> {
+    let (mut tools, mut next) = (Vec::new(), filter);
+    loop {
+        let page = client.tools(next.clone()).await?;
+        tools.extend(page.tools);
+        match page.next_cursor {
+            Some(cursor) => next = next.after(&cursor),
+            None => return Ok(tools),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! One question to whichever of the addresses answers.
+//!
+//! The address that answered last is asked first. Another one is asked when nothing could be sent, when the answer is lost
+//! and asking twice does no harm, or when the registry there cannot do it now (502–504). Asking twice does no harm when
+//! the second time finds the first one done: a refresh, a registration under an id, a deregistration, every read. Only "if
+//! the id is not taken" would take the first time for somebody else.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::HeaderValue;
+use serde::de::DeserializeOwned;
+
+use super::wire::{Call, Failure, Reply, Wire};
+use super::{ClientError, Refusal};
+
+/// The addresses, and which of them answered last.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    wires: Vec<Wire>,
+    last: AtomicUsize,
+    token: Option<HeaderValue>,
+}
+
+/// An answer, from whom, and whether an earlier try may have been carried out already.
+pub(crate) struct Answer {
+    reply: Reply,
+    address: String,
+    pub(super) repeated: bool,
+}
+
+impl Exchange {
+    pub(super) fn new(wires: Vec<Wire>, token: Option<HeaderValue>) -> Self {
+        Self { wires, last: AtomicUsize::new(0), token }
+    }
+
+    pub(super) fn addresses(&self) -> String {
+        self.wires.iter().map(|wire| wire.address.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Asks; the answer has any status.
+    pub(super) async fn ask(&self, call: &Call, limit: Duration) -> Result<Answer, ClientError> {
+        let first = self.last.load(Ordering::Relaxed);
+        let (mut repeated, mut busy, mut reason) = (false, None, String::new());
+        for place in 0..self.wires.len() {
+            let index = (first + place) % self.wires.len();
+            let Some(wire) = self.wires.get(index) else { break };
+            match wire.send(call, self.token.as_ref(), limit).await {
+                Ok(reply) => {
+                    let elsewhere = matches!(reply.status.as_u16(), 502..=504);
+                    let answer = Answer { reply, address: wire.address.clone(), repeated };
+                    if !elsewhere {
+                        self.last.store(index, Ordering::Relaxed);
+                        return Ok(answer);
+                    }
+                    busy = Some(answer);
+                }
+                Err(Failure::Unsent(why)) => reason = why,
+                Err(Failure::Unknown(why)) => {
+                    reason = why;
+                    if call.new_only {
+                        break;
+                    }
+                    repeated = true;
+                }
+            }
+        }
+        busy.ok_or_else(|| ClientError::Unreachable { addresses: self.addresses(), reason })
+    }
+}
+
+impl Answer {
+    pub(crate) fn status(&self) -> StatusCode {
+        self.reply.status
+    }
+
+    #[cfg(feature = "cli")]
+    pub(crate) fn headers(&self) -> &http::HeaderMap {
+        &self.reply.headers
+    }
+
+    #[cfg(feature = "cli")]
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.reply.body
+    }
+
+    /// What it says, if it says yes.
+    pub(super) fn json<T: DeserializeOwned>(self, id: &str) -> Result<T, ClientError> {
+        if !self.status().is_success() {
+            return Err(self.refusal(id));
+        }
+        serde_json::from_slice(&self.reply.body).map_err(|error| self.strange(&error.to_string()))
+    }
+
+    /// Why it says no.
+    pub(super) fn refusal(self, id: &str) -> ClientError {
+        let id = id.to_owned();
+        match serde_json::from_slice::<Refusal>(&self.reply.body) {
+            Ok(refusal) if refusal.code == "not_registered" => ClientError::NotRegistered { id },
+            Ok(refusal) if refusal.code == "lease_replaced" => ClientError::LeaseReplaced { id },
+            Ok(refusal) => ClientError::Refused(refusal),
+            Err(_) => self.strange(&format!("status {}", self.status())),
+        }
+    }
+
+    fn strange(&self, detail: &str) -> ClientError {
+        ClientError::NotARegistry { address: self.address.clone(), detail: detail.to_owned() }
+    }
+}

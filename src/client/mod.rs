@@ -1,0 +1,388 @@
+//! A client for a registry that runs as a service: the questions and answers of [`Registry`](crate::Registry), over HTTP.
+//!
+//! ```no_run
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use paulina::client::Client;
+//! use paulina::{Filter, Registration};
+//!
+//! let client = Client::new("http://127.0.0.1:7285")?;
+//!
+//! // Registered, and refreshed for as long as this is kept.
+//! let heartbeat = client.keep_alive(Registration::stdio("files", ["mcp-files", "/srv"]).tool("read_file"))?;
+//!
+//! let page = client.find(Filter::new().tool("read_file")).await?;
+//! let server = client.pick("files").await?;
+//! # let _ = (page, server);
+//! heartbeat.stop().await;
+//! # Ok(()) }
+//! ```
+//!
+//! Give it the addresses of a primary and its standby, and it asks whichever answers.
+
+mod error;
+mod exchange;
+mod heartbeat;
+#[cfg(unix)]
+mod socket;
+mod wire;
+
+pub use error::{ClientError, Refusal};
+pub use heartbeat::{Beat, Heartbeat};
+#[cfg(feature = "cli")]
+pub(crate) use wire::trusting;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::HeaderValue;
+use http::{Method, StatusCode};
+use serde::de::DeserializeOwned;
+
+use crate::clock::{Clock, SystemClock};
+use crate::model::{
+    Cursor, Filter, Invalid, LeaseRef, LeaseState, Page, Refreshed, RefreshedMany, Registered, Registration,
+    Server, Stats, ToolPage, new_id,
+};
+pub(crate) use exchange::Answer;
+use exchange::Exchange;
+use wire::{Call, Wire};
+
+/// How long an answer may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A client of one registry. Cloning gives another handle with the same connections.
+#[derive(Debug, Clone)]
+pub struct Client {
+    exchange: Arc<Exchange>,
+    clock: Arc<dyn Clock>,
+    timeout: Duration,
+}
+
+/// How a [`Client`] is made.
+///
+/// ```
+/// # fn main() -> Result<(), paulina::client::ClientError> {
+/// let client = paulina::client::ClientOptions::new()
+///     .address("http://10.0.0.1:7285")
+///     .address("http://10.0.0.2:7285")
+///     .token("secret")
+///     .build()?;
+/// # let _ = client;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    addresses: Vec<String>,
+    token: Option<String>,
+    timeout: Duration,
+    clock: Option<Arc<dyn Clock>>,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ClientOptions {
+    /// No address, no token, 10 s for an answer.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { addresses: Vec::new(), token: None, timeout: TIMEOUT, clock: None }
+    }
+
+    /// Adds an address: `http://…`, `https://…`, or `unix:` and a path. The one that answered last is asked first.
+    #[must_use]
+    pub fn address(mut self, address: impl Into<String>) -> Self {
+        self.addresses.push(address.into());
+        self
+    }
+
+    /// The token to ask with.
+    #[must_use]
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(token.into());
+        self
+    }
+
+    /// How long one address may take to answer.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Where heartbeats take their time from.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// The client. It connects when it is asked something.
+    ///
+    /// # Errors
+    /// [`ClientError::Address`], when an address is none, or the token is no token.
+    pub fn build(self) -> Result<Client, ClientError> {
+        let wrong =
+            |address: &str, detail: String| ClientError::Address { address: address.to_owned(), detail };
+        let first = self.addresses.first().ok_or_else(|| wrong("", "there is none".to_owned()))?;
+        let tls = wire::trusting().map_err(|error| wrong(first, error.to_string()))?;
+        let wires = self.addresses.iter().map(|address| Wire::new(address, &tls));
+        let wires = wires.collect::<Result<Vec<_>, _>>()?;
+        let token = self.token.map(|token| {
+            let mut value = HeaderValue::try_from(format!("Bearer {token}"))
+                .ok()
+                .filter(|_| token.bytes().all(|byte| byte.is_ascii_graphic()))
+                .ok_or_else(|| wrong(first, "the token to ask it with is no token".to_owned()))?;
+            value.set_sensitive(true);
+            Ok::<_, ClientError>(value)
+        });
+        Ok(Client {
+            exchange: Arc::new(Exchange::new(wires, token.transpose()?)),
+            clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
+            timeout: self.timeout,
+        })
+    }
+}
+
+impl Client {
+    /// A client of the registry at this address: `http://…`, `https://…`, or `unix:` and a path.
+    ///
+    /// # Errors
+    /// [`ClientError::Address`], when it is no address.
+    pub fn new(address: impl Into<String>) -> Result<Self, ClientError> {
+        ClientOptions::new().address(address).build()
+    }
+
+    /// Where it asks, for people.
+    #[must_use]
+    pub fn addresses(&self) -> String {
+        self.exchange.addresses()
+    }
+
+    /// Registers a server, or replaces what was registered under its id. Whoever registers keeps the lease alive: see
+    /// [`keep_alive`](Self::keep_alive).
+    ///
+    /// A registration without an id is given one first, so that a second try replaces the first instead of standing beside
+    /// it.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with all that is wrong with it, and whatever keeps the registry from answering.
+    pub async fn register(&self, registration: Registration) -> Result<Registered, ClientError> {
+        self.put(registration, false).await
+    }
+
+    /// Registers a server, unless its id is taken: [`Refusal::code`] is `already_registered` then.
+    ///
+    /// # Errors
+    /// As [`register`](Self::register).
+    pub async fn register_new(&self, registration: Registration) -> Result<Registered, ClientError> {
+        self.put(registration, true).await
+    }
+
+    async fn put(&self, mut registration: Registration, new_only: bool) -> Result<Registered, ClientError> {
+        let id = registration.id.take().unwrap_or_else(|| new_id(&registration.name));
+        registration.id = Some(id.clone());
+        let mut call = Call::new(Method::POST, ["v1", "servers"]);
+        call.body = Some(json(&registration));
+        call.new_only = new_only;
+        let answer = self.ask(&call).await?;
+        let created = answer.status() == StatusCode::CREATED;
+        answer.json(&id).map(|registered: Registered| Registered { created, ..registered })
+    }
+
+    /// Renews a lease.
+    ///
+    /// # Errors
+    /// [`ClientError::NotRegistered`]: register again. [`ClientError::LeaseReplaced`]: leave it alone.
+    pub async fn refresh(&self, lease: impl Into<LeaseRef>) -> Result<Refreshed, ClientError> {
+        let lease = lease.into();
+        let mut call = Call::new(Method::PUT, ["v1", "servers", &lease.id, "refresh"]);
+        call.lease(&lease);
+        self.ask(&call).await?.json(&lease.id)
+    }
+
+    /// Renews the leases of many ids in one call, and says which of them are not registered.
+    ///
+    /// # Errors
+    /// Whatever keeps the registry from answering.
+    pub async fn refresh_many(&self, ids: &[String]) -> Result<RefreshedMany, ClientError> {
+        let mut call = Call::new(Method::POST, ["v1", "refresh"]);
+        call.body = Some(json(&serde_json::json!({ "ids": ids })));
+        self.ask(&call).await?.json("")
+    }
+
+    /// Takes a server out.
+    ///
+    /// # Errors
+    /// [`ClientError::NotRegistered`], [`ClientError::LeaseReplaced`].
+    pub async fn deregister(&self, lease: impl Into<LeaseRef>) -> Result<(), ClientError> {
+        let lease = lease.into();
+        let mut call = Call::new(Method::DELETE, ["v1", "servers", &lease.id]);
+        call.lease(&lease);
+        let answer = self.ask(&call).await?;
+        if answer.status().is_success() {
+            return Ok(());
+        }
+        match (answer.repeated, answer.refusal(&lease.id)) {
+            // The first time has done it, and only its answer was lost.
+            (true, ClientError::NotRegistered { .. }) => Ok(()),
+            (_, refusal) => Err(refusal),
+        }
+    }
+
+    /// One server with all that it registered; none if the id is not registered.
+    ///
+    /// # Errors
+    /// Whatever keeps the registry from answering.
+    pub async fn get(&self, id: &str) -> Result<Option<Server>, ClientError> {
+        self.perhaps(&["v1", "servers", id], id).await
+    }
+
+    /// Whether a server is alive, and what is left of its lease; none if the id is not registered.
+    ///
+    /// # Errors
+    /// Whatever keeps the registry from answering.
+    pub async fn health(&self, id: &str) -> Result<Option<LeaseState>, ClientError> {
+        self.perhaps(&["v1", "servers", id, "health"], id).await
+    }
+
+    async fn perhaps<T: DeserializeOwned>(&self, path: &[&str], id: &str) -> Result<Option<T>, ClientError> {
+        match self.ask(&Call::new(Method::GET, path.iter().copied())).await?.json(id) {
+            Err(ClientError::NotRegistered { .. }) => Ok(None),
+            answer => answer.map(Some),
+        }
+    }
+
+    /// The servers that match a filter, a page of them.
+    ///
+    /// # Errors
+    /// [`ClientError::InvalidFilter`], and whatever keeps the registry from answering.
+    pub async fn find(&self, filter: Filter) -> Result<Page, ClientError> {
+        self.list("servers", &filter).await
+    }
+
+    /// All servers that match a filter, page by page.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub async fn find_all(&self, filter: Filter) -> Result<Vec<Server>, ClientError> {
+        let (mut servers, mut next) = (Vec::new(), filter);
+        loop {
+            let page = self.find(next.clone()).await?;
+            servers.extend(page.servers);
+            match page.next_cursor {
+                Some(cursor) => next = next.after(&cursor),
+                None => return Ok(servers),
+            }
+        }
+    }
+
+    /// The tools that match a filter, each once, with the servers that offer it: a page of them.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub async fn tools(&self, filter: Filter) -> Result<ToolPage, ClientError> {
+        self.list("tools", &filter).await
+    }
+
+    async fn list<T: DeserializeOwned>(&self, what: &str, filter: &Filter) -> Result<T, ClientError> {
+        filter.check()?;
+        let mut call = Call::new(Method::GET, ["v1", what]);
+        call.query = match &filter.after {
+            Some(position) => vec![("cursor".to_owned(), Cursor::new(filter, position.clone()).to_string())],
+            None => filter.pairs(),
+        };
+        self.ask(&call).await?.json("")
+    }
+
+    /// Totals of what is registered.
+    ///
+    /// # Errors
+    /// Whatever keeps the registry from answering.
+    pub async fn stats(&self) -> Result<Stats, ClientError> {
+        self.ask(&Call::new(Method::GET, ["v1", "stats"])).await?.json("")
+    }
+
+    /// A healthy server of this name: any one of them, by chance, so that many clients spread over all.
+    ///
+    /// # Errors
+    /// [`ClientError::NoHealthyServers`].
+    pub async fn pick(&self, name: &str) -> Result<Server, ClientError> {
+        let found = self.find_all(Filter::new().name(name).limit(*crate::model::PAGE_LIMITS.end())).await?;
+        let count = u32::try_from(found.len()).unwrap_or(u32::MAX).max(1);
+        let chosen = usize::try_from(random() % count).unwrap_or_default();
+        found.into_iter().nth(chosen).ok_or_else(|| ClientError::NoHealthyServers { name: name.to_owned() })
+    }
+
+    /// Registers a server, keeps its lease alive, registers it again when the registry has lost it, and takes it out when
+    /// the [`Heartbeat`] is stopped or dropped. It begins at once in the background, and does not mind that the registry is
+    /// down.
+    ///
+    /// # Errors
+    /// When the registration is not valid, with all that is wrong with it.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn keep_alive(&self, registration: Registration) -> Result<Heartbeat, Invalid> {
+        Heartbeat::start(self.clone(), registration, None)
+    }
+
+    /// As [`keep_alive`](Self::keep_alive), for a server that is asked before each time whether it is alive. While it is
+    /// not, its lease runs out.
+    ///
+    /// # Errors
+    /// When the registration is not valid, with all that is wrong with it.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn keep_alive_while<F>(
+        &self,
+        registration: Registration,
+        is_alive: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Result<Heartbeat, Invalid>
+    where
+        F: Future<Output = bool> + Send + 'static,
+    {
+        let check = heartbeat::Check(Arc::new(move || Box::pin(is_alive())));
+        Heartbeat::start(self.clone(), registration, Some(check))
+    }
+
+    /// What is answered at a path, whatever it is.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn fetch(&self, path: &[&str]) -> Result<Answer, ClientError> {
+        self.ask(&Call::new(Method::GET, path.iter().copied())).await
+    }
+
+    async fn ask(&self, call: &Call) -> Result<Answer, ClientError> {
+        self.exchange.ask(call, self.timeout).await
+    }
+
+    fn patience(&self, timeout: Duration) -> Self {
+        Self { timeout: timeout.min(self.timeout), ..self.clone() }
+    }
+}
+
+impl Call {
+    fn new<'a>(method: Method, path: impl IntoIterator<Item = &'a str>) -> Self {
+        let path = path.into_iter().map(str::to_owned).collect();
+        Self { method, path, query: Vec::new(), body: None, new_only: false }
+    }
+
+    fn lease(&mut self, lease: &LeaseRef) {
+        self.query.extend(lease.lease.map(|lease| ("lease".to_owned(), lease.to_string())));
+    }
+}
+
+/// A body. What it is made of has no keys but texts, so that it is always JSON.
+fn json(body: &impl serde::Serialize) -> bytes::Bytes {
+    serde_json::to_vec(body).unwrap_or_default().into()
+}
+
+/// Any number; always the same one where the operating system gives none.
+fn random() -> u32 {
+    let mut bytes = [0; 4];
+    let _ = getrandom::fill(&mut bytes);
+    u32::from_le_bytes(bytes)
+}

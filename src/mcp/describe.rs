@@ -1,0 +1,166 @@
+//! Reading what a server is and can do, and saying it as a registration.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use rmcp::RoleClient;
+use rmcp::model::{PaginatedRequestParams, ServerPeerInfo};
+use rmcp::service::{Peer, ServiceError};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::error::Cause;
+use crate::model::{
+    Json, MAX_DEFINITIONS, MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, MAX_TITLE_CHARACTERS,
+    MAX_VERSION_CHARACTERS, ParseError, Prompt, Registration, Resource, Tool, Transport,
+};
+
+/// Pages of one list.
+const MAX_PAGES: usize = 1_000;
+
+/// Where reading ended.
+pub(super) enum Failed {
+    /// At this question; without a cause, it was not answered in time.
+    At(&'static str, Option<Cause>),
+    /// This list goes on and on.
+    Endless(&'static str, usize),
+}
+
+pub(super) async fn describe(
+    peer: &Peer<RoleClient>,
+    transport: Transport,
+    patience: Duration,
+) -> Result<Registration, Failed> {
+    let Some(info) = peer.peer_info() else { return Err(Failed::At("the greeting", Some(Cause::Closed))) };
+    let has = &info.capabilities;
+    let mut registration = introduced(&info, transport);
+    if has.tools.is_some() {
+        let tools = all("tools/list", patience, async |page| {
+            peer.list_tools(page).await.map(|list| (list.tools, list.next_cursor))
+        });
+        registration = unique(
+            registration,
+            tools.await?,
+            Tool::from_json,
+            |tool| tool.name().to_owned(),
+            Registration::tool,
+        );
+    }
+    if has.resources.is_some() {
+        let resources = all("resources/list", patience, async |page| {
+            peer.list_resources(page).await.map(|list| (list.resources, list.next_cursor))
+        });
+        let templates = all("resources/templates/list", patience, async |page| {
+            peer.list_resource_templates(page).await.map(|list| (list.resource_templates, list.next_cursor))
+        });
+        let address = |resource: &Resource| resource.address().as_str().to_owned();
+        registration =
+            unique(registration, resources.await?, Resource::from_json, address, Registration::resource);
+        // A server may have resources and know nothing of templates.
+        let templates = match templates.await {
+            Err(Failed::At(_, Some(Cause::Refused(_)))) => Vec::new(),
+            templates => templates?,
+        };
+        registration = unique(registration, templates, Resource::from_json, address, Registration::resource);
+    }
+    if has.prompts.is_some() {
+        let prompts = all("prompts/list", patience, async |page| {
+            peer.list_prompts(page).await.map(|list| (list.prompts, list.next_cursor))
+        });
+        registration = unique(
+            registration,
+            prompts.await?,
+            Prompt::from_json,
+            |prompt| prompt.name().to_owned(),
+            Registration::prompt,
+        );
+    }
+    Ok(registration)
+}
+
+/// All pages of a list.
+async fn all<T>(
+    step: &'static str,
+    patience: Duration,
+    page: impl AsyncFn(Option<PaginatedRequestParams>) -> Result<(Vec<T>, Option<String>), ServiceError>,
+) -> Result<Vec<T>, Failed> {
+    let (mut items, mut cursor, mut seen) = (Vec::new(), None::<String>, HashSet::new());
+    for _ in 0..MAX_PAGES {
+        let parameters =
+            cursor.take().map(|cursor| PaginatedRequestParams::default().with_cursor(Some(cursor)));
+        let answer = tokio::time::timeout(patience, page(parameters)).await;
+        let (more, next) = answer
+            .map_err(|_| Failed::At(step, None))?
+            .map_err(|error| Failed::At(step, Some(error.into())))?;
+        items.extend(more);
+        match next {
+            None => return Ok(items),
+            Some(next) if !seen.insert(next.clone()) => return Err(Failed::Endless(step, items.len())),
+            Some(_) if items.len() > MAX_DEFINITIONS => break,
+            Some(next) => cursor = Some(next),
+        }
+    }
+    Err(Failed::Endless(step, items.len().min(MAX_DEFINITIONS)))
+}
+
+/// Adds what is listed, each name once: the registry takes no two under one.
+fn unique<T: Serialize, D>(
+    registration: Registration,
+    items: Vec<T>,
+    parse: impl Fn(Json) -> Result<D, ParseError>,
+    name: impl Fn(&D) -> String,
+    add: impl Fn(Registration, D) -> Registration,
+) -> Registration {
+    let mut seen = HashSet::new();
+    let definitions = items.into_iter().filter_map(|item| {
+        let json = Json::from(serde_json::to_value(item).ok()?);
+        let definition = parse(json);
+        let definition =
+            definition.inspect_err(|error| tracing::warn!(%error, "left out what cannot be registered"));
+        definition.ok().filter(|definition| seen.insert(name(definition)))
+    });
+    definitions.fold(registration, add)
+}
+
+/// What the server says of itself as a whole.
+fn introduced(info: &ServerPeerInfo, transport: Transport) -> Registration {
+    let own = info.server_info.as_ref();
+    let name = own.map(|own| valid_name(&own.name)).filter(|name| !name.is_empty());
+    let mut registration = Registration::new(name.unwrap_or_else(|| fallback_name(&transport)), transport);
+    let filled = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+    if let Some(own) = own {
+        registration.title = filled(&own.title).map(|title| cut(&title, MAX_TITLE_CHARACTERS));
+        registration.version =
+            filled(&Some(own.version.clone())).map(|version| cut(&version, MAX_VERSION_CHARACTERS));
+        registration.description = filled(&own.description);
+    }
+    let description = registration.description.take().or_else(|| filled(&info.instructions));
+    registration.description = description.map(|text| cut(&text, MAX_DESCRIPTION_CHARACTERS));
+    let Ok(Value::Object(flags)) = serde_json::to_value(&info.capabilities) else { return registration };
+    let flags = flags.into_iter().filter(|(name, options)| {
+        !matches!(name.as_str(), "tools" | "resources" | "prompts")
+            && (options.is_object() || options.is_boolean())
+    });
+    flags.fold(registration, |registration, (name, options)| registration.capability_options(name, options))
+}
+
+/// A name of the characters that the registry takes.
+fn valid_name(name: &str) -> String {
+    let kept = |character: char| {
+        if character.is_ascii_alphanumeric() || "._/@ -".contains(character) { character } else { '-' }
+    };
+    cut(name.trim(), MAX_NAME_CHARACTERS).chars().map(kept).collect()
+}
+
+/// For a server that does not say its name: the program's, or the host's.
+fn fallback_name(transport: &Transport) -> String {
+    let program = transport.command().and_then(|words| words.first());
+    let program = program.and_then(|program| std::path::Path::new(program).file_stem()?.to_str());
+    let host = || transport.url().and_then(|url| url::Url::parse(url).ok()?.host_str().map(str::to_owned));
+    let name = program.map(str::to_owned).or_else(host).map(|name| valid_name(&name));
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "server".to_owned())
+}
+
+fn cut(text: &str, characters: usize) -> String {
+    text.chars().take(characters).collect()
+}

@@ -1,0 +1,129 @@
+//! What can be wrong with an MCP server, told from one another.
+
+use std::error::Error;
+
+use rmcp::service::{ClientInitializeError, ServiceError};
+use rmcp::transport::streamable_http_client::HttpStatusError;
+
+/// Why a server could not be described.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum McpError {
+    /// Mend the command.
+    #[error("cannot start {program}: {reason}")]
+    Start { program: String, reason: std::io::Error },
+    /// See what it says.
+    #[error("the server ended ({status}) before it had answered {step}{}", last_words(.said))]
+    Ended { step: &'static str, status: String, said: String },
+    /// Give it longer, or see why it hangs.
+    #[error("the server did not answer {step} within {seconds} s{}", last_words(.said))]
+    Silent { step: &'static str, seconds: u64, said: String },
+    /// It is no MCP server, or logs to the wrong place.
+    #[error("the server writes to its standard output what is not MCP: {line:?}")]
+    Rubbish { line: String },
+    /// Give it credentials.
+    #[error("the server asks for credentials ({how})")]
+    Credentials { how: String },
+    /// Start it, or mend the address.
+    #[error("nothing answers at {url}: {reason}")]
+    Unreachable { url: String, reason: String },
+    /// Mend the address.
+    #[error("what answers at {url} does not speak MCP: {detail}")]
+    NotMcp { url: String, detail: String },
+    /// The server is broken there.
+    #[error("the server answers {step} with an error: {detail}")]
+    Refused { step: &'static str, detail: String },
+    /// The server is broken there.
+    #[error("the server lists {step} without end: more than {most}")]
+    Endless { step: &'static str, most: usize },
+}
+
+fn last_words(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!("; the last that it said: {said}") }
+}
+
+/// What the transport or the protocol gives, before it is known how the server fares.
+pub(super) enum Cause {
+    Closed,
+    Credentials(String),
+    Unreachable(String),
+    NotMcp(String),
+    Refused(String),
+}
+
+impl From<ClientInitializeError> for Cause {
+    fn from(error: ClientInitializeError) -> Self {
+        match error {
+            ClientInitializeError::LegacyFallbackFailed { fallback, .. } => Self::from(*fallback),
+            _ if error.is_authorization_required() => {
+                Self::Credentials(error.auth_challenge().unwrap_or("it does not say which").to_owned())
+            }
+            ClientInitializeError::ConnectionClosed(_) => Self::Closed,
+            ClientInitializeError::JsonRpcError(error) => Self::Refused(error.message.into_owned()),
+            ClientInitializeError::TransportError { error, .. } => Self::of_transport(error.error.as_ref()),
+            other => Self::NotMcp(other.to_string()),
+        }
+    }
+}
+
+impl From<ServiceError> for Cause {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            _ if error.is_authorization_required() => {
+                Self::Credentials(error.auth_challenge().unwrap_or("it does not say which").to_owned())
+            }
+            ServiceError::TransportClosed => Self::Closed,
+            ServiceError::McpError(error) => Self::Refused(error.message.into_owned()),
+            ServiceError::TransportSend(error) => Self::of_transport(error.error.as_ref()),
+            other => Self::NotMcp(other.to_string()),
+        }
+    }
+}
+
+impl Cause {
+    pub(super) fn of_transport(error: &(dyn Error + 'static)) -> Self {
+        let mut at = error;
+        loop {
+            if let Some(request) = at.downcast_ref::<reqwest::Error>()
+                && request.is_connect()
+            {
+                return Self::Unreachable(innermost(request));
+            }
+            if let Some(error) = at.downcast_ref::<std::io::Error>()
+                && error.kind() == std::io::ErrorKind::BrokenPipe
+            {
+                return Self::Closed;
+            }
+            let status = at.downcast_ref::<HttpStatusError>().map(|error| error.status);
+            let text = at.to_string();
+            for denied in [401, 403] {
+                if status == Some(denied) || text.contains(&format!("HTTP {denied}")) {
+                    return Self::Credentials(format!("HTTP {denied}"));
+                }
+            }
+            match at.source() {
+                Some(source) => at = source,
+                None => return Self::NotMcp(shortened(&text)),
+            }
+        }
+    }
+}
+
+/// The error at the root, which says most.
+fn innermost(error: &dyn Error) -> String {
+    let mut at = error;
+    while let Some(source) = at.source() {
+        at = source;
+    }
+    at.to_string()
+}
+
+/// The beginning of what may be a page of text.
+fn shortened(text: &str) -> String {
+    const ENOUGH: usize = 200;
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut short: String = line.chars().take(ENOUGH).collect();
+    if short.len() < line.len() {
+        short.push('…');
+    }
+    short
+}

@@ -1,0 +1,16 @@
+//! MCP, the Model Context Protocol, <https://modelcontextprotocol.io>: what a server says of itself.
+//!
+//! A [`Session`] speaks either era of the protocol (`server/discover` of 2026-07-28, or else `initialize`), over standard
+//! input and output, streamable HTTP, or HTTP with server-sent events. A description is read only as far as the server
+//! says that it has something to describe.
+
+mod child;
+mod describe;
+mod error;
+mod http;
+mod session;
+mod sse;
+
+pub(crate) use error::McpError;
+pub(crate) use http::{Endpoint, Speaks};
+pub(crate) use session::{Session, Target};

@@ -1,0 +1,274 @@
+//! A conversation with a server.
+
+use std::time::Duration;
+
+use rmcp::model::{
+    ClientCapabilities, ClientConfig, ClientRequest, DiscoverRequest, DiscoverRequestParams, Implementation,
+    PingRequest, ProtocolVersion, RequestMetaObject, ServerPeerInfo, SubscriptionFilter,
+};
+use rmcp::service::{
+    ClientCacheConfig, ClientInitializeError, ClientLifecycleMode, ClientServiceExt, NotificationContext,
+    Peer, RunningService,
+};
+use rmcp::transport::IntoTransport;
+use rmcp::{ClientHandler, RoleClient};
+use tokio::sync::watch;
+
+use super::child::Child;
+use super::error::Cause;
+use super::http::{Endpoint, Speaks};
+use super::{McpError, describe};
+use crate::model::{Registration, Transport};
+
+/// How a server is reached.
+#[derive(Debug, Clone)]
+pub(crate) enum Target {
+    /// It is started.
+    Stdio(Vec<String>),
+    /// It runs.
+    Http(Endpoint),
+}
+
+/// A conversation with a server.
+pub(crate) struct Session {
+    service: RunningService<RoleClient, Ears>,
+    child: Option<Child>,
+    transport: Transport,
+    patience: Duration,
+    /// Counts how often the server has said that a list of its has changed.
+    changed: watch::Receiver<u64>,
+}
+
+/// What a client of ours hears.
+#[derive(Debug, Clone)]
+struct Ears(watch::Sender<u64>);
+
+impl ClientHandler for Ears {
+    fn get_info(&self) -> ClientConfig {
+        let implementation = Implementation::new("paulina", env!("CARGO_PKG_VERSION"));
+        ClientConfig::new(ClientCapabilities::default(), implementation)
+    }
+
+    async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
+        self.heard();
+    }
+
+    async fn on_resource_list_changed(&self, _: NotificationContext<RoleClient>) {
+        self.heard();
+    }
+
+    async fn on_prompt_list_changed(&self, _: NotificationContext<RoleClient>) {
+        self.heard();
+    }
+}
+
+impl Ears {
+    fn heard(&self) {
+        self.0.send_modify(|count| *count += 1);
+    }
+}
+
+const GREETING: &str = "the greeting (server/discover, initialize)";
+
+impl Session {
+    /// Greets a server. Each of its answers may take as long as this.
+    pub(crate) async fn open(target: &Target, patience: Duration) -> Result<Self, McpError> {
+        let (sender, changed) = watch::channel(0);
+        let ears = Ears(sender);
+        match target {
+            Target::Stdio(command) => {
+                let (mut child, pipes) = Child::start(command)?;
+                match greeted(ears, pipes, patience).await {
+                    Ok(service) => {
+                        let transport =
+                            Transport::Stdio { command: command.clone(), environment: Vec::new() };
+                        Ok(Self { service, child: Some(child), transport, patience, changed })
+                    }
+                    Err(cause) => Err(of_child(&mut child, GREETING, patience, cause).await),
+                }
+            }
+            Target::Http(endpoint) => {
+                let (service, sse) = greeted_over_http(ears, endpoint, patience).await?;
+                let (url, headers) = (endpoint.url.to_string(), Vec::new());
+                let transport = if sse {
+                    Transport::Sse { url, headers }
+                } else {
+                    Transport::StreamableHttp { url, headers }
+                };
+                let session = Self { service, child: None, transport, patience, changed };
+                session.listen();
+                Ok(session)
+            }
+        }
+    }
+
+    /// What the server is and can do.
+    pub(crate) async fn read(&mut self) -> Result<Registration, McpError> {
+        let reading = describe::describe(self.service.peer(), self.transport.clone(), self.patience).await;
+        match reading {
+            Ok(registration) => Ok(registration),
+            Err(describe::Failed::Endless(step, most)) => Err(McpError::Endless { step, most }),
+            Err(describe::Failed::At(step, cause)) => Err(self.failed(step, cause).await),
+        }
+    }
+
+    /// Whether the server still answers, within this time.
+    pub(crate) async fn check(&mut self, limit: Duration) -> Result<(), McpError> {
+        let peer = self.service.peer();
+        let request = match modern(peer) {
+            None => ClientRequest::PingRequest(PingRequest::default()),
+            Some(version) => {
+                let info = self.service.service().get_info();
+                let mut discover = DiscoverRequest::new(DiscoverRequestParams {});
+                let context =
+                    RequestMetaObject::with_client_context(version, info.client_info, info.capabilities);
+                discover.extensions.insert(context);
+                ClientRequest::DiscoverRequest(discover)
+            }
+        };
+        let answer = tokio::time::timeout(limit, peer.send_request(request)).await;
+        match answer {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(self.failed("a ping", Some(error.into())).await),
+            Err(_) => Err(self.failed("a ping", None).await),
+        }
+    }
+
+    /// Waits until the server says that a list of its has changed; an error says that it never will.
+    pub(crate) async fn changed(&mut self) -> Result<(), watch::error::RecvError> {
+        self.changed.changed().await
+    }
+
+    /// Ends the conversation, and a server that was started for it.
+    pub(crate) async fn close(self) {
+        let _ = self.service.cancel().await;
+        if let Some(child) = self.child {
+            child.close().await;
+        }
+    }
+
+    /// In the newer era a server tells only who asks that its lists have changed.
+    fn listen(&self) {
+        if modern(self.service.peer()).is_none() {
+            return;
+        }
+        let (peer, ears) = (self.service.peer().clone(), self.service.service().clone());
+        tokio::spawn(async move {
+            let filter = SubscriptionFilter::builder()
+                .tools_list_changed()
+                .prompts_list_changed()
+                .resources_list_changed()
+                .build();
+            let Ok(mut subscription) = peer.listen(filter).await else { return };
+            while let Ok(Some(_)) = subscription.next().await {
+                ears.heard();
+            }
+        });
+    }
+
+    async fn failed(&mut self, step: &'static str, cause: Option<Cause>) -> McpError {
+        match (&mut self.child, &self.transport) {
+            (Some(child), _) => of_child(child, step, self.patience, cause).await,
+            (None, transport) => of_endpoint(transport.url().unwrap_or_default(), step, self.patience, cause),
+        }
+    }
+}
+
+/// The version, if it is one without a handshake.
+fn modern(peer: &Peer<RoleClient>) -> Option<ProtocolVersion> {
+    let info: std::sync::Arc<ServerPeerInfo> = peer.peer_info()?;
+    (!info.protocol_version.has_initialize()).then(|| info.protocol_version.clone())
+}
+
+/// None: it took too long.
+async fn greeted<T, E, A>(
+    ears: Ears,
+    transport: T,
+    patience: Duration,
+) -> Result<RunningService<RoleClient, Ears>, Option<Cause>>
+where
+    T: IntoTransport<RoleClient, E, A>,
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let lifecycle = ClientLifecycleMode::Auto {
+        preferred_versions: vec![ProtocolVersion::V_2026_07_28],
+        legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
+    };
+    let greeting = ears.serve_with_lifecycle(transport, lifecycle);
+    let service = tokio::time::timeout(patience, greeting).await;
+    let service = service.map_err(|_| None)?.map_err(|error: ClientInitializeError| Some(error.into()))?;
+    // A description is to be what the server says now.
+    service.peer().set_response_cache_config(ClientCacheConfig::disabled()).await;
+    Ok(service)
+}
+
+/// Greets over what the endpoint speaks; says whether that is the older way.
+async fn greeted_over_http(
+    ears: Ears,
+    endpoint: &Endpoint,
+    patience: Duration,
+) -> Result<(RunningService<RoleClient, Ears>, bool), McpError> {
+    let failed = |cause| of_endpoint(endpoint.url.as_str(), GREETING, patience, cause);
+    let first = if endpoint.speaks == Speaks::Sse {
+        None
+    } else {
+        match greeted(ears.clone(), endpoint.streamable()?, patience).await {
+            Ok(service) => return Ok((service, false)),
+            Err(cause) => {
+                let perhaps = matches!(cause, Some(Cause::NotMcp(_) | Cause::Refused(_) | Cause::Closed));
+                if endpoint.speaks == Speaks::StreamableHttp || !perhaps {
+                    return Err(failed(cause));
+                }
+                Some(cause)
+            }
+        }
+    };
+    let opened = tokio::time::timeout(patience, endpoint.sse()).await;
+    let second = match opened {
+        Ok(transport) => match transport? {
+            Ok(transport) => match greeted(ears, transport, patience).await {
+                Ok(service) => return Ok((service, true)),
+                Err(cause) => return Err(failed(cause)),
+            },
+            Err(error) => Some(Cause::of_transport(&error)),
+        },
+        Err(_) => None,
+    };
+    // What it said to the newer way says more of what it is.
+    Err(failed(first.unwrap_or(second)))
+}
+
+async fn of_child(
+    child: &mut Child,
+    step: &'static str,
+    patience: Duration,
+    cause: Option<Cause>,
+) -> McpError {
+    if let Some(line) = child.rubbish() {
+        return McpError::Rubbish { line: line.to_owned() };
+    }
+    match cause {
+        None => McpError::Silent { step, seconds: patience.as_secs(), said: child.last_words() },
+        Some(Cause::Refused(detail) | Cause::NotMcp(detail)) => McpError::Refused { step, detail },
+        Some(Cause::Credentials(how)) => McpError::Credentials { how },
+        Some(Cause::Closed | Cause::Unreachable(_)) => {
+            let status = match child.ended().await {
+                Some(status) => status.to_string(),
+                None => "it closed its standard output".to_owned(),
+            };
+            McpError::Ended { step, status, said: child.last_words() }
+        }
+    }
+}
+
+fn of_endpoint(url: &str, step: &'static str, patience: Duration, cause: Option<Cause>) -> McpError {
+    let url = url.to_owned();
+    match cause {
+        None => McpError::Silent { step, seconds: patience.as_secs(), said: String::new() },
+        Some(Cause::Unreachable(reason)) => McpError::Unreachable { url, reason },
+        Some(Cause::Credentials(how)) => McpError::Credentials { how },
+        Some(Cause::Refused(detail)) => McpError::Refused { step, detail },
+        Some(Cause::NotMcp(detail)) => McpError::NotMcp { url, detail },
+        Some(Cause::Closed) => McpError::NotMcp { url, detail: "it closes the connection".to_owned() },
+    }
+}

@@ -1,0 +1,90 @@
+//! HTTP with server-sent events, the transport of MCP 2024-11-05: messages come as events, and go to the address that the
+//! first event names. <https://modelcontextprotocol.io/specification/2024-11-05/basic/transports>
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use http::header;
+use rmcp::RoleClient;
+use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
+use rmcp::transport::Transport;
+use sse_stream::{Sse, SseStream};
+use url::Url;
+
+/// How long a message may take to be taken.
+const SENDING: Duration = Duration::from_secs(30);
+
+pub(super) struct SseTransport {
+    http: reqwest::Client,
+    endpoint: Url,
+    events: BoxStream<'static, Result<Sse, sse_stream::Error>>,
+}
+
+/// Why there is no such transport.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SseError {
+    #[error(transparent)]
+    Http(#[from] reqwest::Error),
+    #[error("HTTP {0}")]
+    Status(u16),
+    #[error("{0}")]
+    Strange(&'static str),
+}
+
+impl SseTransport {
+    pub(super) async fn open(http: reqwest::Client, url: &Url) -> Result<Self, SseError> {
+        let response = http.get(url.clone()).header(header::ACCEPT, "text/event-stream").send().await?;
+        if !response.status().is_success() {
+            return Err(SseError::Status(response.status().as_u16()));
+        }
+        let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        if !kind.is_some_and(|kind| kind.starts_with("text/event-stream")) {
+            return Err(SseError::Strange("it answers no stream of events"));
+        }
+        let mut events = SseStream::from_bytes_stream(response.bytes_stream()).boxed();
+        while let Some(Ok(event)) = events.next().await {
+            if event.event.as_deref() != Some("endpoint") {
+                continue;
+            }
+            let endpoint = event.data.and_then(|address| url.join(address.trim()).ok());
+            let endpoint = endpoint.ok_or(SseError::Strange("the endpoint that it names is no address"))?;
+            // What is said to a server must not be sent to another one by it.
+            if endpoint.origin() != url.origin() {
+                return Err(SseError::Strange("the endpoint that it names is another server's"));
+            }
+            return Ok(Self { http, endpoint, events });
+        }
+        Err(SseError::Strange("its stream ends before it names an endpoint"))
+    }
+}
+
+impl Transport<RoleClient> for SseTransport {
+    type Error = SseError;
+
+    fn send(
+        &mut self,
+        message: TxJsonRpcMessage<RoleClient>,
+    ) -> impl Future<Output = Result<(), SseError>> + Send + 'static {
+        let request = self.http.post(self.endpoint.clone()).timeout(SENDING).json(&message);
+        async move {
+            let status = request.send().await?.status();
+            if status.is_success() { Ok(()) } else { Err(SseError::Status(status.as_u16())) }
+        }
+    }
+
+    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleClient>> {
+        loop {
+            let event = self.events.next().await?.ok()?;
+            let message = event.data.and_then(|data| serde_json::from_str(&data).ok());
+            if message.is_some() {
+                return message;
+            }
+        }
+    }
+
+    async fn close(&mut self) -> Result<(), SseError> {
+        self.events = futures_util::stream::empty().boxed();
+        Ok(())
+    }
+}

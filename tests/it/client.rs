@@ -1,0 +1,227 @@
+//! The client, against the real API on a socket.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use paulina::client::{Client, ClientError, ClientOptions};
+use paulina::http::Limits;
+use paulina::{Filter, LeaseRef, Registration, Role, View};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::support::Api;
+use crate::support::binary::Binary;
+
+fn client(api: &Api) -> Client {
+    Client::new(format!("http://{}", api.address)).unwrap()
+}
+
+fn files() -> Registration {
+    let tool = serde_json::json!({"name": "read_file", "inputSchema": {"type": "object", "z": 1, "a": 0.10}, "x-note": 1});
+    Registration::stdio("files", ["mcp-files", "/srv"])
+        .id("files-1")
+        .version("1.0.0")
+        .tool(paulina::Tool::from_json(tool).unwrap())
+        .resource("file:///{path}")
+        .prompt("summarise")
+        .capability("logging")
+        .tag("local")
+        .metadata("team", "search")
+}
+
+#[tokio::test]
+async fn says_what_the_registry_in_process_says() {
+    let api = Api::new().await;
+    let client = client(&api);
+    let registered = client.register(files()).await.unwrap();
+    assert!(registered.created);
+    assert!(!client.register(files()).await.unwrap().created, "the same again");
+    let registered = client.register(files().description("new")).await.unwrap();
+    assert_eq!(client.refresh(&registered).await.unwrap().refresh_after_ms, 15_000);
+
+    let own = api.registry.get("files-1").await.unwrap().unwrap();
+    let told = client.get("files-1").await.unwrap().unwrap();
+    assert_eq!(told.record(), own.record(), "to the last digit of a schema");
+    assert_eq!(client.get("other").await.unwrap(), None);
+    let full = client.find(Filter::new().tool("read_file").view(View::Full)).await.unwrap();
+    assert_eq!(full.servers[0].record(), own.record());
+    let page = client.find(Filter::new().resource("file:///etc/hosts").tags(["local"])).await.unwrap();
+    assert_eq!(page.servers[0].id, "files-1");
+    let found = api.registry.find(Filter::new()).await.unwrap();
+    assert_eq!((page.revision, page.next_cursor), (found.revision, None));
+    let tools = client.tools(Filter::new().words("read")).await.unwrap();
+    assert_eq!(tools.tools, api.registry.tools(Filter::new()).await.unwrap().tools);
+    assert_eq!(client.stats().await.unwrap(), api.registry.stats().await.unwrap());
+    let health = client.health("files-1").await.unwrap().unwrap();
+    assert_eq!((health.name.as_str(), health.ttl), ("files", 30));
+    assert_eq!(client.health("other").await.unwrap(), None);
+    let many = client.refresh_many(&["files-1".to_owned(), "gone".to_owned()]).await.unwrap();
+    assert_eq!((many.refreshed[0].id.as_str(), many.not_registered), ("files-1", vec!["gone".to_owned()]));
+
+    client.deregister(&registered).await.unwrap();
+    assert!(
+        matches!(client.deregister(&registered).await, Err(ClientError::NotRegistered { id }) if id == "files-1")
+    );
+    assert!(matches!(client.refresh("files-1").await, Err(ClientError::NotRegistered { .. })));
+}
+
+#[tokio::test]
+async fn pages_are_followed_to_the_end() {
+    let api = Api::new().await;
+    for number in 0..25 {
+        api.registry.register(Registration::stdio("s", ["x"]).id(format!("s-{number}"))).await.unwrap();
+    }
+    let all = client(&api).find_all(Filter::new().name("s").limit(10)).await.unwrap();
+    let expected: Vec<_> = (0..25).map(|number| format!("s-{number}")).collect();
+    assert_eq!(all.iter().map(|server| server.id.clone()).collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test]
+async fn what_is_refused_says_why() {
+    let api = Api::new().await;
+    let client = client(&api);
+    let refused = client.register(files().ttl(0).tag("a,b")).await.unwrap_err();
+    let ClientError::Refused(refusal) = refused else { panic!("{refused}") };
+    assert_eq!((refusal.status, refusal.code.as_str()), (422, "invalid_registration"));
+    assert_eq!(refusal.errors.len(), 2, "{refusal:?}");
+    let empty = client.find(Filter::new().tool("")).await.unwrap_err();
+    assert!(matches!(empty, ClientError::InvalidFilter(_)) && !empty.is_temporary());
+
+    client.register_new(files()).await.unwrap();
+    let taken = client.register_new(files()).await.unwrap_err();
+    assert!(
+        matches!(&taken, ClientError::Refused(refusal) if refusal.code == "already_registered"),
+        "{taken}"
+    );
+    let first = client.register(files()).await.unwrap();
+    client.register(files()).await.unwrap();
+    let replaced = LeaseRef::new("files-1", Some(first.lease));
+    assert!(matches!(client.refresh(replaced.clone()).await, Err(ClientError::LeaseReplaced { .. })));
+    assert!(matches!(client.deregister(replaced).await, Err(ClientError::LeaseReplaced { .. })));
+
+    let token = api.token("reader", Role::Read).await;
+    let denied = client.stats().await.unwrap_err();
+    assert!(matches!(&denied, ClientError::Refused(refusal) if refusal.code == "unauthorized"), "{denied}");
+    let options = ClientOptions::new().address(client.addresses()).token(token.trim_start_matches("Bearer "));
+    assert_eq!(options.build().unwrap().stats().await.unwrap().servers.total, 1);
+}
+
+#[tokio::test]
+async fn one_of_the_healthy_is_picked() {
+    let api = Api::new().await;
+    let client = client(&api);
+    let none = client.pick("files").await.unwrap_err();
+    assert!(matches!(&none, ClientError::NoHealthyServers { name } if name == "files"), "{none}");
+    for number in 0..3 {
+        api.registry.register(Registration::stdio("files", ["x"]).id(format!("f{number}"))).await.unwrap();
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..200 {
+        seen.insert(client.pick("files").await.unwrap().id.clone());
+    }
+    assert_eq!(seen.len(), 3, "each comes up once in two hundred times");
+}
+
+#[tokio::test]
+async fn another_address_is_asked_when_one_does_not_answer() {
+    let api = Api::new().await;
+    let closed = free_address().await;
+    let good = format!("http://{}", api.address);
+    let options = ClientOptions::new().address(format!("http://{closed}")).address(&good);
+    let client = options.build().unwrap();
+    client.register_new(files()).await.unwrap();
+    assert_eq!(client.stats().await.unwrap().servers.total, 1);
+
+    let busy = Api::with(Limits { requests: 0, ..Limits::default() }, &[]).await;
+    let options = ClientOptions::new().address(format!("http://{}", busy.address)).address(&good);
+    assert_eq!(options.build().unwrap().stats().await.unwrap().servers.total, 1, "503 there, an answer here");
+    let alone = Client::new(format!("http://{}", busy.address)).unwrap();
+    let overloaded = alone.stats().await.unwrap_err();
+    assert!(matches!(&overloaded, ClientError::Refused(refusal) if refusal.code == "overloaded"));
+    assert!(overloaded.is_temporary());
+
+    let nobody = Client::new(format!("http://{closed}")).unwrap().stats().await.unwrap_err();
+    let text = nobody.to_string();
+    assert!(
+        text.starts_with(&format!("no registry answers at http://{closed}: ")) && nobody.is_temporary(),
+        "{text}"
+    );
+}
+
+/// A way to the registry on which every answer is lost.
+async fn lossy(to: SocketAddr, asked: Arc<AtomicUsize>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let mut server = TcpStream::connect(to).await.unwrap();
+            let mut request = vec![0; 65_536];
+            let count = client.read(&mut request).await.unwrap();
+            asked.fetch_add(1, Ordering::Relaxed);
+            server.write_all(&request[..count]).await.unwrap();
+            server.read(&mut request).await.unwrap();
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn what_is_asked_twice_is_done_once() {
+    let api = Api::new().await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let lost = lossy(api.address, Arc::clone(&asked)).await;
+    let client =
+        ClientOptions::new().address(format!("http://{lost}")).address(format!("http://{}", api.address));
+    let fresh = || client.clone().build().unwrap();
+    let nameless = Registration::stdio("files", ["x"]);
+    let registered = fresh().register(nameless).await.unwrap();
+    assert_eq!(api.registry.stats().await.unwrap().servers.total, 1, "under the id that the client gave it");
+    fresh().deregister(&registered).await.unwrap();
+    assert_eq!(api.registry.stats().await.unwrap().servers.total, 0);
+    let before = asked.load(Ordering::Relaxed);
+    let unsure = fresh().register_new(files()).await.unwrap_err();
+    assert!(
+        matches!(unsure, ClientError::Unreachable { .. }),
+        "the second try would take the first for another's"
+    );
+    assert_eq!(asked.load(Ordering::Relaxed), before + 1);
+}
+
+#[tokio::test]
+async fn what_is_no_registry_is_told_from_one() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let app = axum::Router::new().fallback(|| async { "<html>Welcome</html>" });
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let error = Client::new(&url).unwrap().stats().await.unwrap_err();
+    assert!(matches!(&error, ClientError::NotARegistry { address, .. } if *address == url), "{error}");
+    for wrong in ["", "127.0.0.1:7285", "ftp://x", "http://"] {
+        assert!(matches!(Client::new(wrong), Err(ClientError::Address { .. })), "{wrong}");
+    }
+    assert!(ClientOptions::new().address(url).token("two words").build().is_err());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_unix_socket_and_a_path_in_front() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = format!("unix:{}", folder.path().join("p.sock").display());
+    let _binary = Binary::with(&folder.path().join("paulina.db"), &["--listen", &socket]);
+    let client = Client::new(&socket).unwrap();
+    client.register(files()).await.unwrap();
+    assert_eq!(client.pick("files").await.unwrap().id, "files-1");
+
+    let registry = paulina::Registry::in_memory().await.unwrap();
+    let app = axum::Router::new().nest("/registry", paulina::http::router(registry));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nested = format!("http://{}/registry/", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    assert_eq!(Client::new(nested).unwrap().stats().await.unwrap().servers.total, 0);
+}
+
+/// An address at which nobody listens.
+pub(crate) async fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}

@@ -1,0 +1,164 @@
+//! Heartbeats, by a clock in hand, against the real API on a socket.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use paulina::client::{Beat, Client, ClientOptions, Heartbeat};
+use paulina::clock::ManualClock;
+use paulina::http::{Limits, Listener, Server};
+use paulina::{Filter, Options, Registration, Registry};
+
+use crate::client::free_address;
+use crate::support::Api;
+
+/// Half the ttl of 30 s, and a quarter of it.
+const HALF: Duration = Duration::from_secs(15);
+const QUARTER: Duration = Duration::from_millis(7_500);
+
+fn client(address: impl std::fmt::Display, clock: &ManualClock) -> Client {
+    ClientOptions::new().address(format!("http://{address}")).clock(clock.clone()).build().unwrap()
+}
+
+fn files() -> Registration {
+    Registration::stdio("files", ["mcp-files"]).id("files-1")
+}
+
+/// A registry by the same clock, served.
+async fn served(clock: &ManualClock) -> (Registry, SocketAddr) {
+    let registry = Options::new().clock(clock.clone()).open(":memory:").await.unwrap();
+    let address = serve(&registry, "127.0.0.1:0".parse().unwrap());
+    (registry, address)
+}
+
+fn serve(registry: &Registry, address: SocketAddr) -> SocketAddr {
+    let listener = Listener::tcp(address).unwrap();
+    let address = listener.address().unwrap();
+    let server = Server::new(registry.clone(), Limits::default());
+    tokio::spawn(server.run(listener, std::future::pending(), Duration::ZERO));
+    address
+}
+
+/// Waits until the heartbeat says what is waited for.
+async fn until(heartbeat: &Heartbeat, wanted: impl Fn(&Beat) -> bool) {
+    heartbeat.beat().wait_for(wanted).await.unwrap();
+}
+
+/// Waits for the next thing that the heartbeat says.
+async fn next(heartbeat: &Heartbeat, after: impl FnOnce()) -> Beat {
+    let mut beat = heartbeat.beat();
+    beat.mark_unchanged();
+    after();
+    beat.changed().await.unwrap();
+    let said = beat.borrow().clone();
+    said
+}
+
+fn is_alive(beat: &Beat) -> bool {
+    matches!(beat, Beat::Alive(_))
+}
+
+#[tokio::test]
+async fn refreshes_at_half_the_ttl_and_takes_the_server_out_in_the_end() {
+    let clock = ManualClock::new();
+    let (registry, address) = served(&clock).await;
+    let refreshed_at = async || registry.get("files-1").await.unwrap().unwrap().refreshed_at;
+    let heartbeat = client(address, &clock).keep_alive(files().tool("a")).unwrap();
+    let registered = heartbeat.registered().await.unwrap();
+    assert_eq!((heartbeat.id(), registered.server.id.as_str()), ("files-1", "files-1"));
+    for _ in 0..3 {
+        let before = refreshed_at().await;
+        assert!(is_alive(&next(&heartbeat, || clock.advance(HALF)).await));
+        assert_eq!(refreshed_at().await - before, chrono::TimeDelta::seconds(15));
+    }
+    assert!(is_alive(&next(&heartbeat, || heartbeat.replace(files().tool("b")).unwrap()).await));
+    let changed = registry.find(Filter::new().tool("b")).await.unwrap();
+    assert_eq!(changed.servers.len(), 1);
+    assert!(heartbeat.replace(files().ttl(0)).is_err());
+    heartbeat.stop().await;
+    assert_eq!(registry.get("files-1").await.unwrap(), None);
+
+    let nameless = client(address, &clock).keep_alive(Registration::stdio("files", ["x"])).unwrap();
+    let id = nameless.registered().await.unwrap().server.id.clone();
+    assert_eq!(nameless.id(), id);
+    drop(nameless);
+    while registry.get(&id).await.unwrap().is_some() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn registers_again_what_the_registry_has_lost() {
+    let api = Api::new().await;
+    let clock = ManualClock::new();
+    let heartbeat = client(api.address, &clock).keep_alive(files()).unwrap();
+    let first = heartbeat.registered().await.unwrap();
+    api.registry.deregister("files-1").await.unwrap();
+    let Beat::Alive(second) = next(&heartbeat, || clock.advance(HALF)).await else { panic!("not alive") };
+    assert_ne!(first.lease, second.lease);
+    assert!(api.registry.get("files-1").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn leaves_the_id_to_who_has_registered_it_since() {
+    let api = Api::new().await;
+    let clock = ManualClock::new();
+    let heartbeat = client(api.address, &clock).keep_alive(files()).unwrap();
+    heartbeat.registered().await.unwrap();
+    api.registry.register(files()).await.unwrap();
+    clock.advance(HALF);
+    until(&heartbeat, |beat| matches!(beat, Beat::Replaced)).await;
+    assert!(heartbeat.registered().await.is_err());
+    heartbeat.stop().await;
+    assert!(api.registry.get("files-1").await.unwrap().is_some(), "its successor stays");
+}
+
+#[tokio::test]
+async fn does_not_mind_a_registry_that_comes_later() {
+    let address = free_address().await;
+    let clock = ManualClock::new();
+    let heartbeat = client(address, &clock).keep_alive(files()).unwrap();
+    for _ in 0..8 {
+        let beat = next(&heartbeat, || clock.advance(QUARTER)).await;
+        assert!(
+            matches!(beat, Beat::Failing(error) if error.is_temporary()),
+            "tried at a quarter of the ttl"
+        );
+    }
+    let registry = Registry::in_memory().await.unwrap();
+    serve(&registry, address);
+    clock.advance(QUARTER);
+    heartbeat.registered().await.unwrap();
+    assert!(registry.get("files-1").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn what_no_patience_mends_is_told() {
+    let api = Api::new().await;
+    api.token("admin", paulina::Role::Admin).await;
+    let clock = ManualClock::new();
+    let heartbeat = client(api.address, &clock).keep_alive(files()).unwrap();
+    let refused = heartbeat.registered().await.unwrap_err();
+    assert!(refused.to_string().contains("asks for a token"), "{refused}");
+    assert!(client(api.address, &clock).keep_alive(files().ttl(0)).is_err());
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_is_not_refreshed() {
+    let clock = ManualClock::new();
+    let (registry, address) = served(&clock).await;
+    let alive = Arc::new(AtomicBool::new(true));
+    let asked = Arc::clone(&alive);
+    let is_up = move || std::future::ready(asked.load(Ordering::Relaxed));
+    let heartbeat = client(address, &clock).keep_alive_while(files(), is_up).unwrap();
+    heartbeat.registered().await.unwrap();
+    alive.store(false, Ordering::Relaxed);
+    let refreshed = registry.get("files-1").await.unwrap().unwrap().refreshed_at;
+    for advance in [HALF, QUARTER, QUARTER] {
+        assert!(matches!(next(&heartbeat, || clock.advance(advance)).await, Beat::Lapsing));
+    }
+    assert_eq!(registry.get("files-1").await.unwrap().unwrap().refreshed_at, refreshed);
+    alive.store(true, Ordering::Relaxed);
+    assert!(is_alive(&next(&heartbeat, || clock.advance(QUARTER)).await));
+}
