@@ -35,8 +35,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! With the feature `server` (on by default) [`http::router`] is the HTTP API as an axum router, to nest in an
-//! application of one's own; `examples/orchestrator.rs` does that.
+//! With the feature `server` `http::router` is the HTTP API as an axum router, to nest in an application of one's own;
+//! `examples/orchestrator.rs` does that. With the feature `client`, `client::Client` asks a registry that runs as a service,
+//! in the same words. The default feature, `cli`, has both, and the command `paulina`.
 //!
 //! # Words
 //!
@@ -58,7 +59,8 @@
 //! # Where things are
 //!
 //! `model` ← `store` ← `registry` ← `http` ← `cli`: plain types, the only SQL, the registry itself, status codes, the
-//! command line. Each knows only what stands to its left.
+//! command line. Each knows only what stands to its left. Beside them, `client` knows `model` alone, and `mcp` speaks to
+//! MCP servers for `cli`.
 
 pub mod clock;
 mod model;

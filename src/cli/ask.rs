@@ -14,6 +14,7 @@ use std::io;
 use clap::Args;
 
 use crate::client::{Client, ClientError, ClientOptions};
+use crate::model::FilterError;
 
 /// Where the registry is.
 #[derive(Debug, Args)]
@@ -57,10 +58,14 @@ pub(super) fn exit_code(error: &anyhow::Error) -> u8 {
         if cause.is::<NotThere>() {
             return 3;
         }
+        if cause.is::<FilterError>() {
+            return 2;
+        }
         return match cause.downcast_ref::<ClientError>() {
             Some(ClientError::NotRegistered { .. } | ClientError::NoHealthyServers { .. }) => 3,
             Some(ClientError::Unreachable { .. } | ClientError::NotARegistry { .. }) => 4,
             Some(ClientError::Refused(refusal)) if matches!(refusal.status, 401 | 403) => 5,
+            Some(ClientError::InvalidFilter(_)) => 2,
             Some(_) => 1,
             None => continue,
         };
@@ -76,6 +81,9 @@ pub(super) fn is_unread(error: &anyhow::Error) -> bool {
 
 /// What went wrong and what to do.
 pub(super) fn explained(error: &anyhow::Error) -> String {
+    if let Some(FilterError { parameter, detail }) = error.downcast_ref() {
+        return format!("--{parameter} {detail}");
+    }
     match error.downcast_ref::<ClientError>() {
         Some(ClientError::Unreachable { addresses, reason }) => format!(
             "no registry at {addresses} ({reason}): start one with `paulina serve`, or name another with --registry"

@@ -75,6 +75,11 @@ impl Filters {
             lists.into_iter().flat_map(|(key, values)| values.iter().map(move |value| (key, value.clone())));
         let metadata = self.metadata.iter().map(|pair| ("metadata", pair.replacen('=', ":", 1)));
         let healthy = [("healthy", self.healthy.clone())];
-        Filter::from_pairs(pairs.chain(metadata).chain(healthy))
+        Filter::from_pairs(pairs.chain(metadata).chain(healthy)).map_err(|error| {
+            match error.parameter.as_str() {
+                "q" => FilterError { parameter: "words".to_owned(), ..error },
+                _ => error,
+            }
+        })
     }
 }

@@ -15,6 +15,7 @@ mod access;
 mod answers;
 mod bad_input;
 mod bad_requests;
+mod cli;
 mod client;
 mod crash;
 mod day;
