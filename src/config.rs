@@ -110,6 +110,10 @@ pub(crate) struct Config {
     #[arg(long, env = "PAULINA_MAX_REQUESTS", default_value_t = DEFAULT.requests, value_name = "COUNT")]
     pub(crate) max_requests: usize,
 
+    /// How many may watch at once (`/v1/watch`); more get 503.
+    #[arg(long, env = "PAULINA_MAX_WATCHERS", default_value_t = DEFAULT.watchers, value_name = "COUNT")]
+    pub(crate) max_watchers: usize,
+
     /// The largest body, in bytes.
     #[arg(long, env = "PAULINA_MAX_BODY", default_value_t = DEFAULT.body_bytes, value_name = "BYTES")]
     pub(crate) max_body: usize,
@@ -196,6 +200,7 @@ impl Config {
         Ok(Limits {
             connections: self.max_connections,
             requests: self.max_requests,
+            watchers: self.max_watchers,
             body_bytes: self.max_body,
             memory_bytes: self.max_in_flight,
             header_time: self.header_timeout,

@@ -76,10 +76,10 @@ async fn read(mut body: Body, load: &Load, kind: Kind) -> Result<(Vec<u8>, load:
 pub(super) const PIECE: usize = 64 * 1024;
 
 /// Accounts for a large answer, and keeps its place, until it is sent. A small one is no matter, nor is one that is there
-/// once for all.
+/// once for all, or that accounts for itself.
 pub(super) async fn accounted(response: Response, load: &Load, kind: Kind, place: Place) -> Response {
     let small = response.body().size_hint().upper().is_some_and(|bytes| bytes <= PIECE as u64);
-    if small || kind == Kind::Probe {
+    if small || matches!(kind, Kind::Probe | Kind::Watch) {
         return response;
     }
     let (parts, body) = response.into_parts();

@@ -6,8 +6,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use crate::model::{
-    Capabilities, Health, LeaseState, Page, Record, Refreshed, RefreshedMany, Resource, Revision, Server,
-    ServerStats, Stats, Tool, ToolEntry, ToolPage, ToolServer, Transport, TransportKind,
+    Capabilities, Change, ChangeKind, Health, LeaseState, Page, Record, Refreshed, RefreshedMany, Resource,
+    Revision, Server, ServerStats, Snapshot, Stats, Tool, ToolEntry, ToolPage, ToolServer, Transport,
+    TransportKind,
 };
 
 const ID: &str = "filesystem-abc123";
@@ -37,6 +38,18 @@ pub(super) fn answer(operation: &str) -> Option<Value> {
         }),
         "tools" => json!(ToolPage { tools: vec![tool()], next_cursor: None }),
         "stats" => json!(stats()),
+        "watch" => {
+            let snapshot = Snapshot { servers: Vec::new(), revision: Revision { number: 16, ..revision() } };
+            let at = at(0);
+            let change = Change { revision: revision(), kind: ChangeKind::Registered, at, server: server() };
+            json!(format!(
+                "id: {}\nevent: snapshot\ndata: {}\n\nid: {}\nevent: registered\ndata: {}\n\n",
+                snapshot.revision,
+                json!(snapshot),
+                change.revision,
+                json!(change)
+            ))
+        }
         "healthz" | "readyz" => json!({"status": "ok"}),
         "metrics" => json!(
             "# HELP paulina_connections Open connections.\n# TYPE paulina_connections gauge\npaulina_connections 3\n# EOF\n"

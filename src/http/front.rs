@@ -75,8 +75,10 @@ impl Front {
             .and_then(|()| gate.admit(&mut request))
             .inspect_err(|problem| load.metrics().denied(problem.code().as_str()))
             .and_then(|()| {
-                // A body that is read gives it its place when it is there: a slow one takes none from others.
-                let later = request.method() == Method::POST && !request.body().is_end_stream();
+                // A body that is read gives it its place when it is there: a slow one takes none from others. Who watches
+                // has a place for as long as that goes on.
+                let slow = request.method() == Method::POST && !request.body().is_end_stream();
+                let later = slow || kind == Kind::Watch;
                 if later { Ok(Place::default()) } else { load.admit(kind) }
             });
         let place = match admitted {

@@ -11,6 +11,8 @@ pub struct Limits {
     /// Requests handled at once; more are `overloaded`. Refreshes have as many places of their own: a registry that
     /// turned heartbeats away would expire the living.
     pub requests: usize,
+    /// Watchers at once; more are `overloaded`.
+    pub watchers: usize,
     /// The bytes of a body; more is `payload_too_large`.
     pub body_bytes: usize,
     /// The bytes of all bodies and large answers in memory at once; more is `overloaded`.
@@ -28,11 +30,12 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// 10,000 connections and 1,024 requests; bodies of 4 MiB, 128 MiB together; 10 s for a header and for a body, 30 s
+    /// 10,000 connections, 1,024 requests and 4,096 watchers; bodies of 4 MiB, 128 MiB together; 10 s for a header and for a body, 30 s
     /// for a request and for a client that takes nothing, 90 s idle.
     pub const DEFAULT: Self = Self {
         connections: 10_000,
         requests: 1_024,
+        watchers: 4_096,
         body_bytes: 4 * 1024 * 1024,
         memory_bytes: 128 * 1024 * 1024,
         header_time: Duration::from_secs(10),

@@ -16,6 +16,7 @@ use super::problem::{Code, Problem};
 #[derive(Debug, Clone)]
 pub(super) struct Load {
     requests: Arc<Semaphore>,
+    watchers: Arc<Semaphore>,
     refreshes: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     refresh_bytes: Arc<Semaphore>,
@@ -30,6 +31,8 @@ pub(super) enum Kind {
     Refresh,
     /// It tells whether the registry is well, or how it is asked. Its answer costs next to nothing.
     Probe,
+    /// It goes on for as long as the client likes.
+    Watch,
     /// Any other.
     Other,
 }
@@ -38,6 +41,7 @@ impl Kind {
     pub(super) fn of(method: &Method, uri: &Uri) -> Self {
         match (method, uri.path()) {
             (_, "/healthz" | "/readyz" | "/metrics" | "/openapi.json") => Self::Probe,
+            (&Method::GET, path) if path.ends_with("/watch") => Self::Watch,
             (&Method::PUT | &Method::POST, path) if path.ends_with("/refresh") => Self::Refresh,
             _ => Self::Other,
         }
@@ -61,6 +65,7 @@ impl Load {
         let semaphore = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
         Self {
             requests: semaphore(limits.requests),
+            watchers: semaphore(limits.watchers),
             refreshes: semaphore(limits.requests),
             bytes: semaphore(limits.memory_bytes.min(u32::MAX as usize)),
             refresh_bytes: semaphore(limits.memory_bytes.min(u32::MAX as usize)),
@@ -79,16 +84,17 @@ impl Load {
 
     /// A place for one more request.
     pub(super) fn admit(&self, kind: Kind) -> Result<Place, Problem> {
-        let places = match kind {
+        let (places, what, most) = match kind {
             Kind::Probe => return Ok(Place { _permit: None }),
-            Kind::Refresh => &self.refreshes,
-            Kind::Other => &self.requests,
+            Kind::Refresh => (&self.refreshes, "refreshes", self.limits.requests),
+            Kind::Watch => (&self.watchers, "watchers", self.limits.watchers),
+            Kind::Other => (&self.requests, "requests", self.limits.requests),
         };
         if let Ok(permit) = Arc::clone(places).try_acquire_owned() {
             return Ok(Place { _permit: Some(permit) });
         }
-        self.metrics.shed(if kind == Kind::Refresh { "refreshes" } else { "requests" });
-        let detail = format!("more than {} requests at once; try again in a moment", self.limits.requests);
+        self.metrics.shed(what);
+        let detail = format!("more than {most} {what} at once; try again in a moment");
         Err(Problem::new(Code::Overloaded, detail))
     }
 
@@ -110,6 +116,7 @@ impl Load {
         Reading {
             refreshes: taken(&self.refreshes, self.limits.requests),
             requests: taken(&self.requests, self.limits.requests),
+            watchers: taken(&self.watchers, self.limits.watchers),
             bytes: taken(&self.bytes, self.limits.memory_bytes.min(u32::MAX as usize)),
         }
     }
@@ -139,10 +146,10 @@ mod tests {
         let all = load.take(Kind::Other, limits.memory_bytes).unwrap();
         assert!(load.take(Kind::Other, 1).is_err() && load.take(Kind::Refresh, 1).is_ok());
         drop(all);
-        assert_eq!(load.reading(), Reading { refreshes: 2, requests: 2, bytes: 0 });
+        assert_eq!(load.reading(), Reading { refreshes: 2, requests: 2, watchers: 0, bytes: 0 });
         drop((others, refreshes));
         assert!(load.admit(Kind::Other).is_ok());
-        assert_eq!(load.reading(), Reading { refreshes: 0, requests: 0, bytes: 0 });
+        assert_eq!(load.reading(), Reading { refreshes: 0, requests: 0, watchers: 0, bytes: 0 });
     }
 
     #[test]
@@ -152,6 +159,7 @@ mod tests {
             (Method::POST, "/v1/refresh", Kind::Refresh),
             (Method::GET, "/readyz", Kind::Probe),
             (Method::GET, "/openapi.json", Kind::Probe),
+            (Method::GET, "/v1/watch", Kind::Watch),
             (Method::GET, "/v1/servers", Kind::Other),
             (Method::GET, "/v1/servers/refresh", Kind::Other),
         ] {

@@ -27,6 +27,7 @@ struct Inner {
     denied: Reasons,
     refreshing: Gauge,
     requesting: Gauge,
+    watchers: Gauge,
     memory: Gauge,
     wal: Gauge,
     standing: Gauge,
@@ -40,6 +41,8 @@ pub(super) struct Reading {
     pub(super) refreshes: usize,
     /// Other requests.
     pub(super) requests: usize,
+    /// Watchers.
+    pub(super) watchers: usize,
     /// Bytes of bodies and large answers.
     pub(super) bytes: usize,
 }
@@ -73,6 +76,7 @@ impl Metrics {
         let connections = gauge("connections", "Open connections", None);
         let refreshing = gauge("refreshes_in_flight", "Refreshes in hand", None);
         let requesting = gauge("requests_in_flight", "Other requests in hand", None);
+        let watchers = gauge("watchers", "Clients that watch", None);
         let memory = gauge("in_flight", "Bodies and large answers in memory", Some(Unit::Bytes));
         let wal = gauge("wal", "The size of the write-ahead log beside the database", Some(Unit::Bytes));
         let standing =
@@ -87,6 +91,7 @@ impl Metrics {
             denied,
             refreshing,
             requesting,
+            watchers,
             memory,
             wal,
             standing,
@@ -129,6 +134,7 @@ impl Metrics {
         let set = |gauge: &Gauge, value: usize| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         set(&self.0.refreshing, load.refreshes);
         set(&self.0.requesting, load.requests);
+        set(&self.0.watchers, load.watchers);
         set(&self.0.memory, load.bytes);
         set(&self.0.servers, vitals.servers);
         self.0.wal.set(i64::try_from(vitals.wal_bytes).unwrap_or(i64::MAX));

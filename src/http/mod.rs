@@ -26,6 +26,7 @@ mod servers;
 mod stats;
 mod stream;
 mod tools;
+mod watch;
 
 pub use limits::Limits;
 pub use listener::{Listener, TlsError};
@@ -34,11 +35,12 @@ pub use problem::{Code, Problem};
 pub use serve::Server;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::middleware;
+use tokio::sync::watch as watch_channel;
 
+use crate::model::Actor;
 use crate::registry::Registry;
 use gate::{Gate, Policy};
 use load::Load;
@@ -52,12 +54,14 @@ pub(crate) struct App(Arc<Shared>);
 struct Shared {
     registry: Registry,
     load: Load,
-    stopping: AtomicBool,
+    policy: Policy,
+    stopping: watch_channel::Sender<bool>,
 }
 
 impl App {
-    fn new(registry: Registry, load: Load) -> Self {
-        Self(Arc::new(Shared { registry, load, stopping: AtomicBool::new(false) }))
+    fn new(registry: Registry, load: Load, policy: Policy) -> Self {
+        let stopping = watch_channel::Sender::new(false);
+        Self(Arc::new(Shared { registry, load, policy, stopping }))
     }
 
     fn registry(&self) -> &Registry {
@@ -70,11 +74,26 @@ impl App {
 
     /// From now on not ready any more.
     fn stop(&self) {
-        self.0.stopping.store(true, Ordering::Relaxed);
+        self.0.stopping.send_replace(true);
     }
 
     fn is_stopping(&self) -> bool {
-        self.0.stopping.load(Ordering::Relaxed)
+        *self.0.stopping.borrow()
+    }
+
+    /// Tells when it is stopping.
+    fn stopping(&self) -> watch_channel::Receiver<bool> {
+        self.0.stopping.subscribe()
+    }
+
+    /// Whether who was let in to read would be let in now.
+    fn still_admits(&self, actor: &Actor) -> bool {
+        let policy = self.0.policy;
+        match actor {
+            Actor::Anybody if policy.anonymous_read => true,
+            Actor::Anybody if policy.closed => false,
+            _ => self.registry().tokens_held().admit(actor),
+        }
     }
 
     fn router(self) -> Router {
@@ -100,5 +119,7 @@ impl App {
 pub fn router(registry: Registry) -> Router {
     let gate = Gate::new(registry.clone(), Policy::default());
     let load = Load::new(Limits::default(), Metrics::new());
-    App::new(registry, load).router().layer(middleware::from_fn_with_state(gate, front::nested))
+    App::new(registry, load, Policy::default())
+        .router()
+        .layer(middleware::from_fn_with_state(gate, front::nested))
 }

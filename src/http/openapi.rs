@@ -16,8 +16,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::{Code, Problem};
-use super::schemas::{HealthyName, TransportName, ViewName};
-use super::{App, examples, gate, leases, operations, servers, stats, tools};
+use super::schemas::{AliveName, HealthyName, SummaryName, TransportName, ViewName};
+use super::{App, examples, gate, leases, operations, servers, stats, tools, watch};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -27,7 +27,7 @@ use super::{App, examples, gate, leases, operations, servers, stats, tools};
             Every error is RFC 9457 `application/problem+json`; `code` is stable. Every response carries `x-request-id`. \
             Times are RFC 3339 in UTC with milliseconds; `ttl` is in seconds, fields that end in `_ms` in milliseconds."
     ),
-    components(schemas(Problem, HealthyName, TransportName, ViewName)),
+    components(schemas(Problem, AliveName, HealthyName, SummaryName, TransportName, ViewName)),
     tags(
         (name = "registering", description = "Servers come and go."),
         (name = "leases", description = "Servers stay alive."),
@@ -47,6 +47,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(leases::refresh_many))
         .routes(routes!(tools::tools))
         .routes(routes!(stats::stats))
+        .routes(routes!(watch::watch))
         .routes(routes!(operations::healthz))
         .routes(routes!(operations::readyz))
         .routes(routes!(operations::metrics))
@@ -88,7 +89,8 @@ fn refine(document: &mut Value) {
     {
         schemas.extend(own);
     }
-    for path in ["/paths/~1v1~1servers/get/parameters", "/paths/~1v1~1tools/get/parameters"] {
+    for path in ["servers", "tools", "watch"] {
+        let path = &format!("/paths/~1v1~1{path}/get/parameters");
         for parameter in document.pointer_mut(path).and_then(Value::as_array_mut).into_iter().flatten() {
             let pair = parameter.get("name").is_some_and(|name| name == "metadata");
             if let Some(schema) = parameter.get_mut("schema").filter(|schema| schema.get("items").is_some()) {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use axum::http::Uri;
 
 use super::problem::{Code, Problem};
-use crate::model::{Filter, FilterError, LeaseId};
+use crate::model::{Filter, FilterError, LeaseId, Revision, RevisionError};
 
 fn pairs(uri: &Uri) -> impl Iterator<Item = (String, String)> {
     form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned()
@@ -21,6 +21,25 @@ pub(super) fn filter(uri: &Uri) -> Result<Filter, Problem> {
         return Err(Problem::new(Code::InvalidQuery, "the query is not percent-encoded UTF-8"));
     }
     Ok(Filter::from_pairs(pairs(uri))?)
+}
+
+/// The filter that a query string describes, and `since`.
+pub(super) fn watch(uri: &Uri) -> Result<(Filter, Option<Revision>), Problem> {
+    let (since, filters): (Vec<_>, Vec<_>) = pairs(uri).partition(|(key, _)| key == "since");
+    if let Some((key, _)) = filters.iter().find(|(key, _)| matches!(key.as_str(), "limit" | "cursor")) {
+        return Err(refused(key, "is not known here"));
+    }
+    if !is_utf8(uri.query().unwrap_or_default()) {
+        return Err(Problem::new(Code::InvalidQuery, "the query is not percent-encoded UTF-8"));
+    }
+    let since = match &since[..] {
+        [] => None,
+        [(_, text)] => {
+            Some(text.parse().map_err(|error: RevisionError| refused("since", &error.to_string()))?)
+        }
+        _ => return Err(refused("since", "is given twice")),
+    };
+    Ok((Filter::from_pairs(filters)?, since))
 }
 
 /// Nothing.

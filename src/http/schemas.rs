@@ -176,29 +176,54 @@ macro_rules! filters {
             /// Servers with this pair of metadata, `key:value`.
             #[param(example = "team:search")]
             metadata: Option<Vec<String>>,
-            /// Full text, best first: every word must match, as the beginning of a word, stemmed and without case or
-            /// diacritics. `read_file` and `readFile` are two words. Nothing in it is query syntax.
-            #[param(example = "read file", min_length = 1)]
-            q: Option<String>,
-            /// `true`, `false` or `any`.
-            #[param(default = "true")]
-            healthy: Option<HealthyName>,
-            /// How many a page holds.
-            #[param(minimum = 1, maximum = 1000, default = 100)]
-            limit: Option<u32>,
-            /// Where a page ended. It carries the filters of its query; other ones beside it are refused.
-            #[param(pattern = "^[A-Za-z0-9_-]+$")]
-            cursor: Option<String>,
             $($(#[$extra])* $field: $kind,)*
         }
     };
 }
 filters!(FilterQuery {
+    /// Full text, best first: every word must match, as the beginning of a word, stemmed and without case or diacritics.
+    /// `read_file` and `readFile` are two words. Nothing in it is query syntax.
+    #[param(example = "read file", min_length = 1)]
+    q: Option<String>,
+    /// `true`, `false` or `any`.
+    #[param(default = "true")]
+    healthy: Option<HealthyName>,
+    /// How many a page holds.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<u32>,
+    /// Where a page ended. It carries the filters of its query; other ones beside it are refused.
+    #[param(pattern = "^[A-Za-z0-9_-]+$")]
+    cursor: Option<String>,
     /// `summary` leaves schemas out; `full` holds all that was registered.
     #[param(default = "summary")]
     view: Option<ViewName>,
 });
-filters!(ToolQuery {});
+filters!(ToolQuery {
+    /// Full text, best first: every word must match, as the beginning of a word, stemmed and without case or diacritics.
+    /// `read_file` and `readFile` are two words. Nothing in it is query syntax.
+    #[param(example = "read file", min_length = 1)]
+    q: Option<String>,
+    /// `true`, `false` or `any`.
+    #[param(default = "true")]
+    healthy: Option<HealthyName>,
+    /// How many a page holds.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<u32>,
+    /// Where a page ended. It carries the filters of its query; other ones beside it are refused.
+    #[param(pattern = "^[A-Za-z0-9_-]+$")]
+    cursor: Option<String>,
+});
+filters!(WatchQuery {
+    /// `true` and `any` are the same here: an unhealthy server is told of as `expired`.
+    #[param(default = "true")]
+    healthy: Option<AliveName>,
+    /// A stream holds summaries.
+    #[param(default = "summary")]
+    view: Option<SummaryName>,
+    /// The `id` of the last event that was seen, where the header `Last-Event-ID` cannot be set; that one counts.
+    #[param(example = "8f3a1c02-17", pattern = "^[0-9a-f]{8}-[0-9]+$")]
+    since: Option<String>,
+});
 
 /// How much of each server an answer holds.
 #[derive(ToSchema)]
@@ -217,4 +242,21 @@ pub(super) enum HealthyName {
     True,
     False,
     Any,
+}
+
+/// Which servers can be watched.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what model/filter.rs reads")]
+#[schema(rename_all = "snake_case")]
+pub(super) enum AliveName {
+    True,
+    Any,
+}
+
+/// How much of each server an event holds.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what model/filter.rs reads")]
+#[schema(rename_all = "snake_case")]
+pub(super) enum SummaryName {
+    Summary,
 }

@@ -90,7 +90,7 @@ impl Server {
     ) -> io::Result<()> {
         let metrics = Metrics::new();
         let load = Load::new(self.limits, metrics.clone());
-        let app = App::new(self.registry.clone(), load);
+        let app = App::new(self.registry.clone(), load, self.policy);
         let hosts = Hosts::new(&listener, &self.allowed_hosts, &self.allowed_origins);
         let gate = Gate::new(self.registry, self.policy);
         let front = Front::new(app.clone(), hosts, gate, &self.allowed_origins)?;

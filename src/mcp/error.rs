@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use rmcp::service::{ClientInitializeError, ServiceError};
-use rmcp::transport::streamable_http_client::HttpStatusError;
+use rmcp::transport::streamable_http_client::{HttpStatusError, StreamableHttpError};
 
 /// Why a server could not be described.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +83,10 @@ impl Cause {
     pub(super) fn of_transport(error: &(dyn Error + 'static)) -> Self {
         let mut at = error;
         loop {
+            // It does not say that this is where it comes from.
+            if let Some(StreamableHttpError::Client(request)) = at.downcast_ref() {
+                at = request as &reqwest::Error;
+            }
             if let Some(request) = at.downcast_ref::<reqwest::Error>()
                 && request.is_connect()
             {

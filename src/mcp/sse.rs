@@ -24,7 +24,7 @@ pub(super) struct SseTransport {
 /// Why there is no such transport.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SseError {
-    #[error(transparent)]
+    #[error("{0}")]
     Http(#[from] reqwest::Error),
     #[error("HTTP {0}")]
     Status(u16),

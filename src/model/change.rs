@@ -6,7 +6,8 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Json;
+use super::Server;
+use super::timestamp::rfc3339;
 
 /// How far the catalogue has come: `<epoch>-<n>`. The number goes up by one with each change; the epoch is another one
 /// after a restore from a backup, where numbers may repeat.
@@ -90,19 +91,45 @@ impl FromStr for ChangeKind {
     }
 }
 
-/// One change, with the server's summary before and after.
+/// One thing that a watcher is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Watched {
+    /// All that matches now. It replaces all that the watcher knew.
+    Snapshot(Snapshot),
+    /// What has changed since.
+    Change(Change),
+}
+
+impl Watched {
+    /// How far the watcher has come with it.
+    #[must_use]
+    pub fn revision(&self) -> &Revision {
+        match self {
+            Self::Snapshot(snapshot) => &snapshot.revision,
+            Self::Change(change) => &change.revision,
+        }
+    }
+}
+
+/// All servers that match a filter, in summary.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The servers, in the order of their registration.
+    pub servers: Vec<Server>,
+    /// How far the catalogue had come.
+    pub revision: Revision,
+}
+
+/// What has happened to one server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// Its number.
     pub revision: Revision,
-    /// What happened.
+    /// What happened, for who watches: a server that begins to match a filter is registered, one that stops is deregistered.
     pub kind: ChangeKind,
     /// When, by the wall clock.
+    #[serde(serialize_with = "rfc3339")]
     pub at: DateTime<Utc>,
-    /// The server's id.
-    pub server: String,
-    /// The server's summary before; none when it was not there.
-    pub before: Option<Json>,
-    /// The server's summary after; none when it is gone.
-    pub after: Option<Json>,
+    /// The server in summary: afterwards, or as it was last.
+    pub server: Server,
 }

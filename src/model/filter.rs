@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::words::match_expression;
-use super::{Cursor, DEFAULT_PAGE_LIMIT, MAX_FILTERS, PAGE_LIMITS, Position, TransportKind};
+use super::{Cursor, DEFAULT_PAGE_LIMIT, MAX_FILTERS, PAGE_LIMITS, Position, Record, TransportKind};
 
 /// Which servers by health.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -62,6 +62,8 @@ pub struct Filter {
     pub(crate) limit: u32,
     pub(crate) view: View,
     pub(crate) after: Option<Position>,
+    /// By what watchers were told instead of by health: all whose end they were not told of.
+    pub(crate) told: bool,
 }
 
 /// The filters that are one exact text each.
@@ -130,6 +132,7 @@ impl Default for Filter {
             limit: DEFAULT_PAGE_LIMIT,
             view: View::default(),
             after: None,
+            told: false,
         }
     }
 }
@@ -263,6 +266,44 @@ impl Filter {
             return Err(wrong("limit", "must be a whole number between 1 and 1000"));
         }
         self.expression().map(|_| ())
+    }
+
+    /// What nobody can watch: what is not alive, an order, a part of it.
+    pub(crate) fn check_watch(&self) -> Result<(), FilterError> {
+        self.check()?;
+        if self.words.is_some() {
+            return Err(wrong("q", "cannot be watched: it asks for an order, and a stream has its own"));
+        }
+        if self.health == HealthFilter::Unhealthy {
+            return Err(wrong("healthy", "cannot be false here: an unhealthy server is told of as expired"));
+        }
+        if self.view == View::Full {
+            return Err(wrong("view", "is always summary here; ask for the record of a server"));
+        }
+        if self.after.is_some() {
+            return Err(wrong("cursor", "is not known here; resume with since, or Last-Event-ID"));
+        }
+        Ok(())
+    }
+
+    /// Whether a server matches, but for its health and full text: as SQL decides it, in memory.
+    pub(crate) fn matches(&self, record: &Record) -> bool {
+        let capabilities = &record.capabilities;
+        let term = |(term, text): &(Term, String)| match term {
+            Term::Name => record.name == *text,
+            Term::Tool => capabilities.tools.iter().any(|tool| tool.name() == text),
+            Term::Prompt => capabilities.prompts.iter().any(|prompt| prompt.name() == text),
+            Term::Resource => capabilities.resources.iter().any(|resource| resource.address().serves(text)),
+            Term::Capability => {
+                capabilities.named().any(|(name, options)| name == text && options != "false")
+            }
+            Term::Tag => record.tags.contains(text),
+            Term::Transport => record.transport.kind().as_str() == text,
+            Term::Version => record.version.as_ref() == Some(text),
+            Term::Owner => record.owner.as_ref() == Some(text),
+        };
+        self.terms.iter().all(term)
+            && self.metadata.iter().all(|(key, value)| record.metadata.get(key) == Some(value))
     }
 
     /// The full-text expression of `q`.

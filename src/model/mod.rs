@@ -27,7 +27,7 @@ mod violation;
 mod words;
 
 pub use capabilities::{Capabilities, Flags};
-pub use change::{Change, ChangeKind, Revision, RevisionError};
+pub use change::{Change, ChangeKind, Revision, RevisionError, Snapshot, Watched};
 pub use cursor::{Cursor, CursorError};
 pub use definition::{Prompt, Tool};
 pub use filter::{Filter, FilterError, HealthFilter, View};

@@ -74,6 +74,32 @@ impl ResourceAddress {
         Some(glob)
     }
 
+    /// Whether it can serve this URI: it is the same, or a template that matches.
+    pub(crate) fn serves(&self, uri: &str) -> bool {
+        let Self::Template(template) = self else { return self.as_str() == uri };
+        let mut literals = Vec::new();
+        let mut rest = template.as_str();
+        while let Some(wildcard) = rest.find(['{', '*']) {
+            let (literal, after) = rest.split_at(wildcard);
+            literals.push(literal);
+            let length =
+                if after.starts_with('{') { after.find('}').map_or(after.len(), |end| end + 1) } else { 1 };
+            rest = after.get(length..).unwrap_or_default();
+        }
+        let (Some((first, inner)), last) = (literals.split_first(), rest) else { return rest == uri };
+        let Some(mut left) = uri.strip_prefix(first).and_then(|left| left.strip_suffix(last)) else {
+            return false;
+        };
+        // Each where it first stands: that leaves the most for those behind it.
+        inner.iter().all(|literal| match left.find(literal) {
+            Some(at) => {
+                left = left.get(at + literal.len()..).unwrap_or_default();
+                true
+            }
+            None => false,
+        })
+    }
+
     /// The text before the template's first wildcard, at most [`PREFIX_CHARACTERS`] of it.
     pub(crate) fn prefix(&self) -> Option<String> {
         match self {
@@ -256,6 +282,27 @@ mod tests {
         assert_eq!(glob("file://*"), "file://*");
         assert_eq!(glob("db://{schema}/{table}{?limit,offset}"), "db://*/*");
         assert_eq!(glob("a?b[c]d*"), "a[?]b[[]c]d*");
+    }
+
+    #[test]
+    fn a_template_serves_what_its_glob_matches() {
+        let serves = |template: &str, uri: &str| ResourceAddress::Template(template.to_owned()).serves(uri);
+        for (template, yes, no) in [
+            ("file:///{path}", "file:///etc/hosts", "file://etc"),
+            ("file://*", "file://", "file:/"),
+            ("db://{schema}/{table}{?limit}", "db://a/b/c", "db://ab"),
+            ("*.md", "a.md.md", "a.mdx"),
+            ("a{b}aa", "aaaa", "aa"),
+            ("{a}x{b}y{c}", "xy", "yx"),
+            ("x{", "xyz", "y"),
+        ] {
+            assert!(serves(template, yes), "{template} {yes}");
+            assert!(!serves(template, no), "{template} {no}");
+        }
+        assert!(
+            ResourceAddress::Uri("a{b}".into()).serves("a{b}")
+                && !ResourceAddress::Uri("a*".into()).serves("ab")
+        );
     }
 
     #[test]

@@ -12,10 +12,14 @@ mod start;
 mod task;
 mod tokens;
 mod wal;
+mod watching;
 mod writing;
 
 pub use error::Error;
 pub use options::Options;
+#[cfg(feature = "server")]
+pub(crate) use watching::Item;
+pub use watching::Watch;
 
 #[cfg(feature = "cli")]
 pub(crate) use options::ANSWER_BYTES;

@@ -120,6 +120,7 @@ impl Task {
             self.note(now, false);
         }
         batch.into_iter().for_each(Command::answer);
+        self.writer.publish();
     }
 
     /// Whether the smallest commit there is succeeds.

@@ -1,10 +1,13 @@
 //! The table `changes`: what happened, numbered without gaps, written in the transaction that it describes.
 
-use sqlx::SqliteConnection;
+use std::sync::Arc;
+
+use sqlx::{Connection, SqliteConnection};
 
 use super::script::Script;
+use super::watchers::{Event, Side};
 use super::{Moment, StoreError};
-use crate::model::ChangeKind;
+use crate::model::{ChangeKind, Revision};
 
 /// How many changes are kept.
 const KEPT_ROWS: i64 = 10_000;
@@ -16,6 +19,7 @@ const KEPT_BYTES: i64 = 64 * 1024 * 1024;
 pub(super) struct Ledger {
     pub(super) revision: i64,
     pending: Vec<Pending>,
+    written: Vec<Pending>,
 }
 
 #[derive(Debug)]
@@ -29,7 +33,7 @@ struct Pending {
 
 impl Ledger {
     pub(super) fn new(revision: i64) -> Self {
-        Self { revision, pending: Vec::new() }
+        Self { revision, pending: Vec::new(), written: Vec::new() }
     }
 
     /// Records a change, with the server's summary before and after, and gives it the next number.
@@ -61,11 +65,65 @@ impl Ledger {
                 .push_bind(&change.before)
                 .push_bind(&change.after);
         });
-        self.pending.clear();
+        self.written.append(&mut self.pending);
         script.push("UPDATE settings SET revision = ").bind(self.revision);
         script.push(", lease_clock = ").bind(now.lease);
         script.push(", wall_offset = ").bind(now.offset).push(";\n");
     }
+}
+
+impl Ledger {
+    /// What was written, for who watches.
+    pub(super) fn into_events(self, now: Moment) -> impl Iterator<Item = Arc<Event>> {
+        self.written.into_iter().map(move |change| {
+            Arc::new(Event {
+                revision: u64::try_from(change.revision).unwrap_or_default(),
+                kind: change.kind,
+                at: now.wall,
+                before: change.before.map(Side::new),
+                after: change.after.map(Side::new),
+            })
+        })
+    }
+}
+
+/// Changes in their order, and how far the catalogue has come.
+pub(crate) struct Passage {
+    pub(crate) events: Vec<Arc<Event>>,
+    pub(crate) reached: Revision,
+}
+
+/// Changes after a revision, a handful of them.
+pub(super) async fn after(connection: &mut SqliteConnection, revision: u64) -> Result<Passage, StoreError> {
+    /// A summary may weigh hundreds of kilobytes.
+    const HANDFUL: i64 = 64;
+    let revision = i64::try_from(revision).unwrap_or(i64::MAX);
+    let mut snapshot = connection.begin().await?;
+    let settings = sqlx::query!("SELECT epoch, revision FROM settings").fetch_one(&mut *snapshot).await?;
+    let rows = sqlx::query!(
+        "SELECT revision, at, kind, before, after FROM changes WHERE revision > ?1 ORDER BY revision LIMIT (0 + ?2)",
+        revision,
+        HANDFUL
+    )
+    .fetch_all(&mut *snapshot)
+    .await?;
+    snapshot.commit().await?;
+    let events = rows.into_iter().map(|row| {
+        let kind =
+            row.kind.parse().map_err(|()| sqlx::Error::Decode("a change of an unknown kind".into()))?;
+        Ok(Arc::new(Event {
+            revision: u64::try_from(row.revision).unwrap_or_default(),
+            kind,
+            at: row.at,
+            before: row.before.map(Side::new),
+            after: row.after.map(Side::new),
+        }))
+    });
+    let number = u64::try_from(settings.revision).unwrap_or_default();
+    Ok(Passage {
+        events: events.collect::<Result<_, sqlx::Error>>()?,
+        reached: Revision { epoch: settings.epoch, number },
+    })
 }
 
 /// Deletes the oldest changes beyond what is kept.

@@ -64,6 +64,14 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Notes that watchers are told of this server, about which no answer changes.
+    pub(super) fn tell_of(&mut self, server: &Rendered) {
+        match server.record() {
+            Ok(record) => self.effects.told.extend(self.live.keys(&record)),
+            Err(_) => self.effects.everything = true,
+        }
+    }
+
     pub(super) fn put(&mut self, lease: Lease) {
         self.changed.insert(lease.id.to_string(), Some(lease.clone()));
         self.effects.leases.push(Effect::Put(lease));

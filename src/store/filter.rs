@@ -197,6 +197,10 @@ fn conditions(sql: &mut Statement, filter: &Filter, now: Moment) {
         };
         sql.push(format_args!(" AND s.{column} = ")).push_bind(text.clone());
     }
+    if filter.told {
+        sql.push(" AND l.expired = 0");
+        return;
+    }
     match filter.health {
         HealthFilter::Any => return,
         HealthFilter::Healthy => sql.push(" AND l.expires_at > "),

@@ -216,6 +216,7 @@ pub(super) async fn prune(
         let Some(Lease { id, name, .. }) = held else { continue };
         if !found.try_get::<bool, _>(0)? {
             draft.ledger.record(ChangeKind::Expired, &id, Some(row.json(now)), None);
+            draft.tell_of(&row.rendered);
             pruned.expired.push((id.to_string(), name.to_string()));
         }
         if expires_at <= now.lease.saturating_sub(retention) {

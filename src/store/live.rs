@@ -17,6 +17,7 @@ use super::answers::{Answer, Answers, Asked, Content, Found, Question, Tools};
 use super::mirror::{Lease, Mirror};
 use super::rows::{Entry, Times};
 use super::touch::{Slot, Touched};
+use super::watchers::{Subscription, Watchers};
 use crate::model::{Filter, Health, LeaseState, Record, Revision, Stats, Tokens};
 use crate::sync::{AtomicI64, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -28,6 +29,7 @@ pub(crate) struct Live {
     asked_at: AtomicI64,
     /// The number of the revision, for who waits for it.
     reached: watch::Sender<u64>,
+    watchers: Arc<Watchers>,
 }
 
 /// What the lock guards.
@@ -49,6 +51,8 @@ pub(super) struct Effects {
     pub(super) touched: Vec<Slot>,
     /// Whether there was one among them whose keys cannot be known.
     pub(super) everything: bool,
+    /// The keys of servers that watchers were told of and that answers depend on no more than before.
+    pub(super) told: Vec<Slot>,
     /// The tokens, if they have changed.
     pub(super) tokens: Option<Tokens>,
 }
@@ -70,7 +74,19 @@ impl Live {
             answers: Answers::new(answer_bytes),
             asked_at: AtomicI64::new(i64::MIN),
             reached,
+            watchers: Arc::default(),
         }
+    }
+
+    /// Who watches.
+    pub(crate) fn watchers(&self) -> &Watchers {
+        &self.watchers
+    }
+
+    /// Has a watcher told of what is committed from now on.
+    pub(crate) fn subscribe(&self, filter: &Filter) -> Subscription {
+        let slot = self.read().touched.of_filter(filter).first().copied().unwrap_or_default();
+        self.watchers.subscribe(slot)
     }
 
     pub(super) fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -162,6 +178,8 @@ impl Live {
         self.reached.send_replace(revision.number);
         state.revision = revision;
         state.touched.touch_all();
+        drop(state);
+        self.watchers.outdate();
     }
 
     /// All keys of a server, to be touched.

@@ -38,12 +38,14 @@ mod text;
 mod token_file;
 mod tokens;
 mod touch;
+mod watchers;
 mod writer;
 
 #[cfg(feature = "server")]
 pub(crate) use answers::Tagged;
 pub(crate) use answers::{Found, Tools};
 pub(crate) use beside::{Beside, Record};
+pub(crate) use changes::Passage;
 pub(crate) use command::{Command, Job};
 pub use error::OpenError;
 pub(crate) use error::StoreError;
@@ -61,6 +63,7 @@ pub(crate) use servers::{Put, Registering};
 #[cfg(feature = "cli")]
 pub(crate) use token_file::{TokenFile, tokens_in};
 pub(crate) use tokens::TokenChange;
+pub(crate) use watchers::{Event, Subscription};
 pub(crate) use writer::Writer;
 
 #[cfg(feature = "bench")]

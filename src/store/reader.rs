@@ -16,10 +16,10 @@ use super::open::Shared;
 use super::pages::{self, Page};
 use super::rows::Entry;
 use super::servers::{self, Key};
-use super::{Live, Moment, StoreError, filter};
+use super::{Live, Moment, Passage, StoreError, changes, filter};
 use crate::model::{
-    Cursor, Filter, Health, HealthFilter, Position, Revision, ServerStats, Stats, ToolEntry, ToolPage,
-    ToolServer, TransportKind, View,
+    Cursor, Filter, Health, HealthFilter, PAGE_LIMITS, Position, Revision, ServerStats, Stats, ToolEntry,
+    ToolPage, ToolServer, TransportKind, View,
 };
 
 /// The reading connections.
@@ -98,6 +98,40 @@ impl Readers {
             self.live.keep(Question::Servers(filter), version, content);
         }
         Ok(found)
+    }
+
+    /// All servers that match and that watchers were not told the end of, and how far the catalogue had come: what a watcher
+    /// begins with.
+    pub(crate) async fn snapshot(
+        &self,
+        filter: &Filter,
+        now: Moment,
+    ) -> Result<(Vec<Entry>, Revision), StoreError> {
+        let mut filter = Filter { told: true, limit: *PAGE_LIMITS.end(), after: None, ..filter.clone() };
+        let mut connection = self.take().await?;
+        // Rolled back if nobody waits for it any more: the connection must not be left in the past.
+        let mut moment = connection.begin().await?;
+        let mut all = Vec::new();
+        let revision = loop {
+            let page = match pages::in_one(&mut moment, &filter, None, now).await? {
+                Some(page) => page,
+                None => pages::in_rows(&mut moment, &filter, None, now).await?,
+            };
+            all.extend(page.rows);
+            match page.beyond.and(all.last()) {
+                Some(last) => filter.after = Some(Position::Server(last.rendered.number)),
+                None => break page.revision,
+            }
+        };
+        moment.commit().await?;
+        drop(connection);
+        self.live.catch_up(&revision).await;
+        Ok((all, revision))
+    }
+
+    /// Changes after a revision, a handful of them.
+    pub(crate) async fn changes_after(&self, revision: u64) -> Result<Passage, StoreError> {
+        changes::after(&mut *self.take().await?, revision).await
     }
 
     /// A page of tools.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use sqlx::{Connection, SqliteConnection};
 
+use super::changes::Ledger;
 use super::command::{Job, asked, spread, tell};
 use super::draft::Draft;
 use super::fold::Folding;
@@ -20,6 +21,8 @@ use super::mirror::Mirror;
 use super::open::Shared;
 use super::script::Script;
 use super::servers::{Fresh, Registering};
+use super::touch::Slot;
+use super::watchers::Event;
 use super::{Command, Live, Moment, StoreError, changes, leases, rows, servers, tokens};
 use crate::model::Revision;
 
@@ -43,6 +46,16 @@ pub(crate) struct Writer {
     leases: bool,
     /// Servers whose lease has run out, found and not yet pruned.
     due: Vec<i64>,
+    /// What watchers are to be told.
+    news: News,
+}
+
+/// Changes that were committed, the keys of their servers, and whether there was one whose keys cannot be known.
+#[derive(Default)]
+struct News {
+    events: Vec<Arc<Event>>,
+    slots: Vec<Slot>,
+    everybody: bool,
 }
 
 /// How far the lease clock in `settings` may be behind: commits of refreshes alone leave it as it is.
@@ -71,6 +84,7 @@ impl Writer {
             data_version: Some(data_version),
             committed,
             due: Vec::new(),
+            news: News::default(),
         })
     }
 
@@ -204,7 +218,13 @@ impl Writer {
         let connection = &mut *connection;
         let done = self.in_transaction(connection, batch, now).await;
         match done {
-            Ok((effects, revision)) => {
+            Ok((effects, ledger)) => {
+                let revision = ledger.revision;
+                if self.live.watchers().are_any() {
+                    self.news.events.extend(ledger.into_events(now));
+                    self.news.slots.extend(effects.touched.iter().chain(&effects.told));
+                    self.news.everybody |= effects.everything;
+                }
                 self.live.apply(effects, Some(revision), now);
                 self.committed = now.lease;
                 if let Some(folding) = &mut self.folding {
@@ -221,6 +241,14 @@ impl Writer {
         }
     }
 
+    /// Tells watchers what was committed. Once those who have asked for it are answered: nobody waits for watchers.
+    pub(crate) fn publish(&mut self) {
+        let News { events, mut slots, everybody } = std::mem::take(&mut self.news);
+        if !events.is_empty() {
+            self.live.watchers().publish(&events, &mut slots, everybody);
+        }
+    }
+
     /// Whether a refresh is the news that a server lives again: a change with a number.
     fn tells_of_revival(&self, batch: &[Command]) -> bool {
         let state = self.live.read();
@@ -232,7 +260,7 @@ impl Writer {
         connection: &mut SqliteConnection,
         batch: &mut [Command],
         now: Moment,
-    ) -> Result<(Effects, i64), StoreError> {
+    ) -> Result<(Effects, Ledger), StoreError> {
         let Begun { data_version, next_server, next_tool } = begin(connection).await?;
         if self.data_version != Some(data_version) {
             make_summaries(connection).await?;
@@ -249,7 +277,7 @@ impl Writer {
         self.execute(connection, &mut script, &mut draft, batch, now).await?;
         draft.ledger.write(&mut script, now);
         script.push("COMMIT").run(connection).await?;
-        Ok((draft.effects, draft.ledger.revision))
+        Ok((draft.effects, draft.ledger))
     }
 
     async fn execute(

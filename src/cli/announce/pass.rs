@@ -1,6 +1,7 @@
 //! Passing on what a server says, byte by byte as it comes, with an ear for lists that have changed.
 
 use std::io::{self, Read, Write};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::watch;
 
@@ -8,17 +9,41 @@ use tokio::sync::watch;
 const CHANGED: &[u8] = b"/list_changed\"";
 const BUFFER: usize = 64 * 1024;
 
+/// How the passing goes.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// Whether it waits for the client, and not for the server.
+    writing: AtomicBool,
+    pieces: AtomicU64,
+}
+
+impl Progress {
+    /// How many pieces have come so far; none while one of them waits for the client.
+    pub(super) fn pieces(&self) -> Option<u64> {
+        let pieces = self.pieces.load(Ordering::SeqCst);
+        (!self.writing.load(Ordering::SeqCst)).then_some(pieces)
+    }
+}
+
 /// Copies until either side ends. Each change of a list that passes is counted.
-pub(super) fn pass(mut from: impl Read, mut to: impl Write, heard: &watch::Sender<u64>) -> io::Result<()> {
+pub(super) fn pass(
+    mut from: impl Read,
+    mut to: impl Write,
+    heard: &watch::Sender<u64>,
+    progress: &Progress,
+) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER];
     let mut ear = Ear::default();
     loop {
+        progress.writing.store(false, Ordering::SeqCst);
         let count = match from.read(&mut buffer) {
             Ok(0) => return Ok(()),
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
+        progress.writing.store(true, Ordering::SeqCst);
+        progress.pieces.fetch_add(1, Ordering::SeqCst);
         let bytes = buffer.get(..count).unwrap_or_default();
         to.write_all(bytes)?;
         to.flush()?;
@@ -72,7 +97,7 @@ mod tests {
         let said: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
         let (sender, _) = watch::channel(0);
         let mut heard = Vec::new();
-        pass(said.as_slice(), &mut heard, &sender).unwrap();
+        pass(said.as_slice(), &mut heard, &sender, &Progress::default()).unwrap();
         assert_eq!(heard, said);
     }
 }

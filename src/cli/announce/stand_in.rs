@@ -4,11 +4,12 @@
 //! output passes through a thread that does nothing else. Everything about the registry happens beside that.
 
 use std::process::{ExitCode, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use tokio::process::{Child, Command};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::{Announce, beats, pass};
 use crate::client::{Client, Heartbeat};
@@ -19,7 +20,7 @@ use crate::model::Registration;
 const AGAIN: Duration = Duration::from_secs(30);
 /// Several lists change together.
 const TOGETHER: Duration = Duration::from_millis(200);
-/// How long a process that the server has left behind may go on writing.
+/// How long a process that the server has left behind may say nothing.
 const REST: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(
@@ -60,7 +61,7 @@ pub(super) async fn run(
             heartbeat.stop().await;
         }
     };
-    let _ = tokio::join!(tokio::time::timeout(REST, passing), leaving);
+    tokio::join!(passing.rest(), leaving);
     Ok(ExitCode::from(ended(status)))
 }
 
@@ -76,23 +77,43 @@ fn not_started(command: &[String], error: &std::io::Error) -> ExitCode {
     ExitCode::from(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
 }
 
-/// Passes on what the server says; done when it says no more.
-fn passing(
-    child: &mut Child,
-    heard: watch::Sender<u64>,
-) -> anyhow::Result<tokio::sync::oneshot::Receiver<()>> {
+/// What the server says, on its way to the client.
+struct Passing {
+    done: oneshot::Receiver<()>,
+    progress: Arc<pass::Progress>,
+}
+
+impl Passing {
+    /// Waits until all that the server has said is passed on, as slowly as the client takes it. The end may never come, where
+    /// the server has left a process behind that holds its standard output: then until that says nothing any more.
+    async fn rest(mut self) {
+        let mut before = None;
+        while tokio::time::timeout(REST, &mut self.done).await.is_err() {
+            let pieces = self.progress.pieces();
+            if pieces.is_some() && pieces == before {
+                return;
+            }
+            before = pieces;
+        }
+    }
+}
+
+/// Passes on what the server says.
+fn passing(child: &mut Child, heard: watch::Sender<u64>) -> anyhow::Result<Passing> {
     let stdout = child.stdout.take().context("the server has no standard output")?;
     #[cfg(unix)]
     let stdout = std::fs::File::from(stdout.into_owned_fd().context("cannot read what the server says")?);
     #[cfg(windows)]
     let stdout = std::fs::File::from(stdout.into_owned_handle().context("cannot read what the server says")?);
-    let (done, passed) = tokio::sync::oneshot::channel();
+    let (finished, done) = oneshot::channel();
+    let progress = Arc::new(pass::Progress::default());
+    let shared = Arc::clone(&progress);
     std::thread::spawn(move || {
         // When nobody reads on, the server is told so by its next write, as if it were alone.
-        let _ = pass::pass(stdout, std::io::stdout().lock(), &heard);
-        let _ = done.send(());
+        let _ = pass::pass(stdout, std::io::stdout().lock(), &heard, &shared);
+        let _ = finished.send(());
     });
-    Ok(passed)
+    Ok(Passing { done, progress })
 }
 
 #[cfg(unix)]

@@ -1,0 +1,114 @@
+// Making elements. Whatever a server said of itself enters the page as text, never as markup: there is no innerHTML here,
+// and an address becomes a link only if it is http or https.
+
+/** An element with attributes, listeners (`onclick`), properties of the same name as `text` and `class`, and children. */
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name === "text") element.textContent = value;
+    else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+export const $ = (id) => document.getElementById(id);
+
+/** Sets text only where it is another one: an untouched node costs no layout. */
+export function put(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+export function link(address, text = address) {
+  const url = URL.canParse(address) ? new URL(address) : null;
+  if (url?.protocol !== "http:" && url?.protocol !== "https:") return h("span", { text });
+  return h("a", { href: url.href, rel: "noreferrer noopener", target: "_blank", text });
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // The clipboard is for secure contexts; a registry in the local network over plain HTTP is none.
+    const area = h("textarea", { "aria-hidden": "true", class: "visually-hidden" });
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    if (!done) throw new Error("the browser does not copy");
+  }
+}
+
+/** A button that copies what `text()` gives and says so. `what` names the thing for those who don't see it. */
+export function copyButton(text, what) {
+  const word = h("span", { text: "Copy" });
+  const button = h("button", { type: "button" }, word, h("span", { class: "visually-hidden", text: ` ${what}` }));
+  const said = h("span", { role: "status", class: "visually-hidden" });
+  button.addEventListener("click", async () => {
+    const outcome = await copy(text()).then(() => "Copied", () => "Not copied");
+    button.focus();
+    put(word, outcome);
+    put(said, `${outcome}: ${what}`);
+    setTimeout(() => {
+      put(word, "Copy");
+      put(said, "");
+    }, 2000);
+  });
+  return [button, said];
+}
+
+/** A line to copy, with its button. */
+export function copyable(text, what) {
+  return h("div", { class: "copyable" }, h("pre", {}, h("code", { text })), copyButton(() => text, what));
+}
+
+/** Quotes a word for a POSIX shell, if it needs to be. */
+export function shell(word) {
+  return /^[A-Za-z0-9_\-./:=@%+,]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+/** Parses JSON without losing a digit: a number that JavaScript would round is kept as it was written. */
+export function parseExactly(text) {
+  return JSON.parse(text, (_, value, context) => {
+    const source = context?.source;
+    return typeof value === "number" && source && String(value) !== source && JSON.rawJSON ? JSON.rawJSON(source) : value;
+  });
+}
+
+export const pretty = (value) => JSON.stringify(value, null, 2);
+
+/** A fold whose content is made when it is first opened. */
+export function fold(summary, content, attributes = {}) {
+  const details = h("details", attributes, h("summary", {}, summary));
+  const fill = () => {
+    if (details.open && details.childElementCount === 1) details.append(h("div", { class: "folded" }, content()));
+  };
+  details.addEventListener("toggle", fill);
+  return details;
+}
+
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const calendar = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+/** A moment: the time of day if it was today, else with its date. */
+export function moment(text) {
+  const date = new Date(text);
+  const today = date.toDateString() === new Date().toDateString();
+  return h("time", { datetime: text, title: calendar.format(date), text: (today ? clock : calendar).format(date) });
+}
+
+const numbers = new Intl.NumberFormat();
+export const count = (number) => numbers.format(number);
+export const counted = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
+
+/** Seconds in at most two units: `21 s`, `4 min 05 s`, `3 h 20 min`. */
+export function duration(ms) {
+  const seconds = Math.max(0, Math.ceil(ms / 1000));
+  const two = (number) => String(number).padStart(2, "0");
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7200) return `${Math.floor(seconds / 60)} min ${two(seconds % 60)} s`;
+  return `${Math.floor(seconds / 3600)} h ${two(Math.floor((seconds % 3600) / 60))} min`;
+}

@@ -1,0 +1,52 @@
+// The filters, which live in the address of the page: what is copied from there shows the same elsewhere.
+
+export const NONE = Object.freeze({ q: "", transport: "", health: "", tags: [], capabilities: [] });
+export const TRANSPORTS = ["stdio", "streamable-http", "sse"];
+export const HEALTHS = ["healthy", "unhealthy"];
+
+export function read(search) {
+  const parameters = new URLSearchParams(search);
+  const one = (name, allowed) => (allowed.includes(parameters.get(name)) ? parameters.get(name) : "");
+  const all = (name) => [...new Set(parameters.getAll(name).filter(Boolean))];
+  return {
+    q: parameters.get("q") ?? "",
+    transport: one("transport", TRANSPORTS),
+    health: one("health", HEALTHS),
+    tags: all("tag"),
+    capabilities: all("capability"),
+  };
+}
+
+export function write({ q, transport, health, tags, capabilities }) {
+  const parameters = new URLSearchParams();
+  if (q) parameters.set("q", q);
+  if (transport) parameters.set("transport", transport);
+  if (health) parameters.set("health", health);
+  for (const tag of tags) parameters.append("tag", tag);
+  for (const capability of capabilities) parameters.append("capability", capability);
+  return parameters.size ? `?${parameters}` : "";
+}
+
+export const isNone = (filters) => write({ ...filters, q: filters.q.trim() }) === "";
+
+/** The same question for the API. */
+export function query(filters, limit) {
+  const parameters = new URLSearchParams(write({ ...filters, q: filters.q.trim() }));
+  parameters.delete("health");
+  parameters.set("healthy", { healthy: "true", unhealthy: "false" }[filters.health] ?? "any");
+  parameters.set("limit", limit);
+  return `v1/servers?${parameters}`;
+}
+
+function hasCapability({ capabilities }, name) {
+  const value = Object.hasOwn(capabilities, name) ? capabilities[name] : false;
+  return Array.isArray(value) ? value.length > 0 : Boolean(value);
+}
+
+/** Whether a server passes all filters but `q`, which the registry alone can tell. */
+export function matches(server, { transport, health, tags, capabilities }) {
+  return (!transport || server.transport === transport)
+    && (!health || server.health === health)
+    && tags.every((tag) => server.tags.includes(tag))
+    && capabilities.every((name) => hasCapability(server, name));
+}

@@ -1,0 +1,268 @@
+// What the page knows of the registry: the servers, the latest changes, the totals.
+//
+// One stream without filters brings it all, and filters are applied here: so one connection shows the list, the changes
+// and the totals alike, and a filter acts at once. The first page of servers is asked for beside it, to have something to
+// show before a snapshot of thousands has arrived.
+
+import { get, getJson, open, Problem, Question, Unreachable } from "./api.js";
+import { Leases } from "./leases.js";
+import { events, Watch } from "./stream.js";
+
+const KEPT_CHANGES = 1000;
+const REPLAYED_CHANGES = 200;
+const STATS_EVERY_MS = 500;
+const GONE_AFTER_MS = 1_000;
+const DELETIONS_FIRST_MS = 1_000;
+const DELETIONS_LONGEST_MS = 10_000;
+const HIDDEN_MS = 20_000;
+const REVISION = /^(.*)-(\d+)$/;
+
+export class Store {
+  servers = new Map();
+  leases = new Leases();
+  /** The newest first: `{revision, kind, at, id, name, transport}`. */
+  changes = [];
+  stats = null;
+  /** `loading`, `live`, `gone` or `refused`. */
+  state = "loading";
+  problem = null;
+  /** Whether `servers` holds all there are, and not only the first page. */
+  complete = false;
+
+  #listeners = [];
+  #touched = new Set();
+  #kinds = new Set();
+  #frame = null;
+  #watch;
+  #statsQuestion = new Question("v1/stats");
+  #statsDue = null;
+  #statsAt = 0;
+  #deletions = new Question("v1/servers?healthy=false&limit=1000");
+  #deletionsDue = null;
+  #deletionsDelay = DELETIONS_FIRST_MS;
+  #remaining = null;
+  #lostAt = null;
+  #history = null;
+
+  constructor() {
+    this.#watch = new Watch("v1/watch?healthy=any", {
+      event: (name, data) => this.#event(name, data),
+      connected: () => this.#connected(),
+      lost: (error) => this.#lost(error),
+      refused: (problem) => this.#refused(problem),
+    });
+    let hidden;
+    // A browser has six connections for a registry that speaks HTTP/1.1: tabs that nobody sees give theirs back.
+    document.addEventListener("visibilitychange", () => {
+      clearTimeout(hidden);
+      if (document.hidden) hidden = setTimeout(() => this.#watch.stop(), HIDDEN_MS);
+      else if (this.state !== "refused") this.#watch.start();
+    });
+  }
+
+  /** `listener({touched, kinds})` is called at most once a frame: ids that changed, and which of `servers`, `changes`, `stats`, `state`. */
+  subscribe(listener) {
+    this.#listeners.push(listener);
+  }
+
+  /** Begins, or begins anew with another token. */
+  start(firstPage) {
+    this.#watch.reset();
+    this.servers.clear();
+    this.leases.clear();
+    this.changes = [];
+    this.#history = null;
+    this.stats = null;
+    this.complete = false;
+    this.#statsQuestion = new Question(this.#statsQuestion.path);
+    this.#setState("loading");
+    this.#tell("servers", "changes", "stats");
+    this.#firstPage(firstPage);
+    this.#askStats();
+    this.#watch.start();
+  }
+
+  async #firstPage(path) {
+    try {
+      const answer = await get(path);
+      if (this.complete) return;
+      this.leases.clockSaid(answer.date);
+      for (const server of JSON.parse(answer.text).servers) this.#put(server);
+      this.#tell("servers");
+    } catch (error) {
+      // The stream will meet the same and say it.
+      if (!(error instanceof Problem || error instanceof Unreachable)) throw error;
+    }
+  }
+
+  #event(name, data) {
+    if (name === "snapshot") this.#snapshot(data);
+    else if (data.server) this.#change(data);
+  }
+
+  #snapshot({ servers, revision }) {
+    for (const id of this.servers.keys()) this.#touched.add(id);
+    this.servers.clear();
+    this.leases.clear();
+    for (const server of servers) this.#put(server);
+    this.complete = true;
+    this.#setState("live");
+    this.#tell("servers");
+    this.#askStats();
+    this.#askDeletions();
+    this.#replay(revision);
+  }
+
+  #change({ revision, kind, at, server }) {
+    const { id, name, transport } = server;
+    if (kind === "deregistered") {
+      this.servers.delete(id);
+      this.leases.delete(id);
+      this.#touched.add(id);
+    } else {
+      this.#put(kind === "expired" ? { ...server, health: "unhealthy" } : server);
+    }
+    this.changes.unshift({ revision, kind, at, id, name, transport });
+    this.changes.length = Math.min(this.changes.length, KEPT_CHANGES);
+    this.#tell("servers", "changes");
+    this.#askStats();
+    if (kind === "expired") this.#askDeletions();
+  }
+
+  #put(server) {
+    this.servers.set(server.id, server);
+    this.leases.set(server);
+    this.#touched.add(server.id);
+  }
+
+  /** Brings the latest changes before a snapshot, as far as the registry still has them. */
+  async #replay(revision) {
+    const [, epoch, number] = REVISION.exec(revision) ?? [];
+    if (!epoch || this.#history === epoch || number === "0") return;
+    this.#history = epoch;
+    const since = `${epoch}-${Math.max(0, Number(number) - REPLAYED_CHANGES)}`;
+    const abort = new AbortController();
+    const timer = setTimeout(() => abort.abort(), 5_000);
+    const found = [];
+    try {
+      const response = await open(`v1/watch?healthy=any&since=${encodeURIComponent(since)}`, { signal: abort.signal });
+      for await (const { event, data } of events(response)) {
+        if (event === "snapshot") break;
+        const { revision: own, kind, at, server } = JSON.parse(data);
+        found.unshift({ revision: own, kind, at, id: server.id, name: server.name, transport: server.transport });
+        if (Number(REVISION.exec(own)?.[2]) >= Number(number)) break;
+      }
+    } catch {
+      // The history is a courtesy: without it the list begins with what happens now.
+    }
+    clearTimeout(timer);
+    abort.abort();
+    const known = new Set(this.changes.map((change) => change.revision));
+    this.changes.push(...found.filter((change) => !known.has(change.revision)));
+    this.changes.sort((a, b) => Date.parse(b.at) - Date.parse(a.at));
+    this.changes.length = Math.min(this.changes.length, KEPT_CHANGES);
+    this.#tell("changes");
+  }
+
+  #connected() {
+    this.#lostAt = null;
+    if (this.complete) this.#setState("live");
+    this.#askStats();
+  }
+
+  #lost() {
+    this.#lostAt ??= performance.now();
+    const wait = Math.max(0, this.#lostAt + GONE_AFTER_MS - performance.now());
+    setTimeout(() => {
+      if (this.#lostAt !== null && this.#watch.isOpen) this.#setState("gone");
+    }, wait);
+  }
+
+  #refused(problem) {
+    this.problem = problem;
+    this.#setState("refused");
+  }
+
+  /** Stops, to ask for another token. */
+  refuse() {
+    this.#watch.stop();
+    this.#refused(new Problem(401, { code: "unauthorized", detail: "another token may see more or less" }));
+  }
+
+  #setState(state) {
+    if (this.state === state) return;
+    this.state = state;
+    this.#tell("state");
+  }
+
+  #askStats() {
+    if (this.#statsDue !== null) return;
+    const wait = Math.max(50, this.#statsAt + STATS_EVERY_MS - performance.now());
+    this.#statsDue = setTimeout(async () => {
+      this.#statsDue = null;
+      this.#statsAt = performance.now();
+      try {
+        const text = await this.#statsQuestion.ask();
+        if (text === null) return;
+        this.stats = JSON.parse(text);
+        this.#tell("stats");
+      } catch (error) {
+        if (!(error instanceof Problem || error instanceof Unreachable)) throw error;
+      }
+    }, wait);
+  }
+
+  /** That an unhealthy server is deleted is no change either: as long as there is one, ask which are left. */
+  #askDeletions() {
+    this.#deletionsDelay = DELETIONS_FIRST_MS;
+    if (this.#deletionsDue !== null) clearTimeout(this.#deletionsDue);
+    const turn = async () => {
+      const known = [...this.servers.values()].filter(({ health }) => health === "unhealthy");
+      if (known.length === 0) {
+        this.#deletionsDue = null;
+        return;
+      }
+      try {
+        if (this.state === "live" && !document.hidden) await this.#forgetDeleted(known);
+      } catch (error) {
+        if (!(error instanceof Problem || error instanceof Unreachable)) throw error;
+      }
+      this.#deletionsDelay = Math.min(DELETIONS_LONGEST_MS, this.#deletionsDelay * 1.5);
+      this.#deletionsDue = setTimeout(turn, this.#deletionsDelay);
+    };
+    this.#deletionsDue = setTimeout(turn, this.#deletionsDelay);
+  }
+
+  async #forgetDeleted(known) {
+    const text = await this.#deletions.ask();
+    const page = text === null ? this.#remaining : JSON.parse(text);
+    this.#remaining = page;
+    const left = new Set(page.servers.map(({ id }) => id));
+    for (let cursor = page.next_cursor; cursor;) {
+      const next = await getJson(`v1/servers?cursor=${encodeURIComponent(cursor)}`);
+      for (const { id } of next.servers) left.add(id);
+      cursor = next.next_cursor;
+    }
+    const gone = known.filter((server) => !left.has(server.id) && this.servers.get(server.id) === server);
+    for (const { id } of gone) {
+      this.servers.delete(id);
+      this.leases.delete(id);
+      this.#touched.add(id);
+    }
+    if (gone.length) {
+      this.#tell("servers");
+      this.#askStats();
+    }
+  }
+
+  #tell(...kinds) {
+    for (const kind of kinds) this.#kinds.add(kind);
+    this.#frame ??= requestAnimationFrame(() => {
+      this.#frame = null;
+      const news = { touched: this.#touched, kinds: this.#kinds };
+      this.#touched = new Set();
+      this.#kinds = new Set();
+      for (const listener of this.#listeners) listener(news);
+    });
+  }
+}

@@ -1,0 +1,191 @@
+//! Who watches, and what each of them has not been told yet.
+//!
+//! A watcher stands under one key of its filter. A change touches all keys of its server, so it is brought to those alone
+//! whom it may concern, and costs nothing for all others, however many there are. Each has a small box of what is new; when
+//! that overflows it is emptied, and the watcher reads on in the table `changes`: a slow one holds nobody up and takes no
+//! memory.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::touch::Slot;
+use crate::model::{ChangeKind, Filter, Server};
+
+/// How many changes wait in a box.
+const BOX: usize = 256;
+
+/// A change as it stands in the table, read by all who are told of it.
+#[derive(Debug)]
+pub(crate) struct Event {
+    pub(crate) revision: u64,
+    pub(crate) kind: ChangeKind,
+    /// By the wall clock, in milliseconds.
+    pub(crate) at: i64,
+    pub(crate) before: Option<Side>,
+    pub(crate) after: Option<Side>,
+}
+
+/// A server's summary before or after a change.
+#[derive(Debug)]
+pub(crate) struct Side {
+    pub(crate) json: Box<str>,
+    server: OnceLock<Option<Server>>,
+}
+
+impl Side {
+    pub(super) fn new(json: String) -> Self {
+        Self { json: json.into(), server: OnceLock::new() }
+    }
+
+    /// Parsed, once for all; nothing if somebody has edited it into what is no server.
+    pub(crate) fn server(&self) -> Option<&Server> {
+        self.server.get_or_init(|| serde_json::from_str(&self.json).ok()).as_ref()
+    }
+
+    fn matches(&self, filter: &Filter) -> bool {
+        self.server().is_some_and(|server| filter.matches(server.record()))
+    }
+}
+
+impl Event {
+    /// What it is for who watches these servers; nothing if it does not concern them. An update that takes a server in is told
+    /// as its registration, one that takes it away as its end.
+    pub(crate) fn seen_by(&self, filter: &Filter) -> Option<(ChangeKind, &Side)> {
+        let matching = |side: &'_ Side| side.matches(filter);
+        let was = self.before.as_ref();
+        match (self.kind, &self.after) {
+            // What was there before is not known if somebody had edited it: then it is better told twice than never.
+            (ChangeKind::Updated, Some(after)) => match (was.is_none_or(matching), matching(after)) {
+                (true, true) if was.is_some() => Some((ChangeKind::Updated, after)),
+                (_, true) => Some((ChangeKind::Registered, after)),
+                (true, false) => Some((ChangeKind::Deregistered, was.unwrap_or(after))),
+                (false, false) => None,
+            },
+            (kind, Some(after)) => matching(after).then_some((kind, after)),
+            (kind, None) => was.filter(|before| matching(before)).map(|before| (kind, before)),
+        }
+    }
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(crate) struct Watchers {
+    by_slot: Mutex<HashMap<Slot, Vec<Arc<Watcher>>>>,
+    count: AtomicUsize,
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Watcher {
+    slot: Slot,
+    news: Mutex<News>,
+    told: Notify,
+}
+
+/// What one watcher has not been told yet.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    events: VecDeque<Arc<Event>>,
+    /// There was more than the box holds: it stands in the table.
+    pub(crate) overflowed: bool,
+    /// Somebody has edited the database: what the watcher knows may be wrong.
+    pub(crate) outdated: bool,
+}
+
+impl News {
+    pub(crate) fn take(&mut self) -> VecDeque<Arc<Event>> {
+        std::mem::take(&mut self.events)
+    }
+}
+
+impl Watchers {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Slot, Vec<Arc<Watcher>>>> {
+        self.by_slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn are_any(&self) -> bool {
+        self.count.load(Ordering::SeqCst) > 0
+    }
+
+    /// Has whoever stands under this key told of what is committed from now on.
+    pub(super) fn subscribe(self: &Arc<Self>, slot: Slot) -> Subscription {
+        let watcher = Arc::new(Watcher { slot, news: Mutex::default(), told: Notify::new() });
+        self.count.fetch_add(1, Ordering::SeqCst);
+        self.lock().entry(slot).or_default().push(Arc::clone(&watcher));
+        Subscription { watcher, all: Arc::clone(self) }
+    }
+
+    /// Tells those under these keys, or all, of what was committed.
+    pub(super) fn publish(&self, events: &[Arc<Event>], slots: &mut Vec<Slot>, everybody: bool) {
+        slots.sort_unstable();
+        slots.dedup();
+        let by_slot = self.lock();
+        if everybody {
+            by_slot.values().flatten().for_each(|watcher| watcher.put(events));
+        } else {
+            let concerned = slots.iter().filter_map(|slot| by_slot.get(slot));
+            concerned.flatten().for_each(|watcher| watcher.put(events));
+        }
+    }
+
+    /// Tells everybody that what they know may be wrong.
+    pub(super) fn outdate(&self) {
+        for watcher in self.lock().values().flatten() {
+            watcher.news().outdated = true;
+            watcher.told.notify_one();
+        }
+    }
+}
+
+impl Watcher {
+    fn news(&self) -> MutexGuard<'_, News> {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, events: &[Arc<Event>]) {
+        let mut news = self.news();
+        if news.events.len() + events.len() > BOX {
+            news.events.clear();
+            news.overflowed = true;
+        } else if !news.overflowed {
+            news.events.extend(events.iter().cloned());
+        }
+        drop(news);
+        self.told.notify_one();
+    }
+}
+
+/// A watcher's place; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    watcher: Arc<Watcher>,
+    all: Arc<Watchers>,
+}
+
+impl Subscription {
+    /// What is new.
+    pub(crate) fn news(&self) -> MutexGuard<'_, News> {
+        self.watcher.news()
+    }
+
+    /// Waits until there may be something new.
+    pub(crate) async fn told(&self) {
+        self.watcher.told.notified().await;
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let mut by_slot = self.all.lock();
+        if let Some(there) = by_slot.get_mut(&self.watcher.slot) {
+            there.retain(|watcher| !Arc::ptr_eq(watcher, &self.watcher));
+            if there.is_empty() {
+                by_slot.remove(&self.watcher.slot);
+            }
+        }
+        self.all.count.fetch_sub(1, Ordering::SeqCst);
+    }
+}
