@@ -16,6 +16,9 @@ use clap::Args;
 use crate::client::{Client, ClientError, ClientOptions};
 use crate::model::FilterError;
 
+/// Where `paulina serve` listens.
+const DEFAULT: &str = "http://127.0.0.1:7285";
+
 /// Where the registry is.
 #[derive(Debug, Args)]
 pub(super) struct At {
@@ -24,7 +27,7 @@ pub(super) struct At {
     #[arg(
         long,
         env = "PAULINA_URL",
-        default_value = "http://127.0.0.1:7285",
+        default_value = DEFAULT,
         value_name = "URL",
         value_delimiter = ','
     )]
@@ -37,7 +40,11 @@ pub(super) struct At {
 
 impl At {
     pub(super) fn client(&self) -> Result<Client, ClientError> {
-        let options = self.registry.iter().fold(ClientOptions::new(), ClientOptions::address);
+        let given = self.registry.iter().filter(|address| !address.is_empty());
+        let options = given.fold(ClientOptions::new(), ClientOptions::address);
+        // An empty variable is as good as none.
+        let nowhere = self.registry.iter().all(String::is_empty);
+        let options = if nowhere { options.address(DEFAULT) } else { options };
         let token = self.token.iter().filter(|token| !token.is_empty());
         token.fold(options, ClientOptions::token).build()
     }
@@ -82,9 +89,14 @@ pub(super) fn is_unread(error: &anyhow::Error) -> bool {
 /// What went wrong and what to do.
 pub(super) fn explained(error: &anyhow::Error) -> String {
     if let Some(FilterError { parameter, detail }) = error.downcast_ref() {
-        return format!("--{parameter} {detail}");
+        return if parameter == "words" {
+            format!("the text to search for {detail}")
+        } else {
+            format!("--{parameter} {detail}")
+        };
     }
-    match error.downcast_ref::<ClientError>() {
+    let client = error.chain().find_map(|cause| cause.downcast_ref::<ClientError>());
+    match client {
         Some(ClientError::Unreachable { addresses, reason }) => format!(
             "no registry at {addresses} ({reason}): start one with `paulina serve`, or name another with --registry"
         ),

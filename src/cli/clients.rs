@@ -2,7 +2,7 @@
 //!
 //! | client | file | documented at |
 //! |---|---|---|
-//! | claude | `.mcp.json`, `claude_desktop_config.json` | <https://docs.claude.com/en/docs/claude-code/mcp> |
+//! | claude (Claude Code) | `.mcp.json` | <https://docs.claude.com/en/docs/claude-code/mcp> |
 //! | cursor | `.cursor/mcp.json` | <https://cursor.com/docs/context/mcp> |
 //! | vscode | `.vscode/mcp.json` | <https://code.visualstudio.com/docs/copilot/reference/mcp-configuration> |
 
@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::ask::At;
 use super::filters::Filters;
 use super::output::json as print;
+use super::patience::{ASKING, patiently};
 use crate::model::{Input, Server, Transport};
 
 /// Write a file for an MCP client that knows all servers which are found.
@@ -29,7 +30,7 @@ pub(super) struct Config {
 /// An MCP client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ClientKind {
-    /// Claude Code and Claude Desktop.
+    /// Claude Code.
     Claude,
     /// Visual Studio Code.
     Vscode,
@@ -38,24 +39,21 @@ enum ClientKind {
 }
 
 pub(super) async fn run(Config { client, filters, at }: Config) -> anyhow::Result<()> {
-    let servers = at.client()?.find_all(filters.filter()?).await?;
+    let servers = patiently(ASKING, at.client()?.find_all(filters.filter()?)).await?;
     print(&file(client, &servers))
 }
 
 fn file(client: ClientKind, servers: &[Server]) -> Value {
     let mut entries = Map::new();
-    let mut inputs: Vec<Value> = Vec::new();
+    let mut inputs = Vec::new();
     for server in servers {
         // Names need not be unique here, and are in the file.
         let name = if entries.contains_key(&server.name) { &server.id } else { &server.name };
-        entries.insert(name.clone(), entry(client, server));
         if client == ClientKind::Vscode {
-            for input in server.transport.environment().iter().chain(server.transport.headers()) {
-                if inputs.iter().all(|known| known["id"] != input.name) {
-                    inputs.push(prompt(input));
-                }
-            }
+            let all = server.transport.environment().iter().chain(server.transport.headers());
+            inputs.extend(all.map(|input| prompt(name, input)));
         }
+        entries.insert(name.clone(), entry(client, name, server));
     }
     match client {
         ClientKind::Vscode if inputs.is_empty() => json!({ "servers": entries }),
@@ -64,7 +62,7 @@ fn file(client: ClientKind, servers: &[Server]) -> Value {
     }
 }
 
-fn entry(client: ClientKind, server: &Server) -> Value {
+fn entry(client: ClientKind, name: &str, server: &Server) -> Value {
     let mut entry = Map::new();
     // Cursor tells the kinds apart by their members.
     let mut kind = |name: &str| {
@@ -93,27 +91,37 @@ fn entry(client: ClientKind, server: &Server) -> Value {
         }
     };
     if !provided.is_empty() {
-        let values =
-            provided.iter().map(|input| (input.name.clone(), placeholder(client, &input.name).into()));
-        entry.insert(inputs.to_owned(), Value::Object(values.collect()));
+        let value = |input: &Input| {
+            // A program knows its variables by their own names; a header is called the same at every server.
+            let variable =
+                if inputs == "env" { input.name.clone() } else { format!("{name}_{}", input.name) };
+            (input.name.clone(), placeholder(client, name, &variable, input).into())
+        };
+        entry.insert(inputs.to_owned(), Value::Object(provided.iter().map(value).collect()));
     }
     Value::Object(entry)
 }
 
-/// What stands for a value that is not in the registry: the client takes it from its environment, or asks for it.
-fn placeholder(client: ClientKind, name: &str) -> String {
-    let variable: String = name
-        .chars()
-        .map(|character| if character.is_ascii_alphanumeric() { character } else { '_' })
-        .collect();
+/// What stands for a value that is not in the registry: the client takes it from its environment, or asks for it. One server's
+/// is never another's.
+fn placeholder(client: ClientKind, server: &str, variable: &str, input: &Input) -> String {
+    let plain = |character: char| if character.is_ascii_alphanumeric() { character } else { '_' };
+    let variable: String = variable.chars().map(plain).collect();
     match client {
-        ClientKind::Claude => format!("${{{variable}}}"),
+        ClientKind::Claude if input.required => format!("${{{variable}}}"),
+        ClientKind::Claude => format!("${{{variable}:-}}"),
         ClientKind::Cursor => format!("${{env:{variable}}}"),
-        ClientKind::Vscode => format!("${{input:{name}}}"),
+        ClientKind::Vscode => format!("${{input:{}}}", question(server, input)),
     }
 }
 
-fn prompt(input: &Input) -> Value {
-    let description = input.description.as_deref().unwrap_or(&input.name);
-    json!({ "type": "promptString", "id": input.name, "description": description, "password": input.secret })
+/// The name of a question.
+fn question(server: &str, input: &Input) -> String {
+    format!("{server}-{}", input.name)
+}
+
+fn prompt(server: &str, input: &Input) -> Value {
+    let what = input.description.as_deref().unwrap_or(&input.name);
+    let description = format!("{server}: {what}");
+    json!({ "type": "promptString", "id": question(server, input), "description": description, "password": input.secret })
 }

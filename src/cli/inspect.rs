@@ -1,11 +1,13 @@
 //! `paulina inspect`: what a server says of itself, without a registry.
 
+use anyhow::{Context, bail};
 use clap::Args;
 
 use super::output::json;
 use super::patience::patiently;
 use super::said::Said;
 use super::target::Reached;
+use crate::shutdown;
 
 /// Ask an MCP server what it can do, and print that as the JSON of its registration.
 ///
@@ -21,7 +23,12 @@ pub(super) struct Inspect {
 
 pub(super) async fn run(Inspect { said, reached }: Inspect) -> anyhow::Result<()> {
     let target = reached.target()?;
+    let stop = shutdown::signal().context("cannot wait for signals")?;
     let describing = Box::pin(reached.describe(&target, &said));
-    let registration = patiently("asking the server", describing).await?;
+    let registration = tokio::select! {
+        registration = patiently("asking the server", describing) => registration?,
+        // With what was begun goes the server that was started for it.
+        signal = stop => bail!("{signal}"),
+    };
     json(&registration)
 }

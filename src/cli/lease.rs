@@ -1,10 +1,14 @@
 //! `paulina refresh`, `deregister` and `health`: what is about one lease.
 
+use anyhow::bail;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 
 use super::ask::{At, NotThere};
 use super::output::{Output, Shown, json, lines};
-use crate::model::{Health, LeaseId, LeaseRef};
+use super::patience::{ASKING, patiently};
+use crate::client::ClientError;
+use crate::model::{Health, LeaseId, LeaseRef, Refreshed};
 
 /// Renew leases.
 ///
@@ -12,7 +16,7 @@ use crate::model::{Health, LeaseId, LeaseRef};
 #[derive(Debug, Args)]
 pub(super) struct Refresh {
     /// The ids of the servers.
-    #[arg(required = true)]
+    #[arg(required = true, value_parser = NonEmptyStringValueParser::new())]
     ids: Vec<String>,
     /// The lease that registering gave; with it, an id that another process has registered since is left alone.
     #[arg(long)]
@@ -27,7 +31,7 @@ pub(super) struct Refresh {
 #[derive(Debug, Args)]
 pub(super) struct Deregister {
     /// The ids of the servers.
-    #[arg(required = true)]
+    #[arg(required = true, value_parser = NonEmptyStringValueParser::new())]
     ids: Vec<String>,
     /// The lease that registering gave; with it, an id that another process has registered since is left alone.
     #[arg(long)]
@@ -40,6 +44,7 @@ pub(super) struct Deregister {
 #[derive(Debug, Args)]
 pub(super) struct HealthOf {
     /// Its id.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     id: String,
     #[command(flatten)]
     at: At,
@@ -49,34 +54,59 @@ pub(super) struct HealthOf {
 
 pub(super) async fn refresh(Refresh { ids, lease, at, shown }: Refresh) -> anyhow::Result<()> {
     let client = at.client()?;
-    let mut refreshed = Vec::new();
-    for id in ids {
-        refreshed.push(client.refresh(LeaseRef::new(id, lease)).await?);
-    }
+    let (refreshed, gone) = if let Some(lease) = one(&ids, lease)? {
+        (vec![patiently(ASKING, client.refresh(lease)).await?], Vec::new())
+    } else {
+        let many = patiently(ASKING, client.refresh_many(&ids)).await?;
+        (many.refreshed, many.not_registered)
+    };
     match shown.output {
-        Output::Json => json(&refreshed),
-        Output::Ids => lines(refreshed.iter().map(|lease| lease.id.as_str())),
+        Output::Json => json(&refreshed)?,
+        Output::Ids => lines(refreshed.iter().map(|lease| lease.id.as_str()))?,
         Output::Table => {
-            let texts: Vec<_> = refreshed
-                .iter()
-                .map(|lease| format!("{}: healthy for {} s from now", lease.id, lease.ttl))
-                .collect();
-            lines(texts.iter().map(String::as_str))
+            let text = |lease: &Refreshed| format!("{}: healthy for {} s from now", lease.id, lease.ttl);
+            lines(refreshed.iter().map(text))?;
         }
     }
+    all_there(&gone)
 }
 
 pub(super) async fn deregister(Deregister { ids, lease, at }: Deregister) -> anyhow::Result<()> {
     let client = at.client()?;
-    for id in ids {
-        client.deregister(LeaseRef::new(&id, lease)).await?;
-        lines([format!("deregistered {id}").as_str()])?;
+    let named = one(&ids, lease)?;
+    let mut gone = Vec::new();
+    for id in &ids {
+        let lease = named.clone().unwrap_or_else(|| LeaseRef::new(id, None));
+        match patiently(ASKING, client.deregister(lease)).await {
+            Ok(()) => lines([format!("deregistered {id}")])?,
+            Err(ClientError::NotRegistered { .. }) => gone.push(id.clone()),
+            Err(error) => return Err(error.into()),
+        }
     }
-    Ok(())
+    all_there(&gone)
+}
+
+/// A lease is that of one server.
+fn one(ids: &[String], lease: Option<LeaseId>) -> anyhow::Result<Option<LeaseRef>> {
+    match (ids, lease) {
+        (_, None) => Ok(None),
+        ([id], lease) => Ok(Some(LeaseRef::new(id, lease))),
+        _ => bail!("--lease goes with one id: each server has its own"),
+    }
+}
+
+fn all_there(gone: &[String]) -> anyhow::Result<()> {
+    match gone {
+        [] => Ok(()),
+        [one] => Err(NotThere(format!("{one} is not registered")).into()),
+        many => Err(NotThere(format!("{} are not registered", many.join(", "))).into()),
+    }
 }
 
 pub(super) async fn health(HealthOf { id, at, shown }: HealthOf) -> anyhow::Result<()> {
-    let state = at.client()?.health(&id).await?.ok_or_else(|| NotThere(format!("{id} is not registered")))?;
+    let state = patiently(ASKING, at.client()?.health(&id))
+        .await?
+        .ok_or_else(|| NotThere(format!("{id} is not registered")))?;
     match shown.output {
         Output::Json => json(&state)?,
         Output::Ids => lines([state.id.as_str()])?,

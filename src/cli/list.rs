@@ -5,8 +5,8 @@ use comfy_table::Cell;
 
 use super::ask::At;
 use super::filters::Filters;
-use super::output::{Output, Sheet, Shown, cell, count, health, json, lines};
-use super::patience::patiently;
+use super::output::{Output, Sheet, Shown, cell, count, health, json, lines, width};
+use super::patience::{ASKING, patiently};
 use crate::client::Client;
 use crate::model::{Filter, HealthFilter, Server, Transport};
 
@@ -39,7 +39,7 @@ pub(super) async fn find(Find { filters, at, shown }: Find) -> anyhow::Result<()
 }
 
 async fn print(client: &Client, filter: Filter, output: Output) -> anyhow::Result<()> {
-    let servers = patiently("asking", client.find_all(filter)).await?;
+    let servers = patiently(ASKING, client.find_all(filter)).await?;
     match output {
         Output::Json => json(&servers),
         Output::Ids => lines(servers.iter().map(|server| server.id.as_str())),
@@ -48,35 +48,32 @@ async fn print(client: &Client, filter: Filter, output: Output) -> anyhow::Resul
     }
 }
 
+/// One column: its heading, from which width of the terminal on it is shown, and what stands in it.
+type Column = (&'static str, u16, fn(&Server) -> Cell);
+
+/// What tells servers apart comes first; an id is never cut, since one copies it.
+const COLUMNS: [Column; 9] = [
+    ("NAME", 0, |server| cell(&server.name)),
+    ("VERSION", 100, |server| cell(server.version.as_deref().unwrap_or_default())),
+    ("TRANSPORT!", 70, |server| match &server.transport {
+        Transport::StreamableHttp { .. } => Cell::new("http"),
+        other => Cell::new(other.kind().as_str()),
+    }),
+    ("HEALTH!", 0, |server| health(server.health)),
+    ("TOOLS!", 60, |server| count(server.capabilities.tools.len())),
+    ("RESOURCES!", 110, |server| count(server.capabilities.resources.len())),
+    ("PROMPTS!", 110, |server| count(server.capabilities.prompts.len())),
+    ("TAGS", 90, |server| cell(&server.tags.join(","))),
+    ("ID!", 0, |server| cell(&server.id)),
+];
+
 fn table(servers: &[Server]) -> anyhow::Result<()> {
-    let mut sheet = Sheet::new(&[
-        "NAME",
-        "VERSION",
-        "TRANSPORT",
-        "HEALTH!",
-        "TOOLS!",
-        "RESOURCES!",
-        "PROMPTS!",
-        "TAGS",
-        "ID",
-    ]);
+    let shown = |(_, from, _): &&Column| width().is_none_or(|width| width >= *from);
+    let columns: Vec<_> = COLUMNS.iter().filter(shown).collect();
+    let headings: Vec<_> = columns.iter().map(|(heading, ..)| *heading).collect();
+    let mut sheet = Sheet::new(&headings);
     for server in servers {
-        let capabilities = &server.capabilities;
-        let transport = match &server.transport {
-            Transport::StreamableHttp { .. } => "http",
-            other => other.kind().as_str(),
-        };
-        sheet.row(vec![
-            cell(&server.name),
-            cell(server.version.as_deref().unwrap_or_default()),
-            Cell::new(transport),
-            health(server.health),
-            count(capabilities.tools.len()),
-            count(capabilities.resources.len()),
-            count(capabilities.prompts.len()),
-            cell(&server.tags.join(",")),
-            cell(&server.id),
-        ]);
+        sheet.row(columns.iter().map(|(.., cell)| cell(server)).collect());
     }
     sheet.print()
 }

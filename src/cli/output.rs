@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use clap::{Args, ValueEnum};
-use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Row, Table, Width, presets};
+use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Row, Table, presets};
 use serde::Serialize;
 
 use crate::model::Health;
@@ -13,7 +13,7 @@ use crate::model::Health;
 pub(super) enum Output {
     /// For people.
     Table,
-    /// For programs: all that there is.
+    /// For programs: what the API answers.
     Json,
     /// One id a line; of tools, the names.
     Ids,
@@ -29,16 +29,16 @@ pub(super) struct Shown {
 
 /// Prints JSON for people and programs.
 pub(super) fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, value)?;
-    Ok(writeln!(out)?)
+    let mut text = serde_json::to_vec_pretty(value)?;
+    text.push(b'\n');
+    Ok(std::io::stdout().write_all(&text)?)
 }
 
 /// Prints one text a line.
-pub(super) fn lines<'a>(texts: impl IntoIterator<Item = &'a str>) -> anyhow::Result<()> {
+pub(super) fn lines(texts: impl IntoIterator<Item: AsRef<str>>) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     for text in texts {
-        writeln!(out, "{text}")?;
+        writeln!(out, "{}", text.as_ref())?;
     }
     Ok(())
 }
@@ -56,7 +56,9 @@ impl Sheet {
         table.load_preset(presets::NOTHING).set_truncation_indicator("…");
         let plain = headings.iter().map(|heading| heading.trim_end_matches('!'));
         let heading = |text: &str| Cell::new(text).add_attribute(Attribute::Bold);
-        table.set_header(plain.map(heading).collect::<Vec<_>>());
+        let mut header = Row::from(plain.map(heading).collect::<Vec<_>>());
+        header.max_height(1);
+        table.set_header(header);
         for (column, heading) in table.column_iter_mut().zip(headings) {
             column.set_padding((0, 2));
             if heading.ends_with('!') {
@@ -64,14 +66,9 @@ impl Sheet {
             }
         }
         let terminal = std::io::stdout().is_terminal();
-        let width = columns().filter(|_| terminal);
-        match width {
+        match width() {
             Some(width) => {
                 table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-                // A table that is only as wide as the rest leaves is better than one that breaks.
-                if let Some(last) = table.column_iter_mut().last() {
-                    last.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(10)));
-                }
             }
             None => {
                 table.set_content_arrangement(ContentArrangement::Disabled);
@@ -121,9 +118,9 @@ pub(super) fn health(health: Health) -> Cell {
     Cell::new(health.as_str()).fg(colour)
 }
 
-/// How wide the terminal is, in characters.
-fn columns() -> Option<u16> {
-    terminal_size::terminal_size().map(|(width, _)| width.0)
+/// How many characters fit into a line; none where it is no terminal, and all fit.
+pub(super) fn width() -> Option<u16> {
+    terminal_size::terminal_size().map(|(width, _)| width.0).filter(|_| std::io::stdout().is_terminal())
 }
 
 /// On a terminal, unless <https://no-color.org> is asked for.

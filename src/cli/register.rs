@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::ask::At;
 use super::output::{Output, Shown, json, lines};
+use super::patience::{ASKING, patiently};
 use super::said::Said;
 use crate::model::{ParseError, Registration};
 
@@ -69,7 +70,8 @@ pub(super) struct Register {
 }
 
 pub(super) async fn run(register: Register) -> anyhow::Result<()> {
-    let registered = register.at.client()?.register(register.registration()?).await?;
+    let client = register.at.client()?;
+    let registered = patiently(ASKING, client.register(register.registration()?)).await?;
     match register.shown.output {
         Output::Json => {
             let mut body = serde_json::to_value(&registered.server)?;

@@ -45,7 +45,7 @@ pub(super) struct Said {
     ttl: Option<u32>,
 
     /// A variable that its environment needs, by name: clients are told to provide it. Can be given again.
-    #[arg(long = "env", value_name = "NAME")]
+    #[arg(long = "env", value_name = "NAME", conflicts_with = "url")]
     environment: Vec<String>,
 }
 

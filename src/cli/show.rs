@@ -3,15 +3,18 @@
 use std::fmt::Write as _;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 
 use super::ask::{At, NotThere};
 use super::output::{Output, Shown, command, json, lines, plain};
+use super::patience::{ASKING, patiently};
 use crate::model::{Server, Transport};
 
 /// Show one server with all that it registered.
 #[derive(Debug, Args)]
 pub(super) struct Show {
     /// Its id.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     id: String,
     #[command(flatten)]
     at: At,
@@ -20,11 +23,8 @@ pub(super) struct Show {
 }
 
 pub(super) async fn run(Show { id, at, shown }: Show) -> anyhow::Result<()> {
-    let server = at
-        .client()?
-        .get(&id)
-        .await?
-        .ok_or_else(|| NotThere(format!("{id} is not registered; see `paulina ls`")))?;
+    let found = patiently(ASKING, at.client()?.get(&id)).await?;
+    let server = found.ok_or_else(|| NotThere(format!("{id} is not registered; see `paulina ls`")))?;
     match shown.output {
         Output::Json => json(&server),
         Output::Ids => lines([server.id.as_str()]),

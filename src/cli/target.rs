@@ -1,5 +1,6 @@
 //! How an MCP server is reached, in `announce` and `inspect`.
 
+use std::cell::Cell;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use url::Url;
 
 use super::said::Said;
 use crate::config::duration;
-use crate::mcp::{Endpoint, McpError, Session, Speaks, Target};
+use crate::mcp::{Endpoint, Era, McpError, Session, Speaks, Target};
 use crate::model::{Input, Registration};
 
 /// A header, written as in a request.
@@ -61,6 +62,10 @@ pub(super) struct Reached {
     /// The program and its arguments.
     #[arg(last = true, value_name = "COMMAND")]
     pub(super) command: Vec<String>,
+
+    /// How it was greeted the last time.
+    #[arg(skip)]
+    era: Cell<Era>,
 }
 
 impl Reached {
@@ -68,6 +73,11 @@ impl Reached {
         let Some(url) = &self.url else { return Ok(Target::Stdio(self.command.clone())) };
         if !matches!(url.scheme(), "http" | "https") {
             bail!("{url} is neither http nor https");
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            bail!(
+                "--url holds a user or password, which the registry would show: give them with --header 'Authorization: …'"
+            );
         }
         let headers: HeaderMap =
             self.header.iter().map(|Header(name, value)| (name.clone(), value.clone())).collect();
@@ -81,7 +91,13 @@ impl Reached {
 
     /// Greets the server.
     pub(super) async fn open(&self, target: &Target) -> Result<Session, McpError> {
-        Box::pin(Session::open(target, self.patience)).await
+        let session = Box::pin(Session::open(target, self.patience, self.era.get())).await;
+        match &session {
+            Ok(session) => self.era.set(session.era()),
+            // It may be another one now.
+            Err(_) => self.era.set(Era::default()),
+        }
+        session
     }
 
     /// What the server says of itself, and what is said of it beside.

@@ -5,7 +5,7 @@ use clap::Args;
 use super::ask::At;
 use super::filters::Filters;
 use super::output::{Output, Sheet, Shown, cell, json, lines};
-use super::patience::patiently;
+use super::patience::{ASKING, patiently};
 use crate::client::{Client, ClientError};
 use crate::model::{Filter, ToolEntry};
 
@@ -24,7 +24,7 @@ pub(super) struct Tools {
 
 pub(super) async fn run(Tools { filters, at, shown }: Tools) -> anyhow::Result<()> {
     let client = at.client()?;
-    let tools = patiently("asking", all(&client, filters.filter()?)).await?;
+    let tools = patiently(ASKING, all(&client, filters.filter()?)).await?;
     match shown.output {
         Output::Json => json(&tools),
         Output::Ids => lines(tools.iter().map(|tool| tool.name.as_str())),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::ask::At;
 use super::output::lines;
-use super::patience::{bar, patiently};
+use super::patience::{ASKING, Bar, patiently};
 use super::register::text;
 use crate::client::{Client, ClientError};
 use crate::model::{Filter, HealthFilter, ParseError, Registration, View};
@@ -63,25 +63,37 @@ struct Read<'a> {
 pub(super) async fn export(Export { file, at }: Export) -> anyhow::Result<()> {
     let filter = Filter::new().health(HealthFilter::Any).view(View::Full).limit(PAGE);
     let client = at.client()?;
-    let servers = patiently("reading", client.find_all(filter)).await?;
+    let servers = patiently(ASKING, client.find_all(filter)).await?;
     let servers: Vec<_> = servers.iter().map(|server| Registration::from(&**server.record())).collect();
     let mut json = serde_json::to_vec_pretty(&Written { servers: &servers })?;
     json.push(b'\n');
     let Some(file) = file else { return Ok(std::io::stdout().write_all(&json)?) };
-    std::fs::write(&file, json).with_context(|| format!("cannot write {}", file.display()))?;
-    lines([format!("wrote {} servers to {}", servers.len(), file.display()).as_str()])
+    write(&file, &json).with_context(|| format!("cannot write {}", file.display()))?;
+    lines([format!("wrote {} servers to {}", servers.len(), file.display())])
+}
+
+/// Writes a file whole or not at all.
+fn write(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut whole = tempfile::NamedTempFile::new_in(folder)?;
+    whole.write_all(bytes)?;
+    whole.persist(file)?;
+    Ok(())
 }
 
 pub(super) async fn import(import: Import) -> anyhow::Result<()> {
     let registrations = import.read()?;
     let client = import.at.client()?;
-    let bar = bar("registering", registrations.len());
-    let mut counts = BTreeMap::new();
-    for registration in registrations {
-        *counts.entry(import.put(&client, registration).await?).or_insert(0_usize) += 1;
-        bar.inc(1);
+    let (mut counts, all) = (BTreeMap::new(), registrations.len());
+    {
+        let bar = Bar::new("registering", all);
+        for (done, registration) in registrations.into_iter().enumerate() {
+            let put = import.put(&client, registration).await;
+            let what = put.with_context(|| format!("{done} of {all} were done"))?;
+            *counts.entry(what).or_insert(0_usize) += 1;
+            bar.step();
+        }
     }
-    bar.finish_and_clear();
     let counts: Vec<_> = counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
     let text = if counts.is_empty() { "no servers".to_owned() } else { counts.join(", ") };
     lines([text.as_str()])

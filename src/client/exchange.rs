@@ -50,7 +50,7 @@ impl Exchange {
                 Ok(reply) => {
                     let elsewhere = matches!(reply.status.as_u16(), 502..=504);
                     let answer = Answer { reply, address: wire.address.clone(), repeated };
-                    if !elsewhere {
+                    if !elsewhere || call.new_only {
                         self.last.store(index, Ordering::Relaxed);
                         return Ok(answer);
                     }

@@ -1,5 +1,6 @@
 //! A registration that is kept alive.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -61,8 +62,10 @@ impl fmt::Debug for Check {
 
 /// The first pause after a failure; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// How long the registry is waited for to take the server out.
+/// How long it takes at most to stop.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// How many earlier leases are known again.
+const REMEMBERED: usize = 32;
 
 impl Heartbeat {
     pub(super) fn start(
@@ -74,7 +77,8 @@ impl Heartbeat {
         let registration = checked(registration.id(&id))?;
         let (wanted, orders) = watch::channel(Wanted { registration, stopped: false });
         let (told, beat) = watch::channel(Beat::Starting);
-        let keeper = Keeper { client, check, orders, told, lease: None, sent: None, failures: 0 };
+        let keeper =
+            Keeper { client, check, orders, told, held: None, earlier: VecDeque::new(), failures: 0 };
         Ok(Self { id, wanted, beat, task: tokio::spawn(keeper.run()) })
     }
 
@@ -97,15 +101,18 @@ impl Heartbeat {
     pub async fn registered(&self) -> Result<Registered, Arc<ClientError>> {
         let mut beat = self.beat.clone();
         let settled = |beat: &Beat| match beat {
-            Beat::Starting => false,
+            Beat::Starting | Beat::Lapsing => false,
             Beat::Failing(error) => !error.is_temporary(),
-            _ => true,
+            Beat::Alive(_) | Beat::Replaced | Beat::Stopped => true,
         };
         let settled = beat.wait_for(settled).await.map(|beat| beat.clone());
         match settled.unwrap_or(Beat::Stopped) {
             Beat::Alive(registered) => Ok(registered),
             Beat::Failing(error) => Err(error),
-            _ => Err(Arc::new(ClientError::LeaseReplaced { id: self.id.clone() })),
+            Beat::Replaced => Err(Arc::new(ClientError::LeaseReplaced { id: self.id.clone() })),
+            Beat::Starting | Beat::Lapsing | Beat::Stopped => {
+                Err(Arc::new(ClientError::NotRegistered { id: self.id.clone() }))
+            }
         }
     }
 
@@ -119,7 +126,8 @@ impl Heartbeat {
         Ok(())
     }
 
-    /// Takes the server out, and returns when that is done or the registry has not answered for two seconds.
+    /// Takes the server out, and returns when that is done, or the registry has not answered in two seconds: then the lease
+    /// runs out by itself.
     pub async fn stop(self) {
         self.wanted.send_modify(|wanted| wanted.stopped = true);
         // An error means that the runtime ends.
@@ -138,89 +146,148 @@ struct Keeper {
     check: Option<Check>,
     orders: watch::Receiver<Wanted>,
     told: watch::Sender<Beat>,
-    /// Set while the registry is believed to hold the registration.
-    lease: Option<LeaseId>,
-    /// What was registered last.
-    sent: Option<Registered>,
+    /// What the registry is believed to hold, and what was sent for it.
+    held: Option<(Arc<Registration>, Registered)>,
+    /// Leases of this server before that one.
+    earlier: VecDeque<LeaseId>,
     failures: u32,
+}
+
+/// What follows from one try.
+enum Next {
+    /// The next one, after this time.
+    After(Duration),
+    /// The id is somebody else's now.
+    Replaced,
 }
 
 impl Keeper {
     async fn run(mut self) {
-        let mut registered = None;
+        let mut orders = self.orders.clone();
+        let stopped = async move {
+            // An error means that the handle is gone.
+            let _ = orders.wait_for(|wanted| wanted.stopped).await;
+        };
+        let mut stopped = std::pin::pin!(stopped);
         loop {
-            let wanted = self.orders.borrow_and_update().clone();
-            if wanted.stopped {
-                break;
-            }
-            if registered.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &wanted.registration)) {
-                self.lease = None;
-                registered = Some(Arc::clone(&wanted.registration));
-            }
-            let Some(pause) = self.beat(&wanted.registration).await else {
+            let wanted = Arc::clone(&self.orders.borrow_and_update().registration);
+            let next = {
+                let mut beating = std::pin::pin!(self.beat(&wanted));
+                tokio::select! {
+                    biased;
+                    next = &mut beating => next,
+                    () = &mut stopped => {
+                        // What is on its way may be done: it is better known under which lease.
+                        let _ = tokio::time::timeout(FAREWELL / 2, beating).await;
+                        break;
+                    }
+                }
+            };
+            let Next::After(pause) = next else {
                 self.told.send_replace(Beat::Replaced);
                 return;
             };
             let due = self.client.clock.monotonic().saturating_add(pause);
-            let changed = tokio::select! {
+            tokio::select! {
                 biased;
-                changed = self.orders.changed() => changed,
-                () = self.client.clock.sleep_until(due) => Ok(()),
-            };
-            if changed.is_err() {
-                break;
+                () = &mut stopped => break,
+                changed = self.orders.changed() => if changed.is_err() { break },
+                () = self.client.clock.sleep_until(due) => {}
             }
         }
-        if let Some(sent) = &self.sent {
-            // Under the lease that was told last: whoever has registered the id since keeps it.
-            let _ = self.client.patience(FAREWELL).deregister(sent).await;
+        if let Some((_, registered)) = &self.held {
+            // Under its lease: whoever has registered the id since keeps it.
+            let _ = tokio::time::timeout(FAREWELL / 2, self.client.deregister(registered)).await;
         }
         self.told.send_replace(Beat::Stopped);
     }
 
-    /// Renews the lease or registers, and says how long to wait then; nothing when the id is somebody else's now.
-    async fn beat(&mut self, registration: &Registration) -> Option<Duration> {
-        let ttl = Duration::from_secs(registration.ttl.into());
+    /// Renews the lease, or registers what is not registered yet.
+    async fn beat(&mut self, wanted: &Arc<Registration>) -> Next {
+        let ttl = Duration::from_secs(wanted.ttl.into());
         if let Some(Check(is_alive)) = &self.check
             && !is_alive().await
         {
             self.told.send_replace(Beat::Lapsing);
-            return Some(shortened(ttl / 4, 10));
+            return Next::After(shortened(ttl / 4, 10));
         }
         let client = self.client.patience((ttl / 4).max(Duration::from_secs(1)));
-        let outcome = match self.lease {
-            None => client.register(registration.clone()).await.map(Some),
-            Some(lease) => client.refresh(LeaseRef::new(id(registration), Some(lease))).await.map(|_| None),
+        let current = self.held.as_ref().filter(|(sent, _)| Arc::ptr_eq(sent, wanted));
+        let current = current.map(|(_, registered)| registered.clone());
+        let outcome = match &current {
+            Some(registered) => client.refresh(registered).await.map(|_| ()),
+            None => self.register(&client, wanted).await,
         };
         match outcome {
-            Ok(registered) => {
-                if let Some(registered) = registered {
-                    self.lease = Some(registered.lease);
-                    self.sent = Some(registered);
-                }
+            Ok(()) => {
                 self.failures = 0;
-                if let Some(sent) = &self.sent {
-                    self.told.send_replace(Beat::Alive(sent.clone()));
+                if let Some((_, registered)) = &self.held {
+                    self.told.send_replace(Beat::Alive(registered.clone()));
                 }
-                Some(shortened(ttl / 2, 10))
+                Next::After(shortened(ttl / 2, 10))
             }
-            Err(ClientError::NotRegistered { .. }) if self.lease.is_some() => {
-                self.lease = None;
-                Some(Duration::ZERO)
+            Err(ClientError::NotRegistered { .. }) if current.is_some() => {
+                self.forget();
+                Next::After(Duration::ZERO)
             }
-            Err(ClientError::LeaseReplaced { .. }) => None,
+            Err(ClientError::LeaseReplaced { .. }) => self.contested(&client, id(wanted), ttl).await,
             Err(error) => {
                 let temporary = error.is_temporary();
                 self.told.send_replace(Beat::Failing(Arc::new(error)));
                 if !temporary {
-                    return Some(shortened(ttl / 2, 10));
+                    return Next::After(shortened(ttl / 2, 10));
                 }
-                let longest = ttl / 4;
-                let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(16)).min(longest);
+                let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(16)).min(ttl / 4);
                 self.failures += 1;
-                Some(shortened(pause, 50))
+                Next::After(shortened(pause, 50))
             }
         }
+    }
+
+    /// Registers. What was registered before is kept alive until that is done.
+    async fn register(&mut self, client: &Client, wanted: &Arc<Registration>) -> Result<(), ClientError> {
+        match client.register(Registration::clone(wanted)).await {
+            Ok(registered) => {
+                self.forget();
+                self.held = Some((Arc::clone(wanted), registered));
+                Ok(())
+            }
+            Err(error) => {
+                let before = self.held.as_ref().map(|(_, registered)| registered.clone());
+                if let Some(before) = before {
+                    match client.refresh(&before).await {
+                        Err(ClientError::NotRegistered { .. }) => self.forget(),
+                        Err(replaced @ ClientError::LeaseReplaced { .. }) => return Err(replaced),
+                        _ => {}
+                    }
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn forget(&mut self) {
+        if let Some((_, registered)) = self.held.take() {
+            self.earlier.push_back(registered.lease);
+            let surplus = self.earlier.len().saturating_sub(REMEMBERED);
+            self.earlier.drain(..surplus);
+        }
+    }
+
+    /// Another lease holds the id. Is it an earlier one of this server, the registry has gone back in time, as after a restore
+    /// from a backup: then it is registered again.
+    async fn contested(&mut self, client: &Client, id: &str, ttl: Duration) -> Next {
+        for lease in self.earlier.iter().rev() {
+            match client.refresh(LeaseRef::new(id, Some(*lease))).await {
+                Err(ClientError::LeaseReplaced { .. }) => {}
+                Ok(_) | Err(ClientError::NotRegistered { .. }) => {
+                    self.forget();
+                    return Next::After(Duration::ZERO);
+                }
+                Err(_) => return Next::After(shortened(ttl / 4, 50)),
+            }
+        }
+        Next::Replaced
     }
 }
 

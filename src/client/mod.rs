@@ -31,6 +31,7 @@ pub use heartbeat::{Beat, Heartbeat};
 #[cfg(feature = "cli")]
 pub(crate) use wire::trusting;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,12 +71,23 @@ pub struct Client {
 /// # let _ = client;
 /// # Ok(()) }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ClientOptions {
     addresses: Vec<String>,
     token: Option<String>,
     timeout: Duration,
     clock: Option<Arc<dyn Clock>>,
+}
+
+impl fmt::Debug for ClientOptions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let token = self.token.as_ref().map(|_| "…");
+        formatter
+            .debug_struct("ClientOptions")
+            .field("addresses", &self.addresses)
+            .field("token", &token)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for ClientOptions {
@@ -127,7 +139,8 @@ impl ClientOptions {
         let wrong =
             |address: &str, detail: String| ClientError::Address { address: address.to_owned(), detail };
         let first = self.addresses.first().ok_or_else(|| wrong("", "there is none".to_owned()))?;
-        let tls = wire::trusting().map_err(|error| wrong(first, error.to_string()))?;
+        let spoken = self.addresses.iter().any(|address| address.starts_with("https:"));
+        let tls = wire::trusting(spoken).map_err(|error| wrong(first, error.to_string()))?;
         let wires = self.addresses.iter().map(|address| Wire::new(address, &tls));
         let wires = wires.collect::<Result<Vec<_>, _>>()?;
         let token = self.token.map(|token| {

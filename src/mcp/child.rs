@@ -12,13 +12,19 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::task::JoinHandle;
 
 use super::McpError;
+use super::error::shown;
 
 /// How long it may take to end when its standard input has ended, and again when it is told to.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Bytes that are kept of what it writes to its standard error.
 const LAST_WORDS: usize = 2_000;
+/// Characters of it that are shown.
+const SHOWN_WORDS: usize = 280;
+/// How long it is waited for that the last of it is read.
+const LINGER: Duration = Duration::from_millis(200);
 /// Characters that are shown of a line which is no MCP.
 const SAMPLE: usize = 120;
 
@@ -28,6 +34,7 @@ pub(super) struct Child {
     process: tokio::process::Child,
     group: Option<u32>,
     said: Arc<Mutex<VecDeque<u8>>>,
+    listening: JoinHandle<()>,
     rubbish: Arc<OnceLock<String>>,
 }
 
@@ -41,7 +48,8 @@ impl Child {
         let failed = |reason| McpError::Start { program: program.to_owned(), reason };
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.kill_on_drop(true);
+        // What Paulina is trusted with is none of the server's.
+        command.env_remove("PAULINA_TOKEN").kill_on_drop(true);
         #[cfg(unix)]
         command.process_group(0);
         let mut process = command.spawn().map_err(failed)?;
@@ -50,18 +58,22 @@ impl Child {
             return Err(failed(io::Error::other("it has no pipes")));
         };
         let said = Arc::new(Mutex::new(VecDeque::new()));
-        tokio::spawn(listen(stderr, Arc::clone(&said)));
+        let listening = tokio::spawn(listen(stderr, Arc::clone(&said)));
         let rubbish = Arc::new(OnceLock::new());
         let watched = Watched { stdout, rubbish: Arc::clone(&rubbish), line: Line::Begins };
         let group = process.id();
-        Ok((Self { process, group, said, rubbish }, (watched, stdin)))
+        Ok((Self { process, group, said, listening, rubbish }, (watched, stdin)))
     }
 
     /// The end of what it wrote to its standard error, in one line.
-    pub(super) fn last_words(&self) -> String {
+    pub(super) async fn last_words(&mut self) -> String {
+        // What it wrote as it ended may not be read yet.
+        let _ = tokio::time::timeout(LINGER, &mut self.listening).await;
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes: Vec<u8> = said.iter().copied().collect();
-        String::from_utf8_lossy(&bytes).split_whitespace().collect::<Vec<_>>().join(" ")
+        let text = String::from_utf8_lossy(&bytes);
+        let newest: Vec<char> = text.chars().rev().take(SHOWN_WORDS).collect();
+        shown(&newest.into_iter().rev().collect::<String>())
     }
 
     /// A line that it wrote to its standard output and that is no MCP.

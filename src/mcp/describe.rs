@@ -4,10 +4,9 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use rmcp::RoleClient;
-use rmcp::model::{PaginatedRequestParams, ServerPeerInfo};
-use rmcp::service::{Peer, ServiceError};
-use serde::Serialize;
-use serde_json::Value;
+use rmcp::model::{ClientRequest, CustomRequest, ServerPeerInfo};
+use rmcp::service::Peer;
+use serde_json::{Value, json};
 
 use super::error::Cause;
 use crate::model::{
@@ -35,86 +34,75 @@ pub(super) async fn describe(
     let has = &info.capabilities;
     let mut registration = introduced(&info, transport);
     if has.tools.is_some() {
-        let tools = all("tools/list", patience, async |page| {
-            peer.list_tools(page).await.map(|list| (list.tools, list.next_cursor))
-        });
-        registration = unique(
-            registration,
-            tools.await?,
-            Tool::from_json,
-            |tool| tool.name().to_owned(),
-            Registration::tool,
-        );
+        let tools = all(peer, "tools/list", "tools", patience).await?;
+        registration =
+            unique(registration, tools, Tool::from_json, |tool| tool.name().to_owned(), Registration::tool);
     }
     if has.resources.is_some() {
-        let resources = all("resources/list", patience, async |page| {
-            peer.list_resources(page).await.map(|list| (list.resources, list.next_cursor))
-        });
-        let templates = all("resources/templates/list", patience, async |page| {
-            peer.list_resource_templates(page).await.map(|list| (list.resource_templates, list.next_cursor))
-        });
-        let address = |resource: &Resource| resource.address().as_str().to_owned();
-        registration =
-            unique(registration, resources.await?, Resource::from_json, address, Registration::resource);
+        let resources = all(peer, "resources/list", "resources", patience).await?;
         // A server may have resources and know nothing of templates.
-        let templates = match templates.await {
+        let templates = match all(peer, "resources/templates/list", "resourceTemplates", patience).await {
             Err(Failed::At(_, Some(Cause::Refused(_)))) => Vec::new(),
             templates => templates?,
         };
+        let address = |resource: &Resource| resource.address().as_str().to_owned();
+        registration = unique(registration, resources, Resource::from_json, address, Registration::resource);
         registration = unique(registration, templates, Resource::from_json, address, Registration::resource);
     }
     if has.prompts.is_some() {
-        let prompts = all("prompts/list", patience, async |page| {
-            peer.list_prompts(page).await.map(|list| (list.prompts, list.next_cursor))
-        });
-        registration = unique(
-            registration,
-            prompts.await?,
-            Prompt::from_json,
-            |prompt| prompt.name().to_owned(),
-            Registration::prompt,
-        );
+        let prompts = all(peer, "prompts/list", "prompts", patience).await?;
+        let name = |prompt: &Prompt| prompt.name().to_owned();
+        registration = unique(registration, prompts, Prompt::from_json, name, Registration::prompt);
     }
     Ok(registration)
 }
 
 /// All pages of a list.
-async fn all<T>(
+///
+/// Asked for as a request that rmcp does not know: what it knows it takes for an error as a whole where one item is not quite
+/// as the protocol has it.
+async fn all(
+    peer: &Peer<RoleClient>,
     step: &'static str,
+    member: &'static str,
     patience: Duration,
-    page: impl AsyncFn(Option<PaginatedRequestParams>) -> Result<(Vec<T>, Option<String>), ServiceError>,
-) -> Result<Vec<T>, Failed> {
+) -> Result<Vec<Value>, Failed> {
     let (mut items, mut cursor, mut seen) = (Vec::new(), None::<String>, HashSet::new());
     for _ in 0..MAX_PAGES {
-        let parameters =
-            cursor.take().map(|cursor| PaginatedRequestParams::default().with_cursor(Some(cursor)));
-        let answer = tokio::time::timeout(patience, page(parameters)).await;
-        let (more, next) = answer
+        let parameters = cursor.take().map(|cursor| json!({ "cursor": cursor }));
+        let request = ClientRequest::CustomRequest(CustomRequest::new(step, parameters));
+        let answer = tokio::time::timeout(patience, peer.send_request(request)).await;
+        let answer = answer
             .map_err(|_| Failed::At(step, None))?
             .map_err(|error| Failed::At(step, Some(error.into())))?;
+        let mut answer = serde_json::to_value(answer).unwrap_or_default();
+        let Some(Value::Array(more)) = answer.get_mut(member).map(Value::take) else {
+            let detail = format!("its answer to {step} has no list of {member}");
+            return Err(Failed::At(step, Some(Cause::Refused(detail))));
+        };
         items.extend(more);
-        match next {
-            None => return Ok(items),
-            Some(next) if !seen.insert(next.clone()) => return Err(Failed::Endless(step, items.len())),
+        match answer.get("nextCursor").and_then(Value::as_str) {
+            // Older servers send an empty one with the last page.
+            None | Some("") => return Ok(items),
+            Some(next) if !seen.insert(next.to_owned()) => return Err(Failed::Endless(step, items.len())),
             Some(_) if items.len() > MAX_DEFINITIONS => break,
-            Some(next) => cursor = Some(next),
+            Some(next) => cursor = Some(next.to_owned()),
         }
     }
     Err(Failed::Endless(step, items.len().min(MAX_DEFINITIONS)))
 }
 
 /// Adds what is listed, each name once: the registry takes no two under one.
-fn unique<T: Serialize, D>(
+fn unique<D>(
     registration: Registration,
-    items: Vec<T>,
+    items: Vec<Value>,
     parse: impl Fn(Json) -> Result<D, ParseError>,
     name: impl Fn(&D) -> String,
     add: impl Fn(Registration, D) -> Registration,
 ) -> Registration {
     let mut seen = HashSet::new();
     let definitions = items.into_iter().filter_map(|item| {
-        let json = Json::from(serde_json::to_value(item).ok()?);
-        let definition = parse(json);
+        let definition = parse(Json::from(item));
         let definition =
             definition.inspect_err(|error| tracing::warn!(%error, "left out what cannot be registered"));
         definition.ok().filter(|definition| seen.insert(name(definition)))

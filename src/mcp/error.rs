@@ -58,9 +58,9 @@ impl From<ClientInitializeError> for Cause {
                 Self::Credentials(error.auth_challenge().unwrap_or("it does not say which").to_owned())
             }
             ClientInitializeError::ConnectionClosed(_) => Self::Closed,
-            ClientInitializeError::JsonRpcError(error) => Self::Refused(error.message.into_owned()),
+            ClientInitializeError::JsonRpcError(error) => Self::Refused(shown(&error.message)),
             ClientInitializeError::TransportError { error, .. } => Self::of_transport(error.error.as_ref()),
-            other => Self::NotMcp(other.to_string()),
+            other => Self::NotMcp(shown(&other.to_string())),
         }
     }
 }
@@ -72,9 +72,9 @@ impl From<ServiceError> for Cause {
                 Self::Credentials(error.auth_challenge().unwrap_or("it does not say which").to_owned())
             }
             ServiceError::TransportClosed => Self::Closed,
-            ServiceError::McpError(error) => Self::Refused(error.message.into_owned()),
+            ServiceError::McpError(error) => Self::Refused(shown(&error.message)),
             ServiceError::TransportSend(error) => Self::of_transport(error.error.as_ref()),
-            other => Self::NotMcp(other.to_string()),
+            other => Self::NotMcp(shown(&other.to_string())),
         }
     }
 }
@@ -99,14 +99,15 @@ impl Cause {
             }
             let status = at.downcast_ref::<HttpStatusError>().map(|error| error.status);
             let text = at.to_string();
-            for denied in [401, 403] {
-                if status == Some(denied) || text.contains(&format!("HTTP {denied}")) {
-                    return Self::Credentials(format!("HTTP {denied}"));
-                }
+            if status == Some(401) || text.contains("HTTP 401") {
+                return Self::Credentials("HTTP 401".to_owned());
+            }
+            if text.contains("HTTP 403") {
+                return Self::Refused(shown(&text));
             }
             match at.source() {
                 Some(source) => at = source,
-                None => return Self::NotMcp(shortened(&text)),
+                None => return Self::NotMcp(shown(&text)),
             }
         }
     }
@@ -121,10 +122,11 @@ fn innermost(error: &dyn Error) -> String {
     at.to_string()
 }
 
-/// The beginning of what may be a page of text.
-fn shortened(text: &str) -> String {
-    const ENOUGH: usize = 200;
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+/// The beginning of what may be a page of text, in one line, without what a terminal would act on.
+pub(super) fn shown(text: &str) -> String {
+    const ENOUGH: usize = 300;
+    let words = text.split(|character: char| character.is_whitespace() || character.is_control());
+    let line = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     let mut short: String = line.chars().take(ENOUGH).collect();
     if short.len() < line.len() {
         short.push('…');

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::redirect::{Action, Attempt, Policy};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use url::Url;
@@ -33,15 +34,24 @@ pub(crate) enum Speaks {
     Either,
 }
 
+/// Follows to the same server what is to be asked there in the same way, as from `/mcp` to `/mcp/`: what is said to one
+/// server is not to be sent to another.
+fn same_place(attempt: Attempt<'_>) -> Action {
+    const MOST: usize = 5;
+    let same = attempt.previous().last().is_some_and(|before| before.origin() == attempt.url().origin());
+    let again = matches!(attempt.status().as_u16(), 307 | 308);
+    if same && again && attempt.previous().len() < MOST { attempt.follow() } else { attempt.stop() }
+}
+
 impl Endpoint {
     fn client(&self, headers: HeaderMap) -> Result<reqwest::Client, McpError> {
         let unusable = |detail: String| McpError::Unreachable { url: self.url.to_string(), reason: detail };
-        let tls = trusting().map_err(|error| unusable(error.to_string()))?;
+        let tls = trusting(self.url.scheme() == "https").map_err(|error| unusable(error.to_string()))?;
         reqwest::Client::builder()
             .tls_backend_preconfigured(tls.as_ref().clone())
             .connect_timeout(CONNECT)
             .default_headers(headers)
-            .redirect(reqwest::redirect::Policy::none())
+            .redirect(Policy::custom(same_place))
             // As rmcp's own client: an answer that was not read to its end delays the next one on its connection.
             .pool_max_idle_per_host(0)
             .build()
@@ -52,7 +62,8 @@ impl Endpoint {
         let headers: HashMap<HeaderName, HeaderValue> =
             self.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let config = StreamableHttpClientTransportConfig::with_uri(Arc::from(self.url.as_str()));
-        let config = config.custom_headers(headers);
+        // A server that has forgotten the session was started again, and may do other things now: that is to be seen.
+        let config = config.custom_headers(headers).reinit_on_expired_session(false);
         Ok(StreamableHttpClientTransport::with_client(self.client(HeaderMap::new())?, config))
     }
 

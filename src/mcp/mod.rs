@@ -13,4 +13,4 @@ mod sse;
 
 pub(crate) use error::McpError;
 pub(crate) use http::{Endpoint, Speaks};
-pub(crate) use session::{Session, Target};
+pub(crate) use session::{Era, Session, Target};

@@ -8,11 +8,12 @@ use rmcp::model::{
 };
 use rmcp::service::{
     ClientCacheConfig, ClientInitializeError, ClientLifecycleMode, ClientServiceExt, NotificationContext,
-    Peer, RunningService,
+    Peer, RunningService, ServiceError,
 };
 use rmcp::transport::IntoTransport;
 use rmcp::{ClientHandler, RoleClient};
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 use super::child::Child;
 use super::error::Cause;
@@ -35,8 +36,20 @@ pub(crate) struct Session {
     child: Option<Child>,
     transport: Transport,
     patience: Duration,
+    era: Era,
     /// Counts how often the server has said that a list of its has changed.
     changed: watch::Receiver<u64>,
+    listening: Option<AbortHandle>,
+}
+
+/// How a server is greeted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Era {
+    /// By `server/discover`, or else by `initialize`.
+    #[default]
+    Either,
+    /// By `initialize`.
+    Older,
 }
 
 /// What a client of ours hears.
@@ -46,7 +59,8 @@ struct Ears(watch::Sender<u64>);
 impl ClientHandler for Ears {
     fn get_info(&self) -> ClientConfig {
         let implementation = Implementation::new("paulina", env!("CARGO_PKG_VERSION"));
-        ClientConfig::new(ClientCapabilities::default(), implementation)
+        let config = ClientConfig::new(ClientCapabilities::default(), implementation);
+        config.with_protocol_version(ProtocolVersion::LATEST_WITH_INITIALIZE)
     }
 
     async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
@@ -68,38 +82,62 @@ impl Ears {
     }
 }
 
+/// How long rmcp waits for an answer to `server/discover` before it sends `initialize`, and a little more.
+const UNANSWERED: Duration = Duration::from_secs(15);
+/// How soon it is asked again to be told of changes; each further time it takes twice as long.
+const LISTEN_AGAIN: Duration = Duration::from_secs(1);
+const LISTEN_RARELY: Duration = Duration::from_mins(1);
 const GREETING: &str = "the greeting (server/discover, initialize)";
 
 impl Session {
     /// Greets a server. Each of its answers may take as long as this.
-    pub(crate) async fn open(target: &Target, patience: Duration) -> Result<Self, McpError> {
-        let (sender, changed) = watch::channel(0);
-        let ears = Ears(sender);
+    pub(crate) async fn open(target: &Target, patience: Duration, era: Era) -> Result<Self, McpError> {
         match target {
+            Target::Http(endpoint) => Self::over_http(endpoint, patience, era).await,
             Target::Stdio(command) => {
-                let (mut child, pipes) = Child::start(command)?;
-                match greeted(ears, pipes, patience).await {
-                    Ok(service) => {
-                        let transport =
-                            Transport::Stdio { command: command.clone(), environment: Vec::new() };
-                        Ok(Self { service, child: Some(child), transport, patience, changed })
-                    }
-                    Err(cause) => Err(of_child(&mut child, GREETING, patience, cause).await),
-                }
-            }
-            Target::Http(endpoint) => {
-                let (service, sse) = greeted_over_http(ears, endpoint, patience).await?;
-                let (url, headers) = (endpoint.url.to_string(), Vec::new());
-                let transport = if sse {
-                    Transport::Sse { url, headers }
-                } else {
-                    Transport::StreamableHttp { url, headers }
+                let first = Self::over_stdio(command, patience, era).await;
+                // There are servers that end, or fall silent, at a word that they do not know.
+                let perhaps = match &first {
+                    Err(McpError::Ended { .. }) => true,
+                    Err(McpError::Silent { .. }) => patience < UNANSWERED,
+                    _ => false,
                 };
-                let session = Self { service, child: None, transport, patience, changed };
-                session.listen();
-                Ok(session)
+                if era == Era::Older || !perhaps {
+                    return first;
+                }
+                Self::over_stdio(command, patience, Era::Older).await
             }
         }
+    }
+
+    async fn over_stdio(command: &[String], patience: Duration, era: Era) -> Result<Self, McpError> {
+        let (sender, changed) = watch::channel(0);
+        let (mut child, pipes) = Child::start(command)?;
+        match greeted(Ears(sender), pipes, patience, era).await {
+            Ok(service) => {
+                let transport = Transport::Stdio { command: command.to_vec(), environment: Vec::new() };
+                let era = era_of(&service);
+                Ok(Self { service, child: Some(child), transport, patience, era, changed, listening: None })
+            }
+            Err(cause) => Err(of_child(&mut child, GREETING, patience, cause).await),
+        }
+    }
+
+    async fn over_http(endpoint: &Endpoint, patience: Duration, era: Era) -> Result<Self, McpError> {
+        let (sender, changed) = watch::channel(0);
+        let (service, sse) = greeted_over_http(Ears(sender), endpoint, patience, era).await?;
+        let (url, headers) = (endpoint.url.to_string(), Vec::new());
+        let transport =
+            if sse { Transport::Sse { url, headers } } else { Transport::StreamableHttp { url, headers } };
+        let era = era_of(&service);
+        let mut session = Self { service, child: None, transport, patience, era, changed, listening: None };
+        session.listen();
+        Ok(session)
+    }
+
+    /// How it was greeted, to greet it in the same way the next time.
+    pub(crate) fn era(&self) -> Era {
+        self.era
     }
 
     /// What the server is and can do.
@@ -128,7 +166,8 @@ impl Session {
         };
         let answer = tokio::time::timeout(limit, peer.send_request(request)).await;
         match answer {
-            Ok(Ok(_)) => Ok(()),
+            // An error is an answer as well.
+            Ok(Ok(_) | Err(ServiceError::McpError(_) | ServiceError::UnexpectedResponse)) => Ok(()),
             Ok(Err(error)) => Err(self.failed("a ping", Some(error.into())).await),
             Err(_) => Err(self.failed("a ping", None).await),
         }
@@ -140,30 +179,52 @@ impl Session {
     }
 
     /// Ends the conversation, and a server that was started for it.
-    pub(crate) async fn close(self) {
-        let _ = self.service.cancel().await;
-        if let Some(child) = self.child {
+    pub(crate) async fn close(mut self) {
+        self.stop_listening();
+        let _ = self.service.close().await;
+        if let Some(child) = self.child.take() {
             child.close().await;
         }
     }
 
-    /// In the newer era a server tells only who asks that its lists have changed.
-    fn listen(&self) {
+    fn stop_listening(&mut self) {
+        if let Some(listening) = self.listening.take() {
+            listening.abort();
+        }
+    }
+
+    /// In the newer era a server tells only who asks that its lists have changed. When the stream breaks off something may have
+    /// been missed.
+    fn listen(&mut self) {
         if modern(self.service.peer()).is_none() {
             return;
         }
         let (peer, ears) = (self.service.peer().clone(), self.service.service().clone());
-        tokio::spawn(async move {
-            let filter = SubscriptionFilter::builder()
-                .tools_list_changed()
-                .prompts_list_changed()
-                .resources_list_changed()
-                .build();
-            let Ok(mut subscription) = peer.listen(filter).await else { return };
-            while let Ok(Some(_)) = subscription.next().await {
-                ears.heard();
+        let listening = tokio::spawn(async move {
+            let (mut pause, mut again) = (LISTEN_AGAIN, false);
+            loop {
+                let filter = SubscriptionFilter::builder();
+                let filter =
+                    filter.tools_list_changed().prompts_list_changed().resources_list_changed().build();
+                match peer.listen(filter).await {
+                    Ok(mut subscription) => {
+                        if std::mem::replace(&mut again, true) {
+                            ears.heard();
+                        }
+                        while let Ok(Some(_)) = subscription.next().await {
+                            pause = LISTEN_AGAIN;
+                            ears.heard();
+                        }
+                    }
+                    // It does not know of this, and never will.
+                    Err(ServiceError::McpError(_)) => return,
+                    Err(_) => {}
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LISTEN_RARELY);
             }
         });
+        self.listening = Some(listening.abort_handle());
     }
 
     async fn failed(&mut self, step: &'static str, cause: Option<Cause>) -> McpError {
@@ -172,6 +233,16 @@ impl Session {
             (None, transport) => of_endpoint(transport.url().unwrap_or_default(), step, self.patience, cause),
         }
     }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.stop_listening();
+    }
+}
+
+fn era_of(service: &RunningService<RoleClient, Ears>) -> Era {
+    if modern(service.peer()).is_some() { Era::Either } else { Era::Older }
 }
 
 /// The version, if it is one without a handshake.
@@ -185,14 +256,18 @@ async fn greeted<T, E, A>(
     ears: Ears,
     transport: T,
     patience: Duration,
+    era: Era,
 ) -> Result<RunningService<RoleClient, Ears>, Option<Cause>>
 where
     T: IntoTransport<RoleClient, E, A>,
     E: std::error::Error + Send + Sync + 'static,
 {
-    let lifecycle = ClientLifecycleMode::Auto {
-        preferred_versions: vec![ProtocolVersion::V_2026_07_28],
-        legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
+    let lifecycle = match era {
+        Era::Older => ClientLifecycleMode::Initialize,
+        Era::Either => ClientLifecycleMode::Auto {
+            preferred_versions: vec![ProtocolVersion::V_2026_07_28],
+            legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
+        },
     };
     let greeting = ears.serve_with_lifecycle(transport, lifecycle);
     let service = tokio::time::timeout(patience, greeting).await;
@@ -207,12 +282,13 @@ async fn greeted_over_http(
     ears: Ears,
     endpoint: &Endpoint,
     patience: Duration,
+    era: Era,
 ) -> Result<(RunningService<RoleClient, Ears>, bool), McpError> {
     let failed = |cause| of_endpoint(endpoint.url.as_str(), GREETING, patience, cause);
     let first = if endpoint.speaks == Speaks::Sse {
         None
     } else {
-        match greeted(ears.clone(), endpoint.streamable()?, patience).await {
+        match greeted(ears.clone(), endpoint.streamable()?, patience, era).await {
             Ok(service) => return Ok((service, false)),
             Err(cause) => {
                 let perhaps = matches!(cause, Some(Cause::NotMcp(_) | Cause::Refused(_) | Cause::Closed));
@@ -226,7 +302,7 @@ async fn greeted_over_http(
     let opened = tokio::time::timeout(patience, endpoint.sse()).await;
     let second = match opened {
         Ok(transport) => match transport? {
-            Ok(transport) => match greeted(ears, transport, patience).await {
+            Ok(transport) => match greeted(ears, transport, patience, Era::Older).await {
                 Ok(service) => return Ok((service, true)),
                 Err(cause) => return Err(failed(cause)),
             },
@@ -248,7 +324,7 @@ async fn of_child(
         return McpError::Rubbish { line: line.to_owned() };
     }
     match cause {
-        None => McpError::Silent { step, seconds: patience.as_secs(), said: child.last_words() },
+        None => McpError::Silent { step, seconds: patience.as_secs(), said: child.last_words().await },
         Some(Cause::Refused(detail) | Cause::NotMcp(detail)) => McpError::Refused { step, detail },
         Some(Cause::Credentials(how)) => McpError::Credentials { how },
         Some(Cause::Closed | Cause::Unreachable(_)) => {
@@ -256,7 +332,7 @@ async fn of_child(
                 Some(status) => status.to_string(),
                 None => "it closed its standard output".to_owned(),
             };
-            McpError::Ended { step, status, said: child.last_words() }
+            McpError::Ended { step, status, said: child.last_words().await }
         }
     }
 }
@@ -304,13 +380,14 @@ mod tests {
         let (ours, theirs) = tokio::io::duplex(1 << 20);
         tokio::spawn(serve(theirs, answers));
         let (sender, _) = watch::channel(0);
-        let service = greeted(Ears(sender), tokio::io::split(ours), PATIENCE).await.ok().unwrap();
+        let service =
+            greeted(Ears(sender), tokio::io::split(ours), PATIENCE, Era::Either).await.ok().unwrap();
         let transport =
             Transport::Stdio { command: vec!["/opt/a-server.py".into()], environment: Vec::new() };
         describe::describe(service.peer(), transport, PATIENCE).await
     }
 
-    fn greeting(capabilities: Value, name: &str) -> Value {
+    fn greeting(capabilities: &Value, name: &str) -> Value {
         json!({"protocolVersion": "2025-06-18", "capabilities": capabilities, "instructions": "Ask.",
             "serverInfo": {"name": name, "title": "T", "version": "1.2"}})
     }
@@ -319,7 +396,7 @@ mod tests {
     async fn every_page_is_read_of_what_a_server_says_that_it_has() {
         let tool = |name: &str| json!({"name": name, "description": "d", "inputSchema": {"type": "object", "b": 1, "a": 2}});
         let registration = described(json!({
-            "initialize": greeting(json!({"tools": {}, "resources": {}, "logging": {}, "completions": {"x": 1}}), "a server!"),
+            "initialize": greeting(&json!({"tools": {}, "resources": {}, "logging": {}, "completions": {"x": 1}}), "a server!"),
             "tools/list": {"tools": [tool("one"), tool("one")], "nextCursor": "next"},
             "tools/listnext": {"tools": [tool("two")]},
             "resources/list": {"resources": [{"uri": "a://b", "name": "B", "mimeType": "text/plain"}]},
@@ -336,17 +413,17 @@ mod tests {
                     "resources": [{"uri": "a://b", "name": "B", "mimeType": "text/plain"}],
                     "completions": {"x": 1}, "logging": {}}})
         );
-        let nameless = described(json!({"initialize": greeting(json!({}), "")})).await.ok().unwrap();
+        let nameless = described(json!({"initialize": greeting(&json!({}), "")})).await.ok().unwrap();
         assert_eq!(nameless.name, "a-server");
     }
 
     #[tokio::test]
     async fn a_list_without_end_and_one_that_is_refused() {
         let tools = json!({"tools": {}});
-        let endless = json!({"initialize": greeting(tools.clone(), "s"),
+        let endless = json!({"initialize": greeting(&tools, "s"),
             "tools/list": {"tools": [], "nextCursor": "x"}, "tools/listx": {"tools": [], "nextCursor": "x"}});
         assert!(matches!(described(endless).await, Err(describe::Failed::Endless("tools/list", _))));
-        let refused = json!({"initialize": greeting(tools, "s")});
+        let refused = json!({"initialize": greeting(&tools, "s")});
         let failed = described(refused).await;
         assert!(
             matches!(failed, Err(describe::Failed::At("tools/list", Some(Cause::Refused(text)))) if text == "no such method")

@@ -18,6 +18,10 @@ pub(super) fn check(registration: &Registration) -> Violations {
     let root = Pointer::default();
     if let Some(id) = &registration.id {
         check.charset(&root.key("id"), id, MAX_ID_CHARACTERS, "._-");
+        if matches!(id.as_str(), "." | "..") {
+            let detail = "must not be . or .., which no address can name: RFC 3986, section 5.2.4";
+            check.violations.push(&root.key("id"), detail);
+        }
     }
     check.charset(&root.key("name"), &registration.name, MAX_NAME_CHARACTERS, "._/@ -");
     let texts = [

@@ -65,6 +65,7 @@ async fn no_fixed_statement_scans_a_table_that_grows() {
         ),
         ("SELECT count(*) FROM servers", "somebody examines the database: everything is read"),
         ("'health', CASE", "totals are counted"),
+        ("FROM changes WHERE revision > ?1 ORDER BY", "a range of the primary key, ended by its limit"),
         ("DELETE FROM changes", "once a minute, over a table that is bounded"),
     ];
     let queries: BTreeMap<String, serde_json::Value> =

@@ -219,11 +219,27 @@ async fn a_file_for_each_client() {
         json!({"command": "npx", "args": ["-y", "mcp files"], "env": {"API_KEY": "${env:API_KEY}"}})
     );
     let vscode = file("vscode");
-    assert_eq!(vscode["servers"]["files"]["env"], json!({"API_KEY": "${input:API_KEY}"}));
+    assert_eq!(vscode["servers"]["files"]["env"], json!({"API_KEY": "${input:files-API_KEY}"}));
     assert_eq!(
         vscode["inputs"],
-        json!([{"type": "promptString", "id": "API_KEY", "description": "API_KEY", "password": true}])
+        json!([
+            {"type": "promptString", "id": "files-API_KEY", "description": "files: API_KEY", "password": true},
+            {"type": "promptString", "id": "files-2-API_KEY", "description": "files-2: API_KEY", "password": true},
+        ])
     );
+    for (name, id) in [("one", "one-1"), ("two", "two-1")] {
+        let body = json!({"name": name, "id": id, "transport": "http", "url": format!("http://{name}.example/mcp"),
+            "headers": [{"name": "Authorization", "required": true}, {"name": "X-Team"}]});
+        shell.given(&["register", "--file", "-"], &body.to_string());
+    }
+    let (claude, cursor, vscode) = (file("claude"), file("cursor"), file("vscode"));
+    assert_eq!(
+        claude["mcpServers"]["one"]["headers"],
+        json!({"Authorization": "${one_Authorization}", "X-Team": "${one_X_Team:-}"}),
+        "one server's credentials are not another's"
+    );
+    assert_eq!(cursor["mcpServers"]["two"]["headers"]["Authorization"], "${env:two_Authorization}");
+    assert_eq!(vscode["servers"]["two"]["headers"]["Authorization"], "${input:two-Authorization}");
     let some: Value =
         serde_json::from_str(&shell.ok(&["config", "--for", "claude", "--name", "notes"])).unwrap();
     assert_eq!(some["mcpServers"].as_object().unwrap().len(), 1);
@@ -239,7 +255,15 @@ async fn what_goes_wrong_has_a_code_and_a_way_out() {
         (&["deregister", "nope"], 3, "nope is not registered"),
         (&["find", "--healthy", "x"], 2, "--healthy must be true, false or any"),
         (&["find", "--metadata", "x"], 2, "--metadata must have the form"),
-        (&["find", "!"], 2, "--words holds no word"),
+        (&["find", "!"], 2, "the text to search for holds no word"),
+        (
+            &["refresh", "a", "b", "--lease", "0f9f3d2e-6f3c-4c86-9a5e-3b8a54b1f1aa"],
+            1,
+            "--lease goes with one id",
+        ),
+        (&["show", ""], 2, "a value is required"),
+        (&["inspect", "--url", "http://user:secret@x/mcp"], 1, "--url holds a user or password"),
+        (&["register", "--name", "x", "--id", "..", "--", "x"], 1, "/id"),
         (&["register", "--name", "x"], 1, "a command behind --, --url, or --file"),
         (&["register", "--", "x"], 1, "say what it is called, with --name"),
         (&["register", "--name", "a\tb", "--", "x"], 1, "/name"),

@@ -95,6 +95,7 @@ fn every_operation_is_described_with_its_parameters_answers_problems_and_example
         "get /v1/servers/{id}/health",
         "get /v1/stats",
         "get /v1/tools",
+        "get /v1/watch",
         "post /v1/refresh",
         "post /v1/servers",
         "put /v1/servers/{id}/refresh",

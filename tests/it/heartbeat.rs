@@ -11,7 +11,7 @@ use paulina::http::{Limits, Listener, Server};
 use paulina::{Filter, Options, Registration, Registry};
 
 use crate::client::free_address;
-use crate::support::Api;
+use crate::support::{Api, edit};
 
 /// Half the ttl of 30 s, and a quarter of it.
 const HALF: Duration = Duration::from_secs(15);
@@ -26,18 +26,33 @@ fn files() -> Registration {
 }
 
 /// A registry by the same clock, served.
-async fn served(clock: &ManualClock) -> (Registry, SocketAddr) {
+async fn served(clock: &ManualClock) -> (Registry, Serving) {
     let registry = Options::new().clock(clock.clone()).open(":memory:").await.unwrap();
-    let address = serve(&registry, "127.0.0.1:0".parse().unwrap());
-    (registry, address)
+    let serving = serve(&registry, "127.0.0.1:0".parse().unwrap());
+    (registry, serving)
 }
 
-fn serve(registry: &Registry, address: SocketAddr) -> SocketAddr {
+struct Serving {
+    address: SocketAddr,
+    task: tokio::task::JoinHandle<std::io::Result<()>>,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+}
+
+impl Serving {
+    async fn stop(&mut self) {
+        self.stop.take();
+        (&mut self.task).await.unwrap().unwrap();
+    }
+}
+
+fn serve(registry: &Registry, address: SocketAddr) -> Serving {
     let listener = Listener::tcp(address).unwrap();
     let address = listener.address().unwrap();
     let server = Server::new(registry.clone(), Limits::default());
-    tokio::spawn(server.run(listener, std::future::pending(), Duration::ZERO));
-    address
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let stopped = async move { drop(stopped.await) };
+    let task = tokio::spawn(server.run(listener, stopped, Duration::ZERO));
+    Serving { address, task, stop: Some(stop) }
 }
 
 /// Waits until the heartbeat says what is waited for.
@@ -51,8 +66,7 @@ async fn next(heartbeat: &Heartbeat, after: impl FnOnce()) -> Beat {
     beat.mark_unchanged();
     after();
     beat.changed().await.unwrap();
-    let said = beat.borrow().clone();
-    said
+    beat.borrow_and_update().clone()
 }
 
 fn is_alive(beat: &Beat) -> bool {
@@ -62,7 +76,8 @@ fn is_alive(beat: &Beat) -> bool {
 #[tokio::test]
 async fn refreshes_at_half_the_ttl_and_takes_the_server_out_in_the_end() {
     let clock = ManualClock::new();
-    let (registry, address) = served(&clock).await;
+    let (registry, api) = served(&clock).await;
+    let address = api.address;
     let refreshed_at = async || registry.get("files-1").await.unwrap().unwrap().refreshed_at;
     let heartbeat = client(address, &clock).keep_alive(files().tool("a")).unwrap();
     let registered = heartbeat.registered().await.unwrap();
@@ -114,6 +129,50 @@ async fn leaves_the_id_to_who_has_registered_it_since() {
     assert!(api.registry.get("files-1").await.unwrap().is_some(), "its successor stays");
 }
 
+/// A registry that was restored from a backup holds an earlier lease of the same server.
+#[tokio::test]
+async fn comes_back_to_a_registry_that_has_gone_back_in_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, backup) = (folder.path().join("paulina.db"), folder.path().join("backup.db"));
+    let clock = ManualClock::new();
+    let registry = Registry::open(&path).await.unwrap();
+    let mut api = serve(&registry, "127.0.0.1:0".parse().unwrap());
+    let heartbeat = client(api.address, &clock).keep_alive(files()).unwrap();
+    let first = heartbeat.registered().await.unwrap();
+    edit(&path, &format!("VACUUM INTO '{}'", backup.display())).await;
+    registry.deregister("files-1").await.unwrap();
+    let Beat::Alive(second) = next(&heartbeat, || clock.advance(HALF)).await else { panic!("not alive") };
+    assert_ne!(first.lease, second.lease);
+
+    api.stop().await;
+    registry.close().await;
+    let restored = Registry::open(&backup).await.unwrap();
+    let _serving = serve(&restored, api.address);
+    clock.advance(HALF);
+    until(&heartbeat, |beat| matches!(beat, Beat::Alive(third) if third.lease != second.lease)).await;
+    heartbeat.stop().await;
+    assert_eq!(restored.get("files-1").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_cannot_be_registered_leaves_what_was_there_alive() {
+    let clock = ManualClock::new();
+    let registry = Options::new().clock(clock.clone()).open(":memory:").await.unwrap();
+    let listener = Listener::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = listener.address().unwrap();
+    let server = Server::new(registry.clone(), Limits { body_bytes: 2_000, ..Limits::default() });
+    tokio::spawn(server.run(listener, std::future::pending(), Duration::ZERO));
+    let heartbeat = client(address, &clock).keep_alive(files()).unwrap();
+    heartbeat.registered().await.unwrap();
+    let before = registry.get("files-1").await.unwrap().unwrap().refreshed_at;
+    clock.advance(Duration::from_secs(1));
+    let large = files().description("x".repeat(5_000));
+    let beat = next(&heartbeat, || heartbeat.replace(large).unwrap()).await;
+    assert!(matches!(beat, Beat::Failing(error) if !error.is_temporary()));
+    let server = registry.get("files-1").await.unwrap().unwrap();
+    assert!(server.description.is_none() && server.refreshed_at > before, "refreshed all the same");
+}
+
 #[tokio::test]
 async fn does_not_mind_a_registry_that_comes_later() {
     let address = free_address().await;
@@ -127,7 +186,7 @@ async fn does_not_mind_a_registry_that_comes_later() {
         );
     }
     let registry = Registry::in_memory().await.unwrap();
-    serve(&registry, address);
+    let _serving = serve(&registry, address);
     clock.advance(QUARTER);
     heartbeat.registered().await.unwrap();
     assert!(registry.get("files-1").await.unwrap().is_some());
@@ -147,7 +206,8 @@ async fn what_no_patience_mends_is_told() {
 #[tokio::test]
 async fn a_server_that_does_not_answer_is_not_refreshed() {
     let clock = ManualClock::new();
-    let (registry, address) = served(&clock).await;
+    let (registry, api) = served(&clock).await;
+    let address = api.address;
     let alive = Arc::new(AtomicBool::new(true));
     let asked = Arc::clone(&alive);
     let is_up = move || std::future::ready(asked.load(Ordering::Relaxed));

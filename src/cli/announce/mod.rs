@@ -2,6 +2,7 @@
 
 mod beats;
 mod endpoint;
+mod pace;
 mod pass;
 #[cfg(unix)]
 mod signals;

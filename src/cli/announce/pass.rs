@@ -28,7 +28,7 @@ impl Progress {
 /// Copies until either side ends. Each change of a list that passes is counted.
 pub(super) fn pass(
     mut from: impl Read,
-    mut to: impl Write,
+    to: &mut impl Write,
     heard: &watch::Sender<u64>,
     progress: &Progress,
 ) -> io::Result<()> {
@@ -46,10 +46,78 @@ pub(super) fn pass(
         progress.pieces.fetch_add(1, Ordering::SeqCst);
         let bytes = buffer.get(..count).unwrap_or_default();
         to.write_all(bytes)?;
-        to.flush()?;
         if ear.hears(bytes) {
             heard.send_modify(|count| *count += 1);
         }
+    }
+}
+
+/// The standard output of this process, unbuffered. A parent may share it with somebody who has made it non-blocking, as node
+/// does: then it is waited for.
+#[cfg(unix)]
+pub(super) struct Out(std::fs::File);
+
+#[cfg(unix)]
+impl Out {
+    pub(super) fn of_process() -> io::Result<Self> {
+        use std::os::fd::AsFd;
+        let own = io::stdout().as_fd().try_clone_to_owned()?;
+        Ok(Self(own.into()))
+    }
+
+    /// Ends it: whoever reads sees its end, although this process lives on.
+    pub(super) fn end(self) -> io::Result<()> {
+        drop(self.0);
+        let nowhere = std::fs::OpenOptions::new().write(true).open("/dev/null")?;
+        Ok(rustix::stdio::dup2_stdout(nowhere)?)
+    }
+}
+
+#[cfg(unix)]
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        use rustix::event::{PollFd, PollFlags, poll};
+        loop {
+            match self.0.write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    poll(&mut [PollFd::new(&self.0, PollFlags::OUT)], None)?;
+                }
+                written => return written,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The standard output of this process.
+#[cfg(not(unix))]
+pub(super) struct Out(io::Stdout);
+
+#[cfg(not(unix))]
+impl Out {
+    pub(super) fn of_process() -> io::Result<Self> {
+        Ok(Self(io::stdout()))
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "as elsewhere")]
+    pub(super) fn end(self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(not(unix))]
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.0.write(bytes)?;
+        self.0.flush()?;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 

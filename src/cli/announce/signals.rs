@@ -1,54 +1,62 @@
 //! Signals are the server's.
+//!
+//! It is told what this process was told, unless it came from the kernel: the keyboard and a terminal that goes away speak to
+//! both. What this process was started to ignore (`nohup`) is not caught, so that the server ignores it as well.
 
+use std::io;
 use std::process::ExitStatus;
 
-use rustix::process::{Pid, Signal, getpgrp, kill_process};
-use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
+use rustix::process::{Pid, Signal, kill_process};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::iterator::SignalsInfo;
+use signal_hook::iterator::exfiltrator::WithOrigin;
+use signal_hook::iterator::exfiltrator::origin::Origin;
+use tokio::sync::mpsc;
 
-/// What a process may be told.
-pub(super) struct Signals(Vec<(Signal, Stream)>);
+/// What this process is told, from now on.
+pub(super) struct Signals(mpsc::UnboundedReceiver<Origin>);
 
 impl Signals {
     /// From now on none of them ends this process.
-    pub(super) fn catch() -> std::io::Result<Self> {
-        let kinds = [
-            (Signal::TERM, SignalKind::terminate()),
-            (Signal::INT, SignalKind::interrupt()),
-            (Signal::HUP, SignalKind::hangup()),
-            (Signal::QUIT, SignalKind::quit()),
-            (Signal::USR1, SignalKind::user_defined1()),
-            (Signal::USR2, SignalKind::user_defined2()),
-        ];
-        let caught = kinds.into_iter().map(|(number, kind)| Ok((number, signal(kind)?)));
-        caught.collect::<std::io::Result<_>>().map(Self)
+    pub(super) fn catch() -> io::Result<Self> {
+        let ignored = ignored();
+        let all = [SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2];
+        let caught = all.into_iter().filter(|number| ignored & (1 << (number - 1)) == 0);
+        let mut signals = SignalsInfo::<WithOrigin>::new(caught)?;
+        let (sender, receiver) = mpsc::unbounded_channel();
+        std::thread::spawn(move || {
+            for origin in &mut signals {
+                if sender.send(origin).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Self(receiver))
     }
 
     /// The next one.
-    pub(super) async fn next(&mut self) -> Signal {
-        std::future::poll_fn(|context| {
-            for (number, stream) in &mut self.0 {
-                if stream.poll_recv(context).is_ready() {
-                    return std::task::Poll::Ready(*number);
-                }
-            }
-            std::task::Poll::Pending
-        })
-        .await
+    pub(super) async fn next(&mut self) -> Origin {
+        match self.0.recv().await {
+            Some(origin) => origin,
+            None => std::future::pending().await,
+        }
     }
 }
 
-/// Tells the server what this process was told. What comes from the keyboard of a terminal has come to both already.
-pub(super) fn forward(to: Option<u32>, number: Signal) {
-    let from_keyboard = matches!(number, Signal::INT | Signal::QUIT) && is_in_foreground();
+/// Which signals this process was started to ignore, a bit for each. Linux tells; elsewhere none is taken to be.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
+}
+
+/// Tells the server what a process has told this one.
+pub(super) fn forward(to: Option<u32>, origin: &Origin) {
     let process = to.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    if let (Some(process), false) = (process, from_keyboard) {
+    let number = Signal::from_named_raw(origin.signal);
+    if let (Some(process), Some(number), Some(_)) = (process, number, &origin.process) {
         let _ = kill_process(process, number);
     }
-}
-
-fn is_in_foreground() -> bool {
-    let terminal = std::fs::File::open("/dev/tty");
-    terminal.is_ok_and(|terminal| rustix::termios::tcgetpgrp(terminal).is_ok_and(|group| group == getpgrp()))
 }
 
 /// Ends as the server has ended: by the same signal, if it was one.

@@ -1,8 +1,10 @@
 //! Standing in for a server over standard input and output.
 //!
 //! The server has this process's standard input and standard error themselves, so that nothing can get between; its standard
-//! output passes through a thread that does nothing else. Everything about the registry happens beside that.
+//! output passes through a thread that does nothing else. Everything about the registry happens beside that. What Paulina is
+//! trusted with (`PAULINA_TOKEN`) is kept from the server.
 
+use std::convert::Infallible;
 use std::process::{ExitCode, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,15 +13,15 @@ use anyhow::Context;
 use tokio::process::{Child, Command};
 use tokio::sync::{oneshot, watch};
 
+use super::pace::Pace;
 use super::{Announce, beats, pass};
 use crate::client::{Client, Heartbeat};
+use crate::clock::{Clock, SystemClock};
 use crate::mcp::Target;
 use crate::model::Registration;
 
 /// How soon a server that could not be described is asked again.
 const AGAIN: Duration = Duration::from_secs(30);
-/// Several lists change together.
-const TOGETHER: Duration = Duration::from_millis(200);
 /// How long a process that the server has left behind may say nothing.
 const REST: Duration = Duration::from_millis(500);
 
@@ -35,8 +37,8 @@ pub(super) async fn run(
         Ok(child) => child,
         Err(error) => return Ok(not_started(command, &error)),
     };
-    let (heard, changes) = watch::channel(0);
-    let passing = passing(&mut child, heard)?;
+    let (heard, changes) = watch::channel(0_u64);
+    let passing = passing(&mut child, heard.clone())?;
     let id = child.id();
     let mut heartbeat = None;
     let status = {
@@ -50,7 +52,7 @@ pub(super) async fn run(
                 status = child.wait() => break status.context("cannot wait for the server")?,
                 signal = signalled => {
                     #[cfg(unix)]
-                    super::signals::forward(id, signal);
+                    super::signals::forward(id, &signal);
                 }
                 never = &mut keeping => match never {},
             }
@@ -67,7 +69,7 @@ pub(super) async fn run(
 
 fn start(command: &[String]) -> std::io::Result<Child> {
     let (program, arguments) = command.split_first().ok_or(std::io::ErrorKind::NotFound)?;
-    Command::new(program).args(arguments).stdout(Stdio::piped()).spawn()
+    Command::new(program).args(arguments).stdout(Stdio::piped()).env_remove("PAULINA_TOKEN").spawn()
 }
 
 /// As a shell says it: 127 for what is not there, 126 for what cannot be run.
@@ -108,9 +110,12 @@ fn passing(child: &mut Child, heard: watch::Sender<u64>) -> anyhow::Result<Passi
     let (finished, done) = oneshot::channel();
     let progress = Arc::new(pass::Progress::default());
     let shared = Arc::clone(&progress);
+    let mut out = pass::Out::of_process().context("there is no standard output")?;
     std::thread::spawn(move || {
-        // When nobody reads on, the server is told so by its next write, as if it were alone.
-        let _ = pass::pass(stdout, std::io::stdout().lock(), &heard, &shared);
+        // When nobody reads on, the server is told so by its next write, as if it were alone; when it says no more, so is the
+        // client.
+        let _ = pass::pass(stdout, &mut out, &heard, &shared);
+        let _ = out.end();
         let _ = finished.send(());
     });
     Ok(Passing { done, progress })
@@ -133,11 +138,14 @@ async fn keep(
     target: &Target,
     mut changes: watch::Receiver<u64>,
     heartbeat: &mut Option<Heartbeat>,
-) -> std::convert::Infallible {
+) -> Infallible {
+    let clock = SystemClock::new();
+    let mut pace = Pace::new(announce.recheck);
     let mut known = None;
     let mut complaint = String::new();
     loop {
         changes.mark_unchanged();
+        pace.asked(clock.monotonic());
         let described = announce.reached.describe(target, &announce.said).await;
         let outcome = described.map_err(|error| error.to_string()).and_then(|registration| {
             if known.as_ref() != Some(&registration) {
@@ -159,14 +167,15 @@ async fn keep(
                 announce.recheck.min(AGAIN)
             }
         };
+        let recheck = clock.monotonic() + pause;
+        let told = async {
+            // The sender lives as long as the server.
+            let _ = changes.changed().await;
+            clock.sleep_until(pace.due(clock.monotonic())).await;
+        };
         tokio::select! {
-            heard = changes.changed() => {
-                if heard.is_err() {
-                    std::future::pending::<()>().await;
-                }
-                tokio::time::sleep(TOGETHER).await;
-            }
-            () = tokio::time::sleep(pause) => {}
+            () = told => {}
+            () = clock.sleep_until(recheck) => {}
         }
     }
 }

@@ -4,12 +4,6 @@ import { h, moment } from "./dom.js";
 import { serverAddress } from "./list.js";
 
 const SHOWN = 200;
-const WORDS = {
-  registered: "came",
-  updated: "changed",
-  deregistered: "left",
-  expired: "lease ran out",
-};
 
 export class Changes {
   #list;
@@ -53,7 +47,7 @@ const who = ({ id, name }, isHere) => (isHere ? h("a", { href: serverAddress(id)
 export function changeItem(change, isHere) {
   const item = h("li", { class: `change ${change.kind}` },
     moment(change.at),
-    h("span", { class: "what" }, h("span", { class: "kind", text: WORDS[change.kind] ?? change.kind }), " ",
+    h("span", { class: "what" }, h("span", { class: "kind", text: change.kind }), " ",
       h("span", { class: "who" }, who(change, isHere)), " ",
       h("span", { class: "mono muted ident", text: change.id })));
   Object.assign(item.dataset, { id: change.id, name: change.name });

@@ -113,6 +113,8 @@ function route() {
   document.body.dataset.view = view;
   $("servers-view").hidden = view === "server";
   $("server-view").hidden = view !== "server";
+  $("page-title").hidden = view === "server";
+  put($("page-title"), view === "changes" ? "Changes" : "Servers");
   for (const [name, element] of [["servers", $("nav-servers")], ["changes", $("nav-changes")]]) {
     if (name === view) element.setAttribute("aria-current", "page");
     else element.removeAttribute("aria-current");
@@ -163,6 +165,7 @@ function showState() {
   put($("connection"), { loading: "loading", live: "live", gone: "not connected", refused: problem?.wantsToken ? "no access" : "refused" }[state]);
   put($("banner"), state === "gone" ? "The registry does not answer. What you see is what it last said; this page goes on by itself as soon as it is back." : "");
   $("access").hidden = !isRefused;
+  $("page-title").hidden = isRefused || view === "server";
   $("servers-view").hidden = isRefused || view === "server";
   $("server-view").hidden = isRefused || view !== "server";
   $("changes-view").hidden = isRefused;
@@ -242,7 +245,7 @@ for (const id of ["home", "nav-servers", "back"]) {
 }
 $("skip").addEventListener("click", (event) => {
   event.preventDefault();
-  $("main").focus();
+  $(view === "changes" ? "changes-title" : "main").focus();
 });
 $("token-button").addEventListener("click", () => {
   store.refuse();
@@ -252,7 +255,7 @@ document.addEventListener("click", (event) => {
 });
 
 document.addEventListener("keydown", (event) => {
-  const isTyping = event.target.closest("input, textarea, select");
+  const isTyping = event.target.closest("textarea, input:not([type=checkbox])");
   if (event.key === "/" && !isTyping && !event.ctrlKey && !event.metaKey && !event.altKey) {
     event.preventDefault();
     if (view === "server") goHome();
@@ -282,7 +285,7 @@ history.scrollRestoration = "manual";
 
 setInterval(() => {
   if (document.hidden || store.state !== "live") return;
-  store.leases.ask(() => {});
+  store.leases.ask(() => store.doubt());
   list.tick();
   detail.tick();
 }, TICK_MS);

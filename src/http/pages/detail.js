@@ -3,7 +3,7 @@
 
 import { Problem, Question, Unreachable } from "./api.js";
 import { changeItem } from "./changes.js";
-import { copyable, copyButton, counted, duration, fold, h, link, moment, parseExactly, pretty, put, shell } from "./dom.js";
+import { copyable, copyButton, duration, fill, fold, h, link, moment, parseExactly, pretty, put, shell } from "./dom.js";
 
 const RECENT = 20;
 const LISTS = ["tools", "resources", "prompts"];
@@ -115,7 +115,7 @@ export class Detail {
       health: h("span", { class: "health" }),
       lease: h("span", { class: "time-left" }),
       changes: h("ol", { class: "changes" }),
-      noChanges: h("p", { class: "muted", text: "None since this page was opened." }),
+      noChanges: h("p", { class: "muted", text: "None that this page knows of." }),
       notice: h("p", { class: "notice", role: "status", hidden: true, text: "This server is no longer registered. This is what it last said of itself." }),
       isGone: false,
     };
@@ -123,7 +123,7 @@ export class Detail {
     const hadFocus = this.#root.contains(document.activeElement);
     this.#parts = parts;
     const heading = this.#heading(server.name);
-    this.#root.replaceChildren(
+    fill(this.#root,
       heading,
       parts.notice,
       server.title && server.title !== server.name && h("p", { class: "subtitle", text: server.title }),
@@ -168,7 +168,7 @@ const text = (value) => (typeof value === "string" && value ? h("p", { class: "p
 function facts(server, parts) {
   const rows = [
     ["Health", parts.health],
-    ["Lease", [parts.lease, h("span", { class: "muted", text: ` of ${counted(server.ttl, "second")}` })]],
+    ["Lease", [parts.lease, h("span", { class: "muted", text: ` of ${duration(server.ttl * 1000)}` })]],
     ["Transport", server.transport],
     ["Version", server.version],
     ["Id", h("span", { class: "mono", text: server.id })],

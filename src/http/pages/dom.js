@@ -10,8 +10,14 @@ export function h(tag, attributes = {}, ...children) {
     else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  if (children.length) fill(element, children);
   return element;
+}
+
+/** Gives an element other children; what is null or false is left out. */
+export function fill(element, ...children) {
+  const some = children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
+  element.replaceChildren(...some);
 }
 
 export const $ = (id) => document.getElementById(id);
@@ -83,15 +89,15 @@ export const pretty = (value) => JSON.stringify(value, null, 2);
 /** A fold whose content is made when it is first opened. */
 export function fold(summary, content, attributes = {}) {
   const details = h("details", attributes, h("summary", {}, summary));
-  const fill = () => {
+  details.addEventListener("toggle", () => {
     if (details.open && details.childElementCount === 1) details.append(h("div", { class: "folded" }, content()));
-  };
-  details.addEventListener("toggle", fill);
+  });
   return details;
 }
 
-const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
-const calendar = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const TIME = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
+const clock = new Intl.DateTimeFormat(undefined, TIME);
+const calendar = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric", ...TIME });
 
 /** A moment: the time of day if it was today, else with its date. */
 export function moment(text) {

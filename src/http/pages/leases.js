@@ -4,7 +4,7 @@
 // cost megabytes for a few numbers. So the rows that somebody can see ask for their own lease, some 100 bytes each, as
 // often as their ttl makes it worth while. That answer says how long the lease still runs, so no clock has to agree.
 
-import { getJson, Problem } from "./api.js";
+import { getJson, Problem, Unreachable } from "./api.js";
 
 const AT_ONCE = 4;
 
@@ -54,18 +54,18 @@ export class Leases {
     return { ms, part: ms / (lease.ttl * 1000) };
   }
 
-  /** Asks for the visible leases whose turn it is; `done` is called after each answer. */
-  ask(done) {
+  /** Asks for the visible leases whose turn it is; `unreachable` is called when nothing answers. */
+  ask(unreachable) {
     const now = performance.now();
     for (const id of this.#visible) {
       if (this.#asking.size >= AT_ONCE) return;
       const lease = this.#leases.get(id);
       const every = lease && Math.min(30_000, Math.max(1_000, (lease.ttl * 1000) / 6));
-      if (lease && !this.#asking.has(id) && (lease.asked === 0 || now - lease.asked >= every)) this.#askOne(id, done);
+      if (lease && !this.#asking.has(id) && (lease.asked === 0 || now - lease.asked >= every)) this.#askOne(id, unreachable);
     }
   }
 
-  async #askOne(id, done) {
+  async #askOne(id, unreachable) {
     this.#asking.add(id);
     try {
       const state = await getJson(`v1/servers/${encodeURIComponent(id)}/health`);
@@ -74,13 +74,13 @@ export class Leases {
       this.#exact = true;
       if (this.#leases.has(id)) this.#leases.set(id, { ttl: state.ttl, ends: now + state.expires_in_ms, asked: now });
     } catch (error) {
-      // One that is gone will be told of by the stream; so will a registry that is gone.
+      // That one is gone, the stream tells.
       const lease = this.#leases.get(id);
       if (lease) lease.asked = performance.now();
       if (error instanceof Problem && error.status === 404) this.#leases.delete(id);
+      if (error instanceof Unreachable) unreachable();
     } finally {
       this.#asking.delete(id);
-      done();
     }
   }
 }

@@ -12,8 +12,9 @@ const KEPT_CHANGES = 1000;
 const REPLAYED_CHANGES = 200;
 const STATS_EVERY_MS = 500;
 const GONE_AFTER_MS = 1_000;
-const DELETIONS_FIRST_MS = 1_000;
-const DELETIONS_LONGEST_MS = 10_000;
+const UNHEALTHY_FIRST_MS = 1_000;
+const UNHEALTHY_LONGEST_MS = 10_000;
+const DOUBT_EVERY_MS = 5_000;
 const HIDDEN_MS = 20_000;
 const REVISION = /^(.*)-(\d+)$/;
 
@@ -37,15 +38,15 @@ export class Store {
   #statsQuestion = new Question("v1/stats");
   #statsDue = null;
   #statsAt = 0;
-  #deletions = new Question("v1/servers?healthy=false&limit=1000");
-  #deletionsDue = null;
-  #deletionsDelay = DELETIONS_FIRST_MS;
-  #remaining = null;
+  #unhealthy = new Question("v1/servers?healthy=false&limit=1000");
+  #unhealthyPage = null;
+  #unhealthyDue = null;
   #lostAt = null;
   #history = null;
+  #doubtedAt = 0;
 
   constructor() {
-    this.#watch = new Watch("v1/watch?healthy=any", {
+    this.#watch = new Watch("v1/watch", {
       event: (name, data) => this.#event(name, data),
       connected: () => this.#connected(),
       lost: (error) => this.#lost(error),
@@ -74,6 +75,8 @@ export class Store {
     this.#history = null;
     this.stats = null;
     this.complete = false;
+    this.#unhealthyPage = null;
+    this.#unhealthy = new Question(this.#unhealthy.path);
     this.#statsQuestion = new Question(this.#statsQuestion.path);
     this.#setState("loading");
     this.#tell("servers", "changes", "stats");
@@ -109,16 +112,14 @@ export class Store {
     this.#setState("live");
     this.#tell("servers");
     this.#askStats();
-    this.#askDeletions();
+    this.#askUnhealthy(0);
     this.#replay(revision);
   }
 
   #change({ revision, kind, at, server }) {
     const { id, name, transport } = server;
     if (kind === "deregistered") {
-      this.servers.delete(id);
-      this.leases.delete(id);
-      this.#touched.add(id);
+      this.#drop(id);
     } else {
       this.#put(kind === "expired" ? { ...server, health: "unhealthy" } : server);
     }
@@ -126,13 +127,19 @@ export class Store {
     this.changes.length = Math.min(this.changes.length, KEPT_CHANGES);
     this.#tell("servers", "changes");
     this.#askStats();
-    if (kind === "expired") this.#askDeletions();
+    if (kind === "expired") this.#askUnhealthy(UNHEALTHY_FIRST_MS);
   }
 
   #put(server) {
     this.servers.set(server.id, server);
     this.leases.set(server);
     this.#touched.add(server.id);
+  }
+
+  #drop(id) {
+    this.servers.delete(id);
+    this.leases.delete(id);
+    this.#touched.add(id);
   }
 
   /** Brings the latest changes before a snapshot, as far as the registry still has them. */
@@ -145,7 +152,7 @@ export class Store {
     const timer = setTimeout(() => abort.abort(), 5_000);
     const found = [];
     try {
-      const response = await open(`v1/watch?healthy=any&since=${encodeURIComponent(since)}`, { signal: abort.signal });
+      const response = await open(`v1/watch?since=${encodeURIComponent(since)}`, { signal: abort.signal });
       for await (const { event, data } of events(response)) {
         if (event === "snapshot") break;
         const { revision: own, kind, at, server } = JSON.parse(data);
@@ -183,6 +190,15 @@ export class Store {
     this.#setState("refused");
   }
 
+  /** Something else got no answer: a stream over a connection that is dead can look well for long, so it begins again. */
+  doubt() {
+    const now = performance.now();
+    if (now - this.#doubtedAt < DOUBT_EVERY_MS || !this.#watch.isOpen) return;
+    this.#doubtedAt = now;
+    this.#watch.stop();
+    this.#watch.start();
+  }
+
   /** Stops, to ask for another token. */
   refuse() {
     this.#watch.stop();
@@ -212,44 +228,45 @@ export class Store {
     }, wait);
   }
 
-  /** That an unhealthy server is deleted is no change either: as long as there is one, ask which are left. */
-  #askDeletions() {
-    this.#deletionsDelay = DELETIONS_FIRST_MS;
-    if (this.#deletionsDue !== null) clearTimeout(this.#deletionsDue);
-    const turn = async () => {
-      const known = [...this.servers.values()].filter(({ health }) => health === "unhealthy");
-      if (known.length === 0) {
-        this.#deletionsDue = null;
-        return;
-      }
+  /**
+   * The stream tells of servers that are alive, and of the moment when they no longer are. Which others there are, and
+   * when one of them is deleted, has to be asked: once after a snapshot, and then as long as there are any.
+   */
+  #askUnhealthy(delay) {
+    clearTimeout(this.#unhealthyDue);
+    this.#unhealthyDue = setTimeout(async () => {
       try {
-        if (this.state === "live" && !document.hidden) await this.#forgetDeleted(known);
+        if (this.state === "live" && !document.hidden) await this.#takeUnhealthy();
       } catch (error) {
         if (!(error instanceof Problem || error instanceof Unreachable)) throw error;
       }
-      this.#deletionsDelay = Math.min(DELETIONS_LONGEST_MS, this.#deletionsDelay * 1.5);
-      this.#deletionsDue = setTimeout(turn, this.#deletionsDelay);
-    };
-    this.#deletionsDue = setTimeout(turn, this.#deletionsDelay);
+      if (this.#hasUnhealthy()) this.#askUnhealthy(Math.min(UNHEALTHY_LONGEST_MS, Math.max(UNHEALTHY_FIRST_MS, delay * 1.5)));
+    }, delay);
   }
 
-  async #forgetDeleted(known) {
-    const text = await this.#deletions.ask();
-    const page = text === null ? this.#remaining : JSON.parse(text);
-    this.#remaining = page;
-    const left = new Set(page.servers.map(({ id }) => id));
-    for (let cursor = page.next_cursor; cursor;) {
-      const next = await getJson(`v1/servers?cursor=${encodeURIComponent(cursor)}`);
-      for (const { id } of next.servers) left.add(id);
-      cursor = next.next_cursor;
+  #hasUnhealthy() {
+    for (const { health } of this.servers.values()) if (health === "unhealthy") return true;
+    return false;
+  }
+
+  async #takeUnhealthy() {
+    const before = new Map(this.servers);
+    const text = await this.#unhealthy.ask();
+    if (text !== null) this.#unhealthyPage = JSON.parse(text);
+    const found = [...this.#unhealthyPage.servers];
+    for (let cursor = this.#unhealthyPage.next_cursor; cursor;) {
+      const page = await getJson(`v1/servers?cursor=${encodeURIComponent(cursor)}`);
+      found.push(...page.servers);
+      cursor = page.next_cursor;
     }
-    const gone = known.filter((server) => !left.has(server.id) && this.servers.get(server.id) === server);
-    for (const { id } of gone) {
-      this.servers.delete(id);
-      this.leases.delete(id);
-      this.#touched.add(id);
-    }
-    if (gone.length) {
+    // What the stream has told in the meantime is newer.
+    const isAsBefore = (id) => this.servers.get(id) === before.get(id);
+    const ids = new Set(found.map(({ id }) => id));
+    const gone = [...before.values()].filter(({ id, health }) => health === "unhealthy" && !ids.has(id) && isAsBefore(id));
+    const come = found.filter(({ id }) => !before.has(id) && isAsBefore(id));
+    for (const { id } of gone) this.#drop(id);
+    for (const server of come) this.#put(server);
+    if (gone.length || come.length) {
       this.#tell("servers");
       this.#askStats();
     }

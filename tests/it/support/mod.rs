@@ -179,7 +179,10 @@ impl Api {
     pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
-        Answer { status, headers, text: response.text().await.unwrap() }
+        // A stream of events has no end.
+        let endless = headers.get("content-type").is_some_and(|kind| kind == "text/event-stream");
+        let text = if endless { String::new() } else { response.text().await.unwrap() };
+        Answer { status, headers, text }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
