@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::http::Limits;
-use crate::registry::ANSWER_BYTES;
+use crate::registry::{ANSWER_BYTES, KEPT};
 use crate::telemetry::LogFormat;
 
 /// Its durations stand as text with the flags, and a test holds the two equal.
@@ -73,6 +73,18 @@ pub(crate) struct Config {
     /// How many bytes of memory answers may take that are kept to be given again. With 0 every answer is made anew.
     #[arg(long, env = "PAULINA_ANSWER_CACHE", default_value_t = ANSWER_BYTES, value_name = "BYTES")]
     pub(crate) answer_cache: u64,
+
+    /// How many changes are kept for watchers that resume.
+    #[arg(long, env = "PAULINA_KEPT_CHANGES", default_value_t = KEPT.rows, value_name = "COUNT")]
+    pub(crate) kept_changes: u64,
+
+    /// How many bytes of summaries are kept in changes.
+    #[arg(long, env = "PAULINA_KEPT_BYTES", default_value_t = KEPT.bytes, value_name = "BYTES")]
+    pub(crate) kept_bytes: u64,
+
+    /// How long changes are kept.
+    #[arg(long, env = "PAULINA_KEPT_TIME", default_value = "7days", value_name = "DURATION", value_parser = duration)]
+    pub(crate) kept_time: Duration,
 
     /// A name or address beside loopback and the listen address that the `Host` of a request may say, with any port. Can be
     /// given again.

@@ -19,6 +19,7 @@ mod target;
 mod token;
 mod tools;
 mod transfer;
+mod watch;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -51,6 +52,8 @@ enum Command {
     Find(Box<list::Find>),
     /// List tools, with the servers that offer them.
     Tools(Box<tools::Tools>),
+    /// Watch servers come, change and go.
+    Watch(Box<watch::Watch>),
     /// Show one server with all that it registered.
     Show(show::Show),
     /// Say whether a server is alive.
@@ -99,6 +102,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Ls(ls) => wait(list::ls(ls))?,
         Command::Find(find) => wait(list::find(*find))?,
         Command::Tools(tools) => wait(tools::run(*tools))?,
+        Command::Watch(watch) => wait(watch::run(*watch))?,
         Command::Show(show) => wait(show::run(show))?,
         Command::Health(health) => wait(lease::health(health))?,
         Command::Register(register) => wait(register::run(*register))?,

@@ -27,6 +27,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .prune_interval(config.prune_interval)
         .retention(config.retention)
         .answer_cache(config.answer_cache)
+        .kept_changes(config.kept_changes)
+        .kept_bytes(config.kept_bytes)
+        .kept_time(config.kept_time)
         .open(&config.database)
         .await?;
     let result = until_signal(&config, &listen, limits, registry.clone(), signal).await;

@@ -1,6 +1,7 @@
 //! One question to whichever of the addresses answers.
 //!
-//! The address that answered last is asked first. Another one is asked when nothing could be sent, when the answer is lost
+//! The address that answered last is asked first, and once more if the connection breaks off: it may be one that was kept and
+//! that the other side had given up. Another one is asked when nothing could be sent, when the answer is lost
 //! and asking twice does no harm, or when the registry there cannot do it now (502–504). Asking twice does no harm when
 //! the second time finds the first one done: a refresh, a registration under an id, a deregistration, every read. Only "if
 //! the id is not taken" would take the first time for somebody else.
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::header::HeaderValue;
+use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
 
 use super::wire::{Call, Failure, Reply, Wire};
@@ -46,7 +48,12 @@ impl Exchange {
         for place in 0..self.wires.len() {
             let index = (first + place) % self.wires.len();
             let Some(wire) = self.wires.get(index) else { break };
-            match wire.send(call, self.token.as_ref(), limit).await {
+            let mut sent = wire.send(call, self.token.as_ref(), limit).await;
+            if matches!(sent, Err(Failure::Broken(_))) && !call.new_only {
+                repeated = true;
+                sent = wire.send(call, self.token.as_ref(), limit).await;
+            }
+            match sent {
                 Ok(reply) => {
                     let elsewhere = matches!(reply.status.as_u16(), 502..=504);
                     let answer = Answer { reply, address: wire.address.clone(), repeated };
@@ -57,7 +64,7 @@ impl Exchange {
                     busy = Some(answer);
                 }
                 Err(Failure::Unsent(why)) => reason = why,
-                Err(Failure::Unknown(why)) => {
+                Err(Failure::Broken(why) | Failure::Unknown(why)) => {
                     reason = why;
                     if call.new_only {
                         break;
@@ -67,6 +74,31 @@ impl Exchange {
             }
         }
         busy.ok_or_else(|| ClientError::Unreachable { addresses: self.addresses(), reason })
+    }
+}
+
+impl Exchange {
+    /// Asks for a stream; gives its bytes, and from whom they come.
+    pub(super) async fn open(&self, call: &Call, limit: Duration) -> Result<(Incoming, String), ClientError> {
+        let first = self.last.load(Ordering::Relaxed);
+        let (mut refused, mut reason) = (None, String::new());
+        for place in 0..self.wires.len() {
+            let index = (first + place) % self.wires.len();
+            let Some(wire) = self.wires.get(index) else { break };
+            let address = wire.address.clone();
+            match wire.open(call, self.token.as_ref(), limit).await {
+                Ok(response) if response.status() == StatusCode::OK => {
+                    self.last.store(index, Ordering::Relaxed);
+                    return Ok((response.into_body(), address));
+                }
+                Ok(response) => match tokio::time::timeout(limit, Reply::read(response)).await {
+                    Ok(Ok(reply)) => refused = Some(Answer { reply, address, repeated: false }.refusal("")),
+                    _ => "the answer broke off".clone_into(&mut reason),
+                },
+                Err(Failure::Unsent(why) | Failure::Broken(why) | Failure::Unknown(why)) => reason = why,
+            }
+        }
+        Err(refused.unwrap_or_else(|| ClientError::Unreachable { addresses: self.addresses(), reason }))
     }
 }
 

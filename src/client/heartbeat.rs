@@ -296,7 +296,7 @@ fn id(registration: &Registration) -> &str {
 }
 
 /// A little less than this, by chance, so that many do not come at once.
-fn shortened(time: Duration, percent: u32) -> Duration {
+pub(super) fn shortened(time: Duration, percent: u32) -> Duration {
     let thousandths = 1_000 - random() % (percent * 10 + 1);
     time.saturating_mul(thousandths) / 1_000
 }

@@ -20,14 +20,17 @@
 //! Give it the addresses of a primary and its standby, and it asks whichever answers.
 
 mod error;
+mod events;
 mod exchange;
 mod heartbeat;
 #[cfg(unix)]
 mod socket;
+mod watch;
 mod wire;
 
 pub use error::{ClientError, Refusal};
 pub use heartbeat::{Beat, Heartbeat};
+pub use watch::ClientWatch;
 #[cfg(feature = "cli")]
 pub(crate) use wire::trusting;
 

@@ -64,8 +64,25 @@ pub(super) struct Reply {
 pub(super) enum Failure {
     /// Nothing was sent.
     Unsent(String),
+    /// The connection broke off, perhaps one that was kept and that the other side had given up. It may have been carried out.
+    Broken(String),
     /// It may have been carried out.
     Unknown(String),
+}
+
+impl Reply {
+    /// Reads the whole answer.
+    pub(super) async fn read(response: Response<Incoming>) -> Result<Self, Failure> {
+        let (parts, body) = response.into_parts();
+        let body = Limited::new(body, LARGEST).collect().await;
+        let body = body.map_err(|error| Failure::Unknown(format!("the answer broke off: {error}")))?;
+        Ok(Self {
+            status: parts.status,
+            #[cfg(feature = "cli")]
+            headers: parts.headers,
+            body: body.to_bytes(),
+        })
+    }
 }
 
 impl Wire {
@@ -113,19 +130,21 @@ impl Wire {
         limit: Duration,
     ) -> Result<Reply, Failure> {
         let request = self.request(call, token).map_err(|error| Failure::Unsent(error.to_string()))?;
-        let asking = async {
-            let (parts, body) = self.exchange(request).await?.into_parts();
-            let body = Limited::new(body, LARGEST).collect().await;
-            let body = body.map_err(|error| Failure::Unknown(format!("the answer broke off: {error}")))?;
-            Ok(Reply {
-                status: parts.status,
-                #[cfg(feature = "cli")]
-                headers: parts.headers,
-                body: body.to_bytes(),
-            })
-        };
+        let asking = async { Reply::read(self.exchange(request).await?).await };
         let late = |_| Failure::Unknown(format!("no answer within {} ms", limit.as_millis()));
         tokio::time::timeout(limit, asking).await.map_err(late)?
+    }
+
+    /// Asks, and leaves the answer to be read.
+    pub(super) async fn open(
+        &self,
+        call: &Call,
+        token: Option<&HeaderValue>,
+        limit: Duration,
+    ) -> Result<Response<Incoming>, Failure> {
+        let request = self.request(call, token).map_err(|error| Failure::Unsent(error.to_string()))?;
+        let late = |_| Failure::Unknown(format!("no answer within {} ms", limit.as_millis()));
+        tokio::time::timeout(limit, self.exchange(request)).await.map_err(late)?
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
@@ -136,7 +155,7 @@ impl Wire {
         };
         answered.map_err(|error| {
             let text = innermost(&error);
-            if error.is_connect() { Failure::Unsent(text) } else { Failure::Unknown(text) }
+            if error.is_connect() { Failure::Unsent(text) } else { Failure::Broken(text) }
         })
     }
 

@@ -92,7 +92,8 @@ impl FromStr for ChangeKind {
 }
 
 /// One thing that a watcher is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum Watched {
     /// All that matches now. It replaces all that the watcher knew.
     Snapshot(Snapshot),

@@ -22,7 +22,7 @@ pub(crate) use watching::Item;
 pub use watching::Watch;
 
 #[cfg(feature = "cli")]
-pub(crate) use options::ANSWER_BYTES;
+pub(crate) use options::{ANSWER_BYTES, KEPT};
 #[cfg(feature = "cli")]
 pub(crate) use wal::bytes as wal_bytes;
 

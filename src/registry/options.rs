@@ -12,7 +12,7 @@ use super::task::Task;
 use super::wal::WalWatch;
 use super::{Inner, Registry, start};
 use crate::clock::{Clock, SystemClock};
-use crate::store::{self, Location, OpenError};
+use crate::store::{self, Kept, Location, OpenError};
 
 /// How many bytes of answers are kept.
 pub(crate) const ANSWER_BYTES: u64 = 32 * 1024 * 1024;
@@ -31,8 +31,12 @@ pub struct Options {
     prune_interval: Duration,
     retention: Duration,
     answer_bytes: u64,
+    kept: Kept,
     clock: Option<Arc<dyn Clock>>,
 }
+
+/// How much of the past is kept for watchers that resume: 10,000 changes, 64 MiB of summaries in them, a week.
+pub(crate) const KEPT: Kept = Kept { rows: 10_000, bytes: 64 * 1024 * 1024, age: 7 * 24 * 60 * 60 * 1_000 };
 
 impl Default for Options {
     fn default() -> Self {
@@ -48,6 +52,7 @@ impl Options {
             prune_interval: Duration::from_secs(1),
             retention: Duration::ZERO,
             answer_bytes: ANSWER_BYTES,
+            kept: KEPT,
             clock: None,
         }
     }
@@ -71,6 +76,27 @@ impl Options {
     #[must_use]
     pub fn answer_cache(mut self, bytes: u64) -> Self {
         self.answer_bytes = bytes;
+        self
+    }
+
+    /// How many changes are kept for watchers that resume; 10,000 if not set. One that lacks more begins with a snapshot.
+    #[must_use]
+    pub fn kept_changes(mut self, rows: u64) -> Self {
+        self.kept.rows = rows;
+        self
+    }
+
+    /// How many bytes of summaries are kept in changes; 64 MiB if not set.
+    #[must_use]
+    pub fn kept_bytes(mut self, bytes: u64) -> Self {
+        self.kept.bytes = bytes;
+        self
+    }
+
+    /// How long changes are kept, looked at once a minute; a week if not set.
+    #[must_use]
+    pub fn kept_time(mut self, time: Duration) -> Self {
+        self.kept.age = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         self
     }
 
@@ -128,6 +154,7 @@ impl Options {
             beside: opened.beside,
             prune_interval: self.prune_interval,
             retention,
+            kept: self.kept,
             wal: WalWatch::default(),
             closed: closed_sender,
         };

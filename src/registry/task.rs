@@ -14,7 +14,7 @@ use super::lease_clock::TICK;
 use super::queue::{Batch, Waiting};
 use super::wal::{self, WalWatch};
 use crate::clock::Clock;
-use crate::store::{Beside, Command, Job, Moment, Pruned, StoreError, Writer};
+use crate::store::{Beside, Command, Job, Kept, Moment, Pruned, StoreError, Writer};
 use crate::sync::settled;
 
 /// How often the oldest changes are deleted.
@@ -28,6 +28,7 @@ pub(super) struct Task {
     pub(super) beside: Option<Beside>,
     pub(super) prune_interval: Duration,
     pub(super) retention: i64,
+    pub(super) kept: Kept,
     pub(super) wal: WalWatch,
     pub(super) closing: watch::Receiver<bool>,
     pub(super) closed: watch::Sender<bool>,
@@ -166,7 +167,7 @@ impl Task {
         }
         if monotonic >= due.trim {
             due.trim = monotonic + TRIM_INTERVAL;
-            self.commit(vec![Command::Trim(Job::new(()).0)]).await;
+            self.commit(vec![Command::Trim(Job::new(self.kept).0)]).await;
         }
     }
 

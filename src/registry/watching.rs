@@ -177,10 +177,12 @@ impl Watch {
         let passage = self.registry.readers().await?.changes_after(self.reached.number).await?;
         let same = passage.reached.epoch == self.reached.epoch;
         let next = passage.events.first().map(|event| event.revision);
+        let whole =
+            passage.events.windows(2).all(|two| matches!(two, [a, b] if a.revision + 1 == b.revision));
         match next {
             _ if !same || passage.reached.number < self.reached.number => self.place = Place::Snapshot,
             None if passage.reached.number == self.reached.number => self.place = Place::News,
-            Some(number) if number == self.reached.number + 1 => self.ready.extend(passage.events),
+            Some(number) if whole && number == self.reached.number + 1 => self.ready.extend(passage.events),
             // What came in between is no longer kept.
             _ => self.place = Place::Snapshot,
         }

@@ -9,10 +9,16 @@ use super::watchers::{Event, Side};
 use super::{Moment, StoreError};
 use crate::model::{ChangeKind, Revision};
 
-/// How many changes are kept.
-const KEPT_ROWS: i64 = 10_000;
-/// How many bytes of summaries are kept.
-const KEPT_BYTES: i64 = 64 * 1024 * 1024;
+/// How much of the past is kept for who resumes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kept {
+    /// Changes.
+    pub(crate) rows: u64,
+    /// Bytes of summaries in them.
+    pub(crate) bytes: u64,
+    /// How old they may become, in milliseconds.
+    pub(crate) age: u64,
+}
 
 /// The revision that a transaction has come to, and the changes on the way that are not written yet.
 #[derive(Debug)]
@@ -126,14 +132,23 @@ pub(super) async fn after(connection: &mut SqliteConnection, revision: u64) -> R
     })
 }
 
-/// Deletes the oldest changes beyond what is kept.
-pub(super) async fn trim(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+/// Deletes the oldest changes beyond what is kept. The last one stays, since it says how far the catalogue has come.
+pub(super) async fn trim(
+    connection: &mut SqliteConnection,
+    kept: Kept,
+    now: Moment,
+) -> Result<(), StoreError> {
+    let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let (rows, bytes) = (whole(kept.rows), whole(kept.bytes));
+    let oldest = now.wall.saturating_sub(whole(kept.age));
     sqlx::query!(
-        "DELETE FROM changes WHERE revision <= (SELECT max(revision) - ?1 FROM changes) OR revision <= coalesce((\
+        "DELETE FROM changes WHERE revision < (SELECT max(revision) FROM changes) AND (\
+         revision <= (SELECT max(revision) - ?1 FROM changes) OR revision <= coalesce((\
          SELECT max(revision) FROM (SELECT revision, sum(coalesce(length(before), 0) + coalesce(length(after), 0)) \
-         OVER (ORDER BY revision DESC) AS bytes FROM changes) WHERE bytes > ?2), 0)",
-        KEPT_ROWS,
-        KEPT_BYTES
+         OVER (ORDER BY revision DESC) AS bytes FROM changes) WHERE bytes > ?2), 0) OR revision <= coalesce((SELECT max(revision) FROM changes WHERE at < ?3), 0))",
+        rows,
+        bytes,
+        oldest
     )
     .execute(connection)
     .await?;

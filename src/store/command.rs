@@ -3,8 +3,8 @@
 use tokio::sync::oneshot;
 
 use super::{
-    Deregistration, Ending, Pruned, Put, RefreshOutcome, Refreshes, Registering, StoreError, TokenChange,
-    leases,
+    Deregistration, Ending, Kept, Pruned, Put, RefreshOutcome, Refreshes, Registering, StoreError,
+    TokenChange, leases,
 };
 use crate::model::{Actor, LeaseRef};
 
@@ -45,7 +45,7 @@ pub(crate) enum Command {
     /// Make or revoke a token; says whether that was to be done.
     Token(Job<TokenChange, bool>),
     /// Delete the oldest changes beyond what is kept.
-    Trim(Job<(), ()>),
+    Trim(Job<Kept, ()>),
     /// Commit, to see that it can be done and to keep the lease clock.
     Commit(Job<(), ()>),
 }
@@ -95,7 +95,8 @@ impl Command {
             Self::Deregister(job) => job.outcome = Some(Err(error)),
             Self::Prune(job) => job.outcome = Some(Err(error)),
             Self::Token(job) => job.outcome = Some(Err(error)),
-            Self::Trim(job) | Self::Commit(job) => job.outcome = Some(Err(error)),
+            Self::Trim(job) => job.outcome = Some(Err(error)),
+            Self::Commit(job) => job.outcome = Some(Err(error)),
         }
     }
 
@@ -117,7 +118,8 @@ impl Command {
             Self::Deregister(job) => job.answer(),
             Self::Prune(job) => job.answer(),
             Self::Token(job) => job.answer(),
-            Self::Trim(job) | Self::Commit(job) => job.answer(),
+            Self::Trim(job) => job.answer(),
+            Self::Commit(job) => job.answer(),
         }
     }
 }

@@ -45,7 +45,7 @@ mod writer;
 pub(crate) use answers::Tagged;
 pub(crate) use answers::{Found, Tools};
 pub(crate) use beside::{Beside, Record};
-pub(crate) use changes::Passage;
+pub(crate) use changes::{Kept, Passage};
 pub(crate) use command::{Command, Job};
 pub use error::OpenError;
 pub(crate) use error::StoreError;

@@ -334,7 +334,9 @@ impl Writer {
                     draft.effects.tokens = Some(tokens::load(connection).await?);
                     job.outcome = Some(Ok(done));
                 }
-                Command::Trim(job) => job.outcome = Some(Ok(changes::trim(connection).await?)),
+                Command::Trim(job) => {
+                    job.outcome = Some(Ok(changes::trim(connection, job.input, now).await?));
+                }
                 Command::Commit(job) => job.outcome = Some(Ok(())),
             }
         }

@@ -1,7 +1,8 @@
-"""What 50 watchers see while servers are written at random and the registry is killed, stopped and put back from backups.
+"""What 50 watchers see while servers are written at random, and the registry is killed, stopped and put back from
+backups.
 
-Each history is compared with the table `changes`, by filters that are written here a second time. Numbers begin anew after
-a restore: what happened is therefore kept by era, which is what lies between two restores.
+Each history is compared with the table `changes`, by filters that are written here a second time. Numbers come again
+after a restore: what happened is therefore kept by era, which is what lies between two restores.
 """
 
 import asyncio
@@ -230,7 +231,7 @@ class Connection(NamedTuple):
 
 
 class Watcher:
-    """Watches, breaks off by itself now and then, and resumes after every break. A sluggish one at times reads nothing."""
+    """Watches, breaks off by itself now and then, and resumes after every break. A sluggish one at times rests."""
 
     def __init__(self, harness, filters, chance, sluggish):
         self.harness, self.filters, self.chance, self.sluggish = harness, filters, chance, sluggish
@@ -268,8 +269,9 @@ VERSIONS = ["1.0.0", "1.1.0", "2.0.0", None]
 TAGS = "local remote beta stable eu us".split()
 TOOLS = [f"{verb}_{noun}" for verb in ("read", "write") for noun in ("file", "mail", "map", "note")]
 PROMPTS = ["summarise", "translate", "explain"]
-RESOURCES = ["file:///etc/hosts", "file:///{path}", "db://*/users", "db://main/{table}", "doc://a?b[1]", "note://{a}/b/*",
-             {"uri": "doc://{literal}", "name": "braces"}, {"uriTemplate": "log://{day}", "name": "log"}]
+RESOURCES = ["file:///etc/hosts", "file:///{path}", "db://*/users", "db://main/{table}", "doc://a?b[1]",
+             "note://{a}/b/*", {"uri": "doc://{literal}", "name": "braces"},
+             {"uriTemplate": "log://{day}", "name": "log"}]
 FLAGS = [True, False, {}, {"level": 1}]
 FILTERS = [
     *[[]] * 7, [("healthy", "any")], [("healthy", "true")],
@@ -281,7 +283,8 @@ FILTERS = [
     *[[("tag", value)] for value in TAGS[:3]], [("tag", "local"), ("tag", "beta")],
     [("tags", "eu,us")], [("tags", "stable,local"), ("tag", "eu")],
     *[[("transport", kind)] for kind in ("stdio", "streamable-http", "sse")],
-    [("metadata", "team:red")], [("metadata", "zone:eu:west")], [("metadata", "team:red"), ("metadata", "zone:eu:west")],
+    [("metadata", "team:red")], [("metadata", "zone:eu:west")],
+    [("metadata", "team:red"), ("metadata", "zone:eu:west")],
     [("tool", "read_file"), ("transport", "stdio")], [("name", "mail"), ("version", "1.0.0"), ("tag", "us")],
     [("tool", "write_map"), ("tool", "read_map"), ("capability", "logging")],
     [("resource", "file:///a"), ("metadata", "team:blue"), ("prompt", "explain")], [("tag", "nobody-has-this")],
@@ -407,7 +410,7 @@ class Harness:
         self.watchers = [Watcher(self, filters, self.branch(), place % 3 == 0) for place, filters in enumerate(FILTERS)]
         self.writers = [Writer(self, f"w{name}", self.branch(), 0.03) for name in range(5)]
         self.writers += [Mortal(self, f"m{name}", self.branch(), 0.2) for name in range(3)]
-        self.tasks, self.ends = [], Counter()
+        self.bursts, self.tasks, self.ends = [], [], Counter()
 
     def branch(self):
         return random.Random(self.chance.random())
@@ -428,13 +431,10 @@ class Harness:
 
     async def run(self, seconds, end):
         """Lets the registry run for so long, ends it, takes what it has written, and starts it again."""
-        burst = []
-        if end in ("kill", "burst"):
-            if end == "burst":
-                burst = [Burst(self, f"b{len(self.writers)}", self.branch(), 0)]
-                self.writers += burst
+        if end == "burst":
+            self.bursts.append(Burst(self, f"b{len(self.bursts)}", self.branch(), 0))
+            self.begin(self.bursts[-1:])
             end = "kill"
-        self.begin(burst)
         await asyncio.sleep(seconds)
         for task in self.tasks:
             if task.done():
@@ -628,13 +628,13 @@ class Check:
         assert len(found) == len(shown["servers"]), f"{where}: the snapshot {item.id} lists a server twice"
         state = self.states[era][number(item.id)]
         right = {id: timeless(server) for id, server in state.items() if matches(filters, server)}
-        assert found.keys() == right.keys(), (f"{where}: the snapshot {item.id} lacks {right.keys() - found.keys()} and "
-                                              f"has {found.keys() - right.keys()} beyond")
+        lacking, beyond = right.keys() - found.keys(), found.keys() - right.keys()
+        assert not lacking and not beyond, f"{where}: the snapshot {item.id} lacks {lacking} and has {beyond} beyond"
         for id, server in right.items():
             assert found[id] == server, f"{where}: the snapshot {item.id} shows {found[id]} instead of {server}"
 
     def acknowledged(self):
-        """All that was answered stands in the table in its order, and in the histories of those who watch everything."""
+        """All that was answered stands in the table, in its order, and in the histories of who watches everything."""
         placed, ended = [{} for _ in self.eras], [defaultdict(list) for _ in self.eras]
         for era, marks, ends in zip(self.eras, placed, ended):
             for row in era.rows:
@@ -650,7 +650,7 @@ class Check:
                 jumped = dict((era, number(item.id)) for era, item in items if item.event == "snapshot")
                 last = dict((era, number(item.id)) for era, item in items)
                 seen.append((told, jumped, last))
-        for writer in self.harness.writers:
+        for writer in self.harness.writers + self.harness.bursts:
             reached = {}
             for era, id, mark in writer.acknowledged:
                 before = reached.get((era, id), 0)
@@ -678,10 +678,10 @@ def histories(seed):
     kinds = Counter(row.kind for row in rows)
     revived = sum(row.kind == "registered" and row.after["registered_at"] < row.at for row in rows)
     seconds = (datetime.now() - begin).total_seconds()
-    print(f"histories: {len(harness.watchers)} watchers, {len(rows)} changes {dict(kinds)} ({revived} of them came back), "
-          f"{counts['acknowledged']} acknowledged, {dict(harness.ends)}: {counts['events']} events, {counts['snapshots']} "
-          f"snapshots, {counts['resumed']} times resumed, {counts['too late']} of them too late; played {played:.0f} s, "
-          f"checked {seconds - played:.0f} s", flush=True)
+    print(f"histories: {len(harness.watchers)} watchers, {len(rows)} changes {dict(kinds)} ({revived} of them came "
+          f"back), {counts['acknowledged']} acknowledged, {dict(harness.ends)}: {counts['events']} events, "
+          f"{counts['snapshots']} snapshots, {counts['resumed']} times resumed, {counts['too late']} of them too late; "
+          f"played {played:.0f} s, checked {seconds - played:.0f} s", flush=True)
     assert harness.ends["kill"] + harness.ends["backup"] >= 10 and len(harness.eras) == 3, "too few kills or restores"
     assert len(rows) > 3000 and kinds["expired"] > 20 and revived > 3, "too little was written to prove anything"
     assert counts["too late"] > 0, "nobody resumed too late"

@@ -32,3 +32,4 @@ mod start;
 mod summaries;
 mod support;
 mod tokens;
+mod watch;

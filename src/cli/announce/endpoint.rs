@@ -14,9 +14,9 @@ use crate::mcp::{McpError, Session, Target};
 use crate::model::Registration;
 use crate::shutdown;
 
-/// How soon a server is asked again that does not speak MCP yet; each further time it takes twice as long.
-const AGAIN: Duration = Duration::from_secs(2);
-const RARELY: Duration = Duration::from_secs(30);
+/// How soon a server is asked again that does not speak MCP yet; each further time half as long again.
+const AGAIN: Duration = Duration::from_millis(500);
+const RARELY: Duration = Duration::from_secs(10);
 /// How long a server may take to say that it is alive.
 const PULSE: Duration = Duration::from_secs(5);
 /// How long it is waited for that it lets the session go.
@@ -104,7 +104,7 @@ impl<'a> Watched<'a> {
                 return registration;
             }
             self.clock.sleep_until(self.clock.monotonic() + pause).await;
-            pause = (pause * 2).min(RARELY);
+            pause = (pause * 3 / 2).min(RARELY);
         }
     }
 
