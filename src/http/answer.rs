@@ -44,9 +44,7 @@ pub(super) fn tagged<B: Into<Body>>(
     body: impl FnOnce() -> B,
 ) -> Response {
     let tag = format!("W/\"{fingerprint:016x}\"");
-    let known = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|tags| tags.to_str().ok());
-    let known = known.flat_map(|tags| tags.split(',')).map(str::trim);
-    let mut response = if known.into_iter().any(|known| known == "*" || weakly_equal(known, &tag)) {
+    let mut response = if is_known(request, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         text(StatusCode::OK, body())
@@ -56,6 +54,13 @@ pub(super) fn tagged<B: Into<Body>>(
     }
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
+}
+
+/// Whether the caller has what bears this tag.
+pub(super) fn is_known(request: &HeaderMap, tag: &str) -> bool {
+    let known = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|tags| tags.to_str().ok());
+    let mut known = known.flat_map(|tags| tags.split(',')).map(str::trim);
+    known.any(|known| known == "*" || weakly_equal(known, tag))
 }
 
 /// RFC 9110, section 8.8.3.2: weak comparison looks at the quoted part alone.

@@ -26,7 +26,8 @@ use super::body::accounted;
 use super::gate::Gate;
 use super::load::{Kind, Load, Place};
 use super::problem::{Code, Problem};
-use super::{App, request_id};
+use super::{App, request_id, routes};
+use crate::clock::{Clock, SystemClock};
 
 /// See the [module](self).
 #[derive(Clone)]
@@ -38,20 +39,25 @@ struct Shared {
     hosts: Hosts,
     gate: Gate,
     cors: Option<CorsLayer>,
+    clock: SystemClock,
 }
 
 impl Front {
     pub(super) fn new(app: App, hosts: Hosts, gate: Gate, origins: &[String]) -> io::Result<Self> {
         let load = app.load().clone();
         let cors = if origins.is_empty() { None } else { Some(cors(origins)?) };
-        Ok(Self(Arc::new(Shared { router: app.router(), load, hosts, gate, cors })))
+        let (router, clock) = (app.router(), SystemClock::new());
+        Ok(Self(Arc::new(Shared { router, load, hosts, gate, cors, clock })))
     }
 
     /// Answers a request.
     pub(super) async fn answer(self, request: Request) -> Response {
         let id = request_id::of(request.headers());
         let span = request_id::span(&request, id.as_ref());
+        let route = routes::of(request.uri().path());
+        let loud = request_id::is_loud(&request);
         let answering = async move {
+            let begin = self.0.clock.monotonic();
             let mut response = match &self.0.cors {
                 Some(cors) if self.0.hosts.is_allowed_origin(request.headers()) => {
                     let inner =
@@ -61,7 +67,9 @@ impl Front {
                 _ => self.within(request).await,
             };
             harden(&mut response);
-            request_id::put(&mut response, id);
+            let took = self.0.clock.monotonic().saturating_sub(begin);
+            self.0.load.metrics().answered(route, response.status(), took);
+            request_id::put(&mut response, id, loud, took);
             response
         };
         answering.instrument(span).await
@@ -176,12 +184,13 @@ fn late(limit: Duration) -> Problem {
 pub(super) async fn nested(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
     let id = request_id::of(request.headers());
     let span = request_id::span(&request, id.as_ref());
+    let (clock, loud) = (SystemClock::new(), request_id::is_loud(&request));
     async move {
         let mut response = match gate.admit(&mut request) {
             Ok(()) => next.run(request).await,
             Err(problem) => problem.into_response(),
         };
-        request_id::put(&mut response, id);
+        request_id::put(&mut response, id, loud, clock.monotonic());
         response
     }
     .instrument(span)

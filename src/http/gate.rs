@@ -10,8 +10,8 @@ use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 
-use super::App;
 use super::problem::{Code, Problem};
+use super::{App, pages};
 use crate::model::{Actor, Role};
 use crate::registry::Registry;
 
@@ -20,7 +20,7 @@ const OPEN: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/openapi.json"];
 
 /// Whether a path needs no token.
 pub(super) fn is_open(path: &str) -> bool {
-    OPEN.contains(&path)
+    OPEN.contains(&path) || pages::is_page(path)
 }
 
 /// See the [module](self).
@@ -72,6 +72,7 @@ impl Gate {
                 format!("the token {:?} may {}, and this takes {needed}", token.name.as_str(), token.role);
             return Err(Problem::new(Code::Forbidden, detail));
         }
+        tracing::Span::current().record("token", token.name.as_str());
         let token = token.clone();
         request.extensions_mut().insert(Actor::Bearer(token));
         Ok(())

@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::limits::Limits;
 use super::metrics::{Metrics, Reading};
+use super::pages;
 use super::problem::{Code, Problem};
 
 /// See the [module](self).
@@ -41,6 +42,7 @@ impl Kind {
     pub(super) fn of(method: &Method, uri: &Uri) -> Self {
         match (method, uri.path()) {
             (_, "/healthz" | "/readyz" | "/metrics" | "/openapi.json") => Self::Probe,
+            (_, path) if pages::is_page(path) => Self::Probe,
             (&Method::GET, path) if path.ends_with("/watch") => Self::Watch,
             (&Method::PUT | &Method::POST, path) if path.ends_with("/refresh") => Self::Refresh,
             _ => Self::Other,

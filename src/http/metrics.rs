@@ -2,14 +2,22 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::http::StatusCode;
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::registry::Vitals;
+use super::routes;
+use crate::model::Stats;
+use crate::registry::{self, Vitals};
 
 /// Why something was counted.
 type Reasons = Family<[(&'static str, &'static str); 1], Counter>;
@@ -32,7 +40,15 @@ struct Inner {
     wal: Gauge,
     standing: Gauge,
     servers: Gauge,
+    waiting: Gauge,
+    by_transport: Family<[(&'static str, String); 1], Gauge>,
+    by_health: Family<[(&'static str, String); 1], Gauge>,
+    requests: Family<[(&'static str, &'static str); 2], Counter>,
+    durations: [Histogram; routes::ALL.len()],
 }
+
+/// Seconds that an answer takes.
+const DURATIONS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0];
 
 /// How much is in hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +98,18 @@ impl Metrics {
         let standing =
             gauge("storage_failing", "1 while the database takes no writes: leases stand still", None);
         let servers = gauge("servers", "Registered servers", None);
+        let waiting = gauge("queue_length", "Commands that wait for the writer", None);
+        let by_transport = Family::default();
+        registry.register("servers_by_transport", "Registered servers, by transport", by_transport.clone());
+        let by_health = Family::default();
+        registry.register("servers_by_health", "Registered servers, by health", by_health.clone());
+        let requests = Family::default();
+        registry.register("requests", "Answers, by route and status", requests.clone());
+        let all =
+            Family::<[(&str, &str); 1], Histogram, _>::new_with_constructor(histogram as fn() -> Histogram);
+        let help = "How long answers took; of a watch, until it began";
+        registry.register_with_unit("request_duration", help, Unit::Seconds, all.clone());
+        let durations = routes::ALL.map(|route| all.get_or_create(&[("route", route)]).clone());
         Self(Arc::new(Inner {
             registry,
             connections,
@@ -96,7 +124,29 @@ impl Metrics {
             wal,
             standing,
             servers,
+            waiting,
+            by_transport,
+            by_health,
+            requests,
+            durations,
         }))
+    }
+
+    /// The same with what the registry itself counts.
+    pub(super) fn with(registry: registry::Registry) -> Self {
+        let mut metrics = Self::new();
+        if let Some(inner) = Arc::get_mut(&mut metrics.0) {
+            inner.registry.register_collector(Box::new(Counted(registry)));
+        }
+        metrics
+    }
+
+    /// A request was answered.
+    pub(super) fn answered(&self, route: usize, status: StatusCode, took: Duration) {
+        if let (Some(name), Some(histogram)) = (routes::ALL.get(route), self.0.durations.get(route)) {
+            histogram.observe(took.as_secs_f64());
+            self.0.requests.get_or_create(&[("route", name), ("status", text(status))]).inc();
+        }
     }
 
     /// A connection came.
@@ -130,17 +180,107 @@ impl Metrics {
     }
 
     /// All of it as text.
-    pub(super) fn text(&self, load: Reading, vitals: Vitals) -> Result<String, fmt::Error> {
+    pub(super) fn text(
+        &self,
+        load: Reading,
+        vitals: Vitals,
+        stats: Option<&Stats>,
+    ) -> Result<String, fmt::Error> {
         let set = |gauge: &Gauge, value: usize| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         set(&self.0.refreshing, load.refreshes);
         set(&self.0.requesting, load.requests);
         set(&self.0.watchers, load.watchers);
         set(&self.0.memory, load.bytes);
         set(&self.0.servers, vitals.servers);
+        set(&self.0.waiting, vitals.waiting);
+        if let Some(stats) = stats {
+            let groups = [
+                (&self.0.by_transport, "transport", &stats.servers.by_transport),
+                (&self.0.by_health, "health", &stats.servers.by_health),
+            ];
+            for (family, label, group) in groups {
+                family.clear();
+                for (value, count) in group {
+                    let gauge = family.get_or_create(&[(label, value.clone())]);
+                    gauge.set(i64::try_from(*count).unwrap_or(i64::MAX));
+                }
+            }
+        }
         self.0.wal.set(i64::try_from(vitals.wal_bytes).unwrap_or(i64::MAX));
         self.0.standing.set(i64::from(vitals.paused));
         let mut text = String::new();
         encode(&mut text, &self.0.registry)?;
         Ok(text)
+    }
+}
+
+fn histogram() -> Histogram {
+    Histogram::new(DURATIONS)
+}
+
+/// The statuses that the API has.
+fn text(status: StatusCode) -> &'static str {
+    const KNOWN: [(u16, &str); 19] = [
+        (200, "200"),
+        (201, "201"),
+        (204, "204"),
+        (304, "304"),
+        (400, "400"),
+        (401, "401"),
+        (403, "403"),
+        (404, "404"),
+        (405, "405"),
+        (406, "406"),
+        (408, "408"),
+        (409, "409"),
+        (412, "412"),
+        (413, "413"),
+        (415, "415"),
+        (422, "422"),
+        (500, "500"),
+        (503, "503"),
+        (507, "507"),
+    ];
+    KNOWN.iter().find(|(known, _)| *known == status.as_u16()).map_or("other", |(_, text)| text)
+}
+
+/// What the registry counts, read when it is asked for.
+#[derive(Debug)]
+struct Counted(registry::Registry);
+
+impl Collector for Counted {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let counts = self.0.counts();
+        for (name, help, count) in counts.counters() {
+            let counter = ConstCounter::new(count);
+            counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
+        }
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a time, exact to the millisecond for the next thousands of years"
+        )]
+        let last = ConstGauge::new(counts.last_commit() as f64 / 1_000.0);
+        let help = "When the database last took a commit, as Unix time";
+        let descriptor = encoder.encode_descriptor(
+            "last_commit_timestamp",
+            help,
+            Some(&Unit::Seconds),
+            MetricType::Gauge,
+        )?;
+        last.encode(descriptor)?;
+        let histograms = [
+            (
+                "commit_duration",
+                "How long a batch took to commit",
+                Some(Unit::Seconds),
+                counts.commits().read(),
+            ),
+            ("commit_batch_size", "Commands that shared a commit", None, counts.batches().read()),
+        ];
+        for (name, help, unit, (sum, count, buckets)) in histograms {
+            let mut metric = encoder.encode_descriptor(name, help, unit.as_ref(), MetricType::Histogram)?;
+            metric.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
+        }
+        Ok(())
     }
 }

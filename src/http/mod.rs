@@ -17,9 +17,11 @@ mod load;
 mod metrics;
 mod openapi;
 mod operations;
+mod pages;
 mod problem;
 mod query;
 mod request_id;
+mod routes;
 mod schemas;
 mod serve;
 mod servers;
@@ -38,6 +40,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware;
+use axum::routing::get;
 use tokio::sync::watch as watch_channel;
 
 use crate::model::Actor;
@@ -99,6 +102,9 @@ impl App {
     fn router(self) -> Router {
         let (router, _) = openapi::routes().split_for_parts();
         router
+            .route("/", get(pages::dashboard))
+            .route("/docs", get(pages::docs))
+            .route("/assets/{name}", get(pages::asset))
             .fallback(operations::not_found)
             .method_not_allowed_fallback(operations::method_not_allowed)
             .with_state(self)
@@ -118,7 +124,7 @@ impl App {
 /// ```
 pub fn router(registry: Registry) -> Router {
     let gate = Gate::new(registry.clone(), Policy::default());
-    let load = Load::new(Limits::default(), Metrics::new());
+    let load = Load::new(Limits::default(), Metrics::with(registry.clone()));
     App::new(registry, load, Policy::default())
         .router()
         .layer(middleware::from_fn_with_state(gate, front::nested))

@@ -70,7 +70,8 @@ pub(super) async fn openapi(uri: Uri) -> Result<Response, Problem> {
 pub(super) async fn metrics(State(app): State<App>, uri: Uri) -> Result<Response, Problem> {
     query::none(&uri)?;
     let load = app.load();
-    let text = load.metrics().text(load.reading(), app.registry().vitals());
+    let stats = app.registry().stats().await.ok();
+    let text = load.metrics().text(load.reading(), app.registry().vitals(), stats.as_ref());
     let text = text.map_err(|_| Problem::new(Code::Internal, "the metrics cannot be written"))?;
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())

@@ -3,11 +3,14 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::Response;
-use tracing::Span;
+use tracing::{Span, field};
+
+use super::routes;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST: usize = 128;
@@ -33,15 +36,32 @@ pub(super) fn of(headers: &HeaderMap) -> Option<HeaderValue> {
     own.cloned().or_else(new)
 }
 
-/// The span of a request.
-pub(super) fn span(request: &Request, id: Option<&HeaderValue>) -> Span {
-    let id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
-    tracing::debug_span!("request", id, method = %request.method(), path = request.uri().path())
+/// Whether a request is one that operators want to see: not a read, and not one of thousands of heartbeats.
+pub(super) fn is_loud(request: &Request) -> bool {
+    let quiet = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    !quiet && !request.uri().path().ends_with("/refresh")
 }
 
-/// Puts the id on a response.
-pub(super) fn put(response: &mut Response, id: Option<HeaderValue>) {
-    tracing::debug!(status = response.status().as_u16(), "answered");
+/// The span of a request. The gate adds the name of its token.
+pub(super) fn span(request: &Request, id: Option<&HeaderValue>) -> Span {
+    let id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
+    let (method, path) = (request.method(), request.uri().path());
+    let route = routes::ALL.get(routes::of(path)).copied().unwrap_or_default();
+    if is_loud(request) {
+        tracing::info_span!("request", id, %method, route, path, token = field::Empty)
+    } else {
+        tracing::debug_span!("request", id, %method, route, path, token = field::Empty)
+    }
+}
+
+/// Puts the id on a response, and says how it went.
+pub(super) fn put(response: &mut Response, id: Option<HeaderValue>, loud: bool, took: Duration) {
+    let (status, duration_ms) = (response.status().as_u16(), took.as_secs_f64() * 1_000.0);
+    if loud {
+        tracing::info!(status, duration_ms, "answered");
+    } else {
+        tracing::debug!(status, duration_ms, "answered");
+    }
     if let Some(id) = id {
         response.headers_mut().insert(REQUEST_ID, id);
     }

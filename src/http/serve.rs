@@ -88,7 +88,7 @@ impl Server {
         stop: impl Future<Output = ()> + Send + 'static,
         grace: Duration,
     ) -> io::Result<()> {
-        let metrics = Metrics::new();
+        let metrics = Metrics::with(self.registry.clone());
         let load = Load::new(self.limits, metrics.clone());
         let app = App::new(self.registry.clone(), load, self.policy);
         let hosts = Hosts::new(&listener, &self.allowed_hosts, &self.allowed_origins);

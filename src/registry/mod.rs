@@ -2,6 +2,7 @@
 //!
 //! Writing goes through a queue to the task, and is answered when it is committed. Reading goes straight to SQLite.
 
+mod counts;
 mod error;
 mod lease_clock;
 mod options;
@@ -33,6 +34,7 @@ use tokio::sync::{RwLock, RwLockReadGuard, watch};
 
 use crate::model::{Filter, FilterError, LeaseState, Page, Position, Server, Stats, ToolPage};
 use crate::store::{Command, Entry, Found, Job, Live, Moment, OpenError, Readers, Tools};
+use counts::Counts;
 use lease_clock::LeaseClock;
 use queue::Queue;
 use task::answer;
@@ -67,6 +69,7 @@ pub struct Registry {
 /// What the handles and the task share.
 struct Inner {
     lease_clock: LeaseClock,
+    counts: Counts,
     live: Arc<Live>,
     readers: RwLock<Option<Readers>>,
     /// The file; none in memory.
@@ -122,7 +125,7 @@ impl Registry {
     /// As [`get`](Self::get), not parsed.
     pub(crate) async fn row(&self, id: &str, now: Moment) -> Result<Option<Entry>, Error> {
         self.check_open()?;
-        match self.inner.live.server(id) {
+        match self.inner.counts.asked(self.inner.live.server(id)) {
             Some(row) => Ok(Some(row)),
             None => Ok(self.readers().await?.server(id, now).await?),
         }
@@ -146,7 +149,7 @@ impl Registry {
         })?;
         self.check_open()?;
         let now = self.now();
-        match self.inner.live.servers(&filter, now) {
+        match self.inner.counts.asked(self.inner.live.servers(&filter, now)) {
             Some(found) => Ok(found),
             None => Ok(self.readers().await?.servers(filter, now).await?),
         }
@@ -171,7 +174,7 @@ impl Registry {
         })?;
         self.check_open()?;
         let now = self.now();
-        match self.inner.live.tools(&filter, now) {
+        match self.inner.counts.asked(self.inner.live.tools(&filter, now)) {
             Some(tools) => Ok(tools),
             None => Ok(self.readers().await?.tools(filter, now).await?),
         }
@@ -193,7 +196,7 @@ impl Registry {
     pub async fn stats(&self) -> Result<Stats, Error> {
         self.check_open()?;
         let now = self.now();
-        match self.inner.live.stats(now) {
+        match self.inner.counts.asked(self.inner.live.stats(now)) {
             Some(stats) => Ok(stats),
             None => Ok(self.readers().await?.stats(now).await?),
         }
@@ -233,7 +236,14 @@ impl Registry {
             servers: self.inner.live.servers_held(),
             wal_bytes: self.inner.database.as_deref().map_or(0, wal::bytes),
             paused: self.inner.lease_clock.is_paused(),
+            waiting: self.queue.waiting(),
         }
+    }
+
+    /// What it has done since it was opened.
+    #[cfg(feature = "server")]
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.inner.counts
     }
 
     /// Finishes what was asked, stops the task and closes the file. Every handle is closed then.
@@ -255,6 +265,8 @@ pub(crate) struct Vitals {
     pub(crate) wal_bytes: u64,
     /// Whether lease time stands still because nothing can be committed.
     pub(crate) paused: bool,
+    /// Commands that wait for the writer.
+    pub(crate) waiting: usize,
 }
 
 /// A cursor belongs to one kind of question.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{RwLock, watch};
 
+use super::counts::Counts;
 use super::lease_clock::LeaseClock;
 use super::queue::queue;
 use super::task::Task;
@@ -138,6 +139,7 @@ impl Options {
         let (closed_sender, closed) = watch::channel(false);
         let inner = Arc::new(Inner {
             lease_clock: LeaseClock::new(Arc::clone(&clock), lease, leases),
+            counts: Counts::default(),
             live: opened.writer.live(),
             database: location.file().map(Path::to_owned),
             readers: RwLock::new(Some(opened.readers)),

@@ -34,6 +34,12 @@ pub(super) fn queue() -> (Queue, Waiting) {
 }
 
 impl Queue {
+    /// How many commands wait.
+    #[cfg(feature = "server")]
+    pub(super) fn waiting(&self) -> usize {
+        [&self.refreshes, &self.others].iter().map(|line| line.max_capacity() - line.capacity()).sum()
+    }
+
     pub(super) async fn send(&self, command: Command) -> Result<(), Error> {
         let line = if command.is_refresh() { &self.refreshes } else { &self.others };
         line.send(command).await.map_err(|_| Error::Closed)

@@ -14,7 +14,7 @@ use super::lease_clock::TICK;
 use super::queue::{Batch, Waiting};
 use super::wal::{self, WalWatch};
 use crate::clock::Clock;
-use crate::store::{Beside, Command, Job, Kept, Moment, Pruned, StoreError, Writer};
+use crate::store::{Beside, Command, Job, Kept, Moment, Pruned, StoreError, Tally, Writer};
 use crate::sync::settled;
 
 /// How often the oldest changes are deleted.
@@ -101,8 +101,15 @@ impl Task {
     async fn commit(&mut self, mut batch: Vec<Command>) {
         let now = self.inner.lease_clock.tick();
         let told = self.writer.revision();
+        let begin = self.clock.monotonic();
         match settled(self.writer.run(&mut batch, now)).await {
             Ok(committed) => {
+                let mut tally = Tally::default();
+                for command in &batch {
+                    command.tally(&mut tally);
+                }
+                let took = self.clock.monotonic().saturating_sub(begin);
+                self.inner.counts.committed(batch.len(), took, now.wall, tally);
                 if committed && self.inner.lease_clock.is_paused() {
                     self.inner.lease_clock.resume();
                     tracing::info!("the database takes writes again; leases run on after a standstill");

@@ -32,6 +32,15 @@ impl<I, O> Job<I, O> {
     }
 }
 
+/// What commands have done.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Tally {
+    pub(crate) registered: u64,
+    pub(crate) refreshed: u64,
+    pub(crate) deregistered: u64,
+    pub(crate) expired: u64,
+}
+
 /// What the writer can be told to do.
 pub(crate) enum Command {
     /// Register, or replace, or renew.
@@ -107,6 +116,28 @@ impl Command {
             Self::Deregister(job) => job.is_abandoned(),
             Self::Token(job) => job.is_abandoned(),
             Self::Refresh(_) | Self::Prune(_) | Self::Trim(_) | Self::Commit(_) => false,
+        }
+    }
+
+    /// Adds what it has done, now that it is committed.
+    pub(crate) fn tally(&self, tally: &mut Tally) {
+        match self {
+            Self::Register(job) => {
+                tally.registered += u64::from(matches!(job.outcome, Some(Ok(Registering::Done(_)))));
+            }
+            Self::Refresh(job) => {
+                let outcomes = job.outcome.iter().flatten().flatten();
+                let done = outcomes.filter(|outcome| matches!(outcome, RefreshOutcome::Refreshed(_)));
+                tally.refreshed += done.count() as u64;
+            }
+            Self::Deregister(job) => {
+                tally.deregistered += u64::from(matches!(job.outcome, Some(Ok(Deregistration::Done { .. }))));
+            }
+            Self::Prune(job) => {
+                tally.expired +=
+                    job.outcome.iter().flatten().map(|pruned| pruned.expired.len() as u64).sum::<u64>();
+            }
+            Self::Token(_) | Self::Trim(_) | Self::Commit(_) => {}
         }
     }
 

@@ -46,7 +46,7 @@ pub(crate) use answers::Tagged;
 pub(crate) use answers::{Found, Tools};
 pub(crate) use beside::{Beside, Record};
 pub(crate) use changes::{Kept, Passage};
-pub(crate) use command::{Command, Job};
+pub(crate) use command::{Command, Job, Tally};
 pub use error::OpenError;
 pub(crate) use error::StoreError;
 #[cfg(feature = "cli")]

@@ -249,6 +249,40 @@ async fn no_answer_is_a_page_or_may_run_anything() {
     }
 }
 
+/// The pages, and what they are made of: open to everybody, and bound to what is served with them.
+#[tokio::test]
+async fn pages_run_nothing_but_what_is_served_with_them() {
+    let api = Api::new().await;
+    api.token("one", Role::Read).await;
+    for (path, kind) in [
+        ("/", "text/html; charset=utf-8"),
+        ("/docs", "text/html; charset=utf-8"),
+        ("/assets/dashboard.js", "text/javascript; charset=utf-8"),
+        ("/assets/base.css", "text/css; charset=utf-8"),
+        ("/assets/icon.svg", "image/svg+xml"),
+    ] {
+        let answer = api.get(path).await;
+        assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, kind), "{path}");
+        let policy = answer.header("content-security-policy");
+        for part in
+            ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "require-trusted-types-for"]
+        {
+            assert!(policy.contains(part), "{path}: {policy}");
+        }
+        assert!(!policy.contains("unsafe") && !policy.contains("http"), "{policy}");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        assert!(
+            !answer.text.contains("<script>") && !answer.text.contains(" style="),
+            "{path} has nothing inline"
+        );
+        let again = api.request(reqwest::Method::GET, path).header("if-none-match", answer.header("etag"));
+        assert_eq!(api.send(again).await.status, 304, "{path}");
+    }
+    for path in ["/assets/", "/assets/x", "/assets/..%2fpages.rs"] {
+        assert_eq!(api.get(path).await.status, 404, "{path}");
+    }
+}
+
 /// A request whose header has passed, and whose body comes when its right is gone.
 #[tokio::test]
 async fn who_may_no_longer_write_does_not_though_the_header_came_in_time() {

@@ -34,7 +34,7 @@ async fn change(watch: &mut Watch) -> (ChangeKind, String) {
 
 #[tokio::test]
 async fn a_snapshot_and_then_every_change() {
-    let fixture = Fixture::with_retention(Duration::from_secs(60)).await;
+    let fixture = Fixture::with_retention(Duration::from_mins(1)).await;
     let registry = &fixture.registry;
     registry.register(server("a").tool("t").ttl(10)).await.unwrap();
     registry.register(server("b")).await.unwrap();

@@ -81,10 +81,11 @@ function showChoices() {
 }
 
 function menu(element, name, counts, chosen, choose) {
+  const number = (one) => (Object.hasOwn(counts, one) ? counts[one] : 0);
   put(element.querySelector("summary"), chosen.length ? `${name}: ${chosen.join(", ")}` : name);
   const names = [...new Set([...Object.keys(counts), ...chosen])].sort((a, b) => a.localeCompare(b));
   const box = element.querySelector(".choices");
-  const drawn = JSON.stringify([names.map((one) => [one, counts[one] ?? 0]), chosen]);
+  const drawn = JSON.stringify([names.map((one) => [one, number(one)]), chosen]);
   if (box.dataset.drawn === drawn) return;
   box.dataset.drawn = drawn;
   const focused = box.contains(document.activeElement) ? document.activeElement.value : null;
@@ -92,7 +93,7 @@ function menu(element, name, counts, chosen, choose) {
     const input = h("input", { type: "checkbox", value: one, checked: chosen.includes(one) });
     input.addEventListener("change", () => choose(input.checked ? [...chosen, one] : chosen.filter((other) => other !== one)));
     if (one === focused) queueMicrotask(() => input.focus());
-    return h("label", {}, input, h("span", { class: "choice", text: one }), h("span", { class: "muted", text: count(counts[one] ?? 0) }));
+    return h("label", {}, input, h("span", { class: "choice", text: one }), h("span", { class: "muted", text: count(number(one)) }));
   }));
   if (names.length === 0) box.append(h("p", { class: "muted", text: "There are none." }));
 }
@@ -177,7 +178,11 @@ function showState() {
 }
 
 function showAccess(problem) {
-  const known = { unauthorized: currentToken() ? "This registry does not know that token" : "This registry asks for a token", forbidden: "This token may not read" };
+  const known = {
+    unauthorized: currentToken() ? "This registry does not know that token" : "This registry asks for a token",
+    forbidden: "This token may not read",
+    another_token: "Use another token",
+  };
   put($("access-title"), known[problem.code] ?? "The registry refuses this page");
   put($("access-why"), `${problem.message}.`);
   $("access-form").replaceChildren(problem.wantsToken ? tokenForm(begin) : h("button", { type: "button", onclick: begin, text: "Try again" }));
@@ -192,7 +197,7 @@ function showTotals() {
   const figures = [["servers", total, ""], ["healthy", health.healthy, "healthy"], ["unhealthy", health.unhealthy, "unhealthy"],
     ["tools", stats.tools, ""], ["resources", stats.resources, ""], ["prompts", stats.prompts, ""]];
   $("totals").replaceChildren(...figures.map(([name, value, kind]) =>
-    h("div", { class: value ? kind : "" }, h("dt", { text: name }), h("dd", { text: count(value) }))));
+    h("div", { class: value ? kind : "" }, h("dt", { text: value === 1 ? name.replace(/s$/, "") : name }), h("dd", { text: count(value) }))));
 }
 
 function showChanges(touched, areNew) {
@@ -247,9 +252,7 @@ $("skip").addEventListener("click", (event) => {
   event.preventDefault();
   $(view === "changes" ? "changes-title" : "main").focus();
 });
-$("token-button").addEventListener("click", () => {
-  store.refuse();
-});
+$("token-button").addEventListener("click", () => store.refuse());
 document.addEventListener("click", (event) => {
   for (const open of document.querySelectorAll("details.menu[open]")) if (!open.contains(event.target)) open.open = false;
 });

@@ -6,6 +6,7 @@ import { changeItem } from "./changes.js";
 import { copyable, copyButton, duration, fill, fold, h, link, moment, parseExactly, pretty, put, shell } from "./dom.js";
 
 const RECENT = 20;
+const LONG = 600;
 const LISTS = ["tools", "resources", "prompts"];
 const TOOL_TEXTS = ["name", "title", "description"];
 
@@ -127,8 +128,8 @@ export class Detail {
       heading,
       parts.notice,
       server.title && server.title !== server.name && h("p", { class: "subtitle", text: server.title }),
-      server.description && h("p", { class: "prose", text: server.description }),
       facts(server, parts),
+      server.description && section("Description", description(server.description)),
       section("How to reach it", reach(server)),
       section(`Tools (${server.capabilities.tools.length})`, this.#definitions(server.capabilities.tools, "tool", toolContent)),
       section(`Resources (${server.capabilities.resources.length})`, this.#definitions(server.capabilities.resources, "resource", resourceContent)),
@@ -164,6 +165,11 @@ const section = (title, content) => h("section", {}, h("h2", { text: title }), c
 const json = (value) => h("div", { class: "copyable" }, h("pre", {}, h("code", { text: pretty(value) })), copyButton(() => pretty(value), "the JSON"));
 const labelled = (label, value) => [h("h3", { class: "label", text: label }), json(value)];
 const text = (value) => (typeof value === "string" && value ? h("p", { class: "prose", text: value }) : null);
+
+/** Some servers hand in pages of instructions. */
+function description(whole) {
+  return whole.length <= LONG ? text(whole) : fold(whole.split("\n", 1)[0], () => text(whole));
+}
 
 function facts(server, parts) {
   const rows = [

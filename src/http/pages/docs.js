@@ -42,7 +42,7 @@ function show(document_) {
     groups.map((group) => h("section", { class: "tag-group" },
       h("h2", { id: `tag-${group.name}`, text: group.name }), group.description ? prose(group.description) : null,
       group.operations.map((one) => article(one, schemas)))),
-    problems(operations));
+    problems(operations, document_));
   goTo();
 }
 
@@ -109,8 +109,8 @@ function examples(media) {
   return Object.entries(media.examples ?? {}).map(([name, example]) => [`Example: ${name}`, example.value]);
 }
 
-/** Each code once, with where it can come from. */
-function problems(operations) {
+/** Each code once, with where it can come from; some come from what is no operation at all. */
+function problems(operations, document_) {
   const codes = new Map();
   for (const { operation } of operations) {
     for (const response of Object.values(operation.responses ?? {})) {
@@ -121,9 +121,13 @@ function problems(operations) {
       }
     }
   }
+  for (const code of document_.components?.schemas?.Code?.enum ?? []) {
+    const title = code.charAt(0).toUpperCase() + code.slice(1).replaceAll("_", " ");
+    if (!codes.has(code)) codes.set(code, { code, status: "", title, from: [] });
+  }
   const rows = [...codes.values()].sort((a, b) => a.status - b.status || a.code.localeCompare(b.code)).map(({ code, status, title, from }) =>
     h("tr", {}, h("td", {}, h("code", { text: code })), h("td", { text: status }), h("td", { text: title }),
-      h("td", {}, from.length === operations.length ? "every operation" : from.flatMap((id, index) => [index ? ", " : "", h("a", { href: `#${id}`, text: id })]))));
+      h("td", {}, from.length === operations.length ? "every operation" : from.length === 0 ? "what is no operation" : from.flatMap((id, index) => [index ? ", " : "", h("a", { href: `#${id}`, text: id })]))));
   return h("section", { id: "problems", tabindex: "-1" }, h("h2", { text: "Problems" }),
     prose("An error is `application/problem+json`, with a stable `code`; `errors` names each thing that is wrong with a body."),
     h("div", { class: "wide", role: "region", "aria-label": "Problems", tabindex: "0" }, h("table", {},

@@ -77,13 +77,15 @@ export class List {
     row.server = server;
     const { name, title, version, id, transport, health, tags, capabilities } = server;
     put(row.name, name);
-    put(row.more, [title === name ? null : title, version].filter(Boolean).join(" · "));
+    put(row.more, title && title !== name ? title : "");
     put(row.ident, id);
+    put(row.version, version ?? "");
     put(row.transport, transport);
     put(row.health, health);
     row.health.className = `health ${health}`;
     const names = capabilities.tools.slice(0, TOOL_NAMES).map((tool) => tool.name).join(", ");
     put(row.count, count(capabilities.tools.length));
+    put(row.unit, capabilities.tools.length === 1 ? " tool" : " tools");
     put(row.tools, capabilities.tools.length > TOOL_NAMES ? `${names}, …` : names);
     const text = tags.join("\n");
     if (row.tagText !== text) {
@@ -160,17 +162,19 @@ function makeRow(id) {
   const lease = h("span", { class: "time-left" });
   const bar = h("span", { class: "bar", "aria-hidden": "true" });
   const transport = h("span");
+  const version = h("span", { class: "muted version" });
+  const unit = h("span", { class: "unit" });
   const number = h("span", { class: "number" });
   const tools = h("span", { class: "muted names" });
   const tags = h("ul", { class: "tags" });
   const element = h("tr", { role: "row" },
-    h("th", { role: "rowheader", scope: "row", class: "name" }, h("span", {}, name, " ", more), ident),
+    h("th", { role: "rowheader", scope: "row", class: "name" }, h("span", {}, name, " ", more), h("span", {}, ident, " ", version)),
     h("td", { role: "cell", class: "c-health" }, health),
     h("td", { role: "cell", class: "c-lease" }, lease, bar),
     h("td", { role: "cell", class: "c-transport" }, transport),
-    h("td", { role: "cell", class: "c-tools" }, number, h("span", { class: "unit", text: " tools" }), " ", tools),
+    h("td", { role: "cell", class: "c-tools" }, number, unit, " ", tools),
     h("td", { role: "cell", class: "c-tags" }, tags));
-  return { id, element, name, more, ident, health, lease, bar, transport, count: number, tools, tags, server: null, tagText: "" };
+  return { id, element, name, more, ident, version, unit, health, lease, bar, transport, count: number, tools, tags, server: null, tagText: "" };
 }
 
 export const summary = (shown, total, isNarrowed) =>

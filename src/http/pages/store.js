@@ -80,9 +80,9 @@ export class Store {
     this.#statsQuestion = new Question(this.#statsQuestion.path);
     this.#setState("loading");
     this.#tell("servers", "changes", "stats");
-    this.#firstPage(firstPage);
     this.#askStats();
-    this.#watch.start();
+    // One after the other: a snapshot of thousands would hold up the page that is to be seen at once.
+    this.#firstPage(firstPage).finally(() => this.#watch.start());
   }
 
   async #firstPage(path) {
@@ -202,7 +202,7 @@ export class Store {
   /** Stops, to ask for another token. */
   refuse() {
     this.#watch.stop();
-    this.#refused(new Problem(401, { code: "unauthorized", detail: "another token may see more or less" }));
+    this.#refused(new Problem(401, { code: "another_token", detail: "what is shown depends on what the token may read" }));
   }
 
   #setState(state) {
