@@ -57,6 +57,9 @@ pub(super) async fn watch(
         // What there is too much of is said now, while there is a status to say it with.
         let snapshot = told.watch.next_item().await?;
         told.take(&snapshot)?;
+    } else {
+        // A proxy may hold back even the header until something follows.
+        told.pieces.text = Bytes::from_static(ALIVE.as_bytes());
     }
     let body = stream::unfold(told, |mut told| async move {
         let piece = told.next().await?;

@@ -16,7 +16,7 @@ import paulina
 paulina.BINARY = os.environ.get("PAULINA_BINARY", paulina.BINARY)
 FOLDER = paulina.WORK / "schemathesis"
 SCHEMATHESIS = paulina.WORK / "venv-schemathesis/bin/schemathesis"
-EXAMPLES = 250
+EXAMPLES = 150
 
 # Why a request that fits the document may still be refused: what JSON Schema cannot say.
 BEYOND_SCHEMA = {
@@ -71,13 +71,13 @@ def check(title, *, token):
     atexit.register(registry.process.kill)
     command = [
         SCHEMATHESIS, "run", f"{registry.url}/openapi.json", "--checks", "all", "--exclude-checks",
-        "positive_data_acceptance", "--mode", "all", "--max-examples", str(EXAMPLES), "--seed", "1",
+        "positive_data_acceptance", "--exclude-path", "/v1/watch", "--mode", "all", "--max-examples", str(EXAMPLES), "--seed", "1",
         "--generation-database", "none", "--continue-on-failure", "--no-color", *arguments]
     environment = paulina.environment(**names)
     done = subprocess.run(command, cwd=FOLDER, env=environment, capture_output=True, text=True, timeout=600)
     registry.stop()
     log = registry.database.with_suffix(".log").read_text()
-    registered = log.count("INFO registered")
+    registered = log.count(": registered id=")
     errors = [line for line in log.splitlines() if " ERROR " in line or "panicked" in line]
     counts = re.findall(r"Tested: \d+|API Links: +\d+ covered|\d+ generated", done.stdout)
     print(f"{title}: {', '.join(' '.join(count.split()) for count in counts)}; {registered} registrations accepted")
