@@ -191,7 +191,7 @@ impl fmt::Debug for Wire {
 }
 
 /// The error at the root, which says most.
-fn innermost(error: &dyn std::error::Error) -> String {
+pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
     let mut at = error;
     while let Some(source) = at.source() {
         at = source;

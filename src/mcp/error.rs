@@ -5,6 +5,8 @@ use std::error::Error;
 use rmcp::service::{ClientInitializeError, ServiceError};
 use rmcp::transport::streamable_http_client::{HttpStatusError, StreamableHttpError};
 
+use crate::client::innermost;
+
 /// Why a server could not be described.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum McpError {
@@ -111,15 +113,6 @@ impl Cause {
             }
         }
     }
-}
-
-/// The error at the root, which says most.
-fn innermost(error: &dyn Error) -> String {
-    let mut at = error;
-    while let Some(source) = at.source() {
-        at = source;
-    }
-    at.to_string()
 }
 
 /// The beginning of what may be a page of text, in one line, without what a terminal would act on.

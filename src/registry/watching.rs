@@ -149,11 +149,13 @@ impl Watch {
         self.place == Place::Snapshot
     }
 
+    #[cfg(feature = "server")]
     pub(crate) fn filter(&self) -> &Filter {
         &self.filter
     }
 
     /// How far it has come.
+    #[cfg(feature = "server")]
     pub(crate) fn reached(&self) -> &Revision {
         &self.reached
     }
