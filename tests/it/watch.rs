@@ -218,7 +218,7 @@ async fn event(lines: &mut Lines<BufReader<TcpStream>>) -> (String, String, serd
     let mut fields = Vec::new();
     loop {
         let line = lines.next_line().await.unwrap().unwrap();
-        if let Some((field, value)) = line.split_once(": ") {
+        if let Some((field, value)) = line.split_once(": ").filter(|(field, _)| !field.is_empty()) {
             fields.push((field.to_owned(), value.to_owned()));
         } else if line.is_empty() && !fields.is_empty() {
             break;
