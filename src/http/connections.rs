@@ -27,6 +27,7 @@ const WAITING: u8 = 0;
 const RECEIVING: u8 = 1;
 const UPLOADING: u8 = 2;
 const BUSY: u8 = 3;
+const WATCHING: u8 = 4;
 
 /// One connection.
 #[derive(Debug)]
@@ -85,6 +86,21 @@ impl Peer {
         }
     }
 
+    /// What is sent from now on is a stream of events.
+    pub(super) fn begins_to_watch(&self) {
+        self.turn(WATCHING);
+    }
+
+    /// Whether a stream of events goes out.
+    pub(super) fn watches(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) == WATCHING
+    }
+
+    /// The client of a stream of events has left, or has nothing more to say, which is the same there.
+    pub(super) fn has_left(&self) {
+        self.end.notify_one();
+    }
+
     /// Waits until it is to be cut off.
     pub(super) async fn end(&self) {
         self.end.notified().await;
@@ -109,6 +125,13 @@ impl Peer {
 /// A request in hand.
 #[derive(Debug)]
 pub(super) struct Busy(Arc<Peer>);
+
+impl Busy {
+    /// See [`Peer::begins_to_watch`].
+    pub(super) fn begins_to_watch(&self) {
+        self.0.begins_to_watch();
+    }
+}
 
 impl Drop for Busy {
     fn drop(&mut self) {
@@ -145,7 +168,7 @@ impl Connections {
     pub(super) fn add(self: &Arc<Self>) -> Option<Connection> {
         let mut peers = self.peers();
         if peers.len() >= self.limits.connections {
-            let waiting = |(_, peer): &(&u64, &Arc<Peer>)| peer.phase.load(Ordering::Relaxed) != BUSY;
+            let waiting = |(_, peer): &(&u64, &Arc<Peer>)| peer.phase.load(Ordering::Relaxed) < BUSY;
             let rank = |(number, peer): &(&u64, &Arc<Peer>)| {
                 (peer.known.load(Ordering::Relaxed), peer.since.load(Ordering::Relaxed), **number)
             };

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use hyper::body::{Body as _, Incoming};
+use hyper::header;
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper::{Request, Response};
@@ -198,6 +199,9 @@ impl Service<Request<Incoming>> for Answering<'_> {
         let answering = self.front.clone().answer(request.map(body));
         Box::pin(async move {
             let response = answering.await;
+            if response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream") {
+                busy.begins_to_watch();
+            }
             Ok(response.map(|body| Tracked::new(body, busy)))
         })
     }

@@ -1,4 +1,7 @@
 //! A connection's bytes, watched: a [`Peer`] is told when some come in and when the client takes none.
+//!
+//! While a stream of events goes out nobody reads, and a client that leaves would be noticed at the next event. So a byte is
+//! read ahead then: its end is the client's.
 
 use std::io;
 use std::pin::Pin;
@@ -13,11 +16,13 @@ use super::connections::Peer;
 pub(super) struct Watched<S> {
     stream: S,
     peer: Arc<Peer>,
+    /// A byte that was read ahead.
+    ahead: Option<u8>,
 }
 
 impl<S> Watched<S> {
     pub(super) fn new(stream: S, peer: Arc<Peer>) -> Self {
-        Self { stream, peer }
+        Self { stream, peer, ahead: None }
     }
 
     fn noted<T>(&self, written: Poll<T>) -> Poll<T> {
@@ -32,6 +37,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Some(byte) = self.ahead.take() {
+            buffer.put_slice(&[byte]);
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if buffer.filled().len() > before {
@@ -41,7 +50,24 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + Unpin> Watched<S> {
+    fn look_ahead(&mut self, context: &mut Context<'_>) {
+        if !self.peer.watches() || self.ahead.is_some() {
+            return;
+        }
+        let mut byte = [0];
+        let mut buffer = ReadBuf::new(&mut byte);
+        match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+            Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                self.ahead = buffer.filled().first().copied();
+            }
+            Poll::Ready(_) => self.peer.has_left(),
+            Poll::Pending => {}
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -65,6 +91,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.look_ahead(context);
         let flushed = Pin::new(&mut self.stream).poll_flush(context);
         self.noted(flushed)
     }

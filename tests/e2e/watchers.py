@@ -529,7 +529,8 @@ async def refused():
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         writer.close()
         allowed.append((method, head.split()[1], "\r\nallow: get" in head))
-    assert allowed == [(method, "405", True) for method, *_ in allowed], f"method, status and Allow: {allowed}"
+    expected = [(method, "405", True) for method in ("POST", "PUT", "DELETE")] + [("HEAD", "200", False)]
+    assert allowed == expected, f"method, status and Allow: {allowed}"
     client.close()
     await asyncio.to_thread(process.stop)
     return "queries and methods that make no sense are refused"

@@ -279,6 +279,12 @@ async fn streams_end_with_the_server_and_with_the_right_to_see() {
     event(&mut watch).await;
     let full = api.get("/v1/watch").await;
     assert_eq!((full.code().as_str(), full.header("retry-after")), ("overloaded", "1"));
+    drop(watch);
+    while api.get("/metrics").await.text.contains("paulina_watchers 1") {
+        tokio::task::yield_now().await;
+    }
+    let mut watch = stream(&api, "/v1/watch", "").await;
+    event(&mut watch).await;
     api.token("first", paulina::Role::Admin).await;
     api.registry.register(server("a")).await.unwrap();
     let mut rest = Vec::new();
