@@ -286,6 +286,11 @@ impl Filter {
         Ok(())
     }
 
+    /// Whether every server matches, but for its health and full text.
+    pub(crate) fn is_for_all(&self) -> bool {
+        self.terms.is_empty() && self.metadata.is_empty()
+    }
+
     /// Whether a server matches, but for its health and full text: as SQL decides it, in memory.
     pub(crate) fn matches(&self, record: &Record) -> bool {
         let capabilities = &record.capabilities;

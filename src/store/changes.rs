@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::TryStreamExt;
 use sqlx::{Connection, SqliteConnection};
 
 use super::script::Script;
@@ -99,37 +100,39 @@ pub(crate) struct Passage {
     pub(crate) reached: Revision,
 }
 
-/// Changes after a revision, a handful of them.
+/// Changes after a revision, a handful of them: a summary may weigh hundreds of kilobytes, and many may read at once.
 pub(super) async fn after(connection: &mut SqliteConnection, revision: u64) -> Result<Passage, StoreError> {
-    /// A summary may weigh hundreds of kilobytes.
     const HANDFUL: i64 = 64;
+    const BYTES: usize = 512 * 1024;
     let revision = i64::try_from(revision).unwrap_or(i64::MAX);
     let mut snapshot = connection.begin().await?;
     let settings = sqlx::query!("SELECT epoch, revision FROM settings").fetch_one(&mut *snapshot).await?;
-    let rows = sqlx::query!(
-        "SELECT revision, at, kind, before, after FROM changes WHERE revision > ?1 ORDER BY revision LIMIT (0 + ?2)",
-        revision,
-        HANDFUL
-    )
-    .fetch_all(&mut *snapshot)
-    .await?;
+    let (mut events, mut bytes) = (Vec::new(), 0);
+    {
+        let mut rows = sqlx::query!(
+            "SELECT revision, at, kind, before, after FROM changes WHERE revision > ?1 ORDER BY revision LIMIT (0 + ?2)",
+            revision,
+            HANDFUL
+        )
+        .fetch(&mut *snapshot);
+        while let Some(row) = rows.try_next().await? {
+            let odd = |()| sqlx::Error::Decode("a change of an unknown kind".into());
+            bytes += [&row.before, &row.after].into_iter().flatten().map(String::len).sum::<usize>();
+            events.push(Arc::new(Event {
+                revision: u64::try_from(row.revision).unwrap_or_default(),
+                kind: row.kind.parse().map_err(odd)?,
+                at: row.at,
+                before: row.before.map(Side::new),
+                after: row.after.map(Side::new),
+            }));
+            if bytes >= BYTES {
+                break;
+            }
+        }
+    }
     snapshot.commit().await?;
-    let events = rows.into_iter().map(|row| {
-        let kind =
-            row.kind.parse().map_err(|()| sqlx::Error::Decode("a change of an unknown kind".into()))?;
-        Ok(Arc::new(Event {
-            revision: u64::try_from(row.revision).unwrap_or_default(),
-            kind,
-            at: row.at,
-            before: row.before.map(Side::new),
-            after: row.after.map(Side::new),
-        }))
-    });
     let number = u64::try_from(settings.revision).unwrap_or_default();
-    Ok(Passage {
-        events: events.collect::<Result<_, sqlx::Error>>()?,
-        reached: Revision { epoch: settings.epoch, number },
-    })
+    Ok(Passage { events, reached: Revision { epoch: settings.epoch, number } })
 }
 
 /// Deletes the oldest changes beyond what is kept. The last one stays, since it says how far the catalogue has come.

@@ -46,7 +46,7 @@ impl Side {
     }
 
     fn matches(&self, filter: &Filter) -> bool {
-        self.server().is_some_and(|server| filter.matches(server.record()))
+        filter.is_for_all() || self.server().is_some_and(|server| filter.matches(server.record()))
     }
 }
 
