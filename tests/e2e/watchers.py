@@ -173,11 +173,6 @@ class Written:
         queries = [f"?tag=nobody-{place}" if place % 2 else "?tool=nobody-has-this" for place in range(WATCHERS)]
         self.crowd = Crowd(self.process.port, queries)
 
-    def leave(self):
-        self.crowd.leave()
-        self.crowd = None
-        watchers_become(self.process.port, 0, 40)
-
     def round(self, count=12):
         """The median of some lone writes, and of some refreshes, in milliseconds."""
         posts = [self.caller.timed("POST", "/v1/servers", server("small-1", f"mark {next(self.marks)}"))
@@ -185,25 +180,29 @@ class Written:
         return median(posts), median(self.caller.timed("PUT", "/v1/servers/small-2/refresh") for _ in range(count))
 
 
-def idle(rounds=100):
-    """Two registries in turns; in the middle the watchers go from the one to the other."""
-    first, second, figures = Written("idle-1"), Written("idle-2"), {True: [], False: []}
-    for one, other in ((first, second), (second, first)):
-        one.gather()
+def idle(pairs=9, rounds=40):
+    """Two registries in turns, one of them with watchers, and that again with other two: no process is quite as quick as
+    another."""
+    ratios, alone = [], []
+    for pair in range(pairs):
+        registries = Written("idle-1"), Written("idle-2")
+        watched = registries[pair % 2]
+        watched.gather()
+        figures = {registry: [] for registry in registries}
         for turn in range(rounds):
-            for each in (one, other) if turn % 2 else (other, one):
-                figures[each is one].append(each.round())
-        one.leave()
-    first.process.stop()
-    second.process.stop()
-    ratios = {}
-    for place, what in enumerate(("a write", "a refresh")):
-        alone, beside = (median(each[place] for each in figures[watched]) for watched in (False, True))
-        ratios[what] = median(idle[place] / none[place] for none, idle in zip(figures[False], figures[True]))
-        print(f"idle: {what} takes {alone:.3f} ms without watchers, {beside:.3f} ms with {WATCHERS} idle ones; a round "
-              f"takes {ratios[what]:.3f} of the one beside it", flush=True)
-    for what, ratio in ratios.items():
-        assert ratio <= DEARER, f"{what} costs {ratio:.2f} times as much with idle watchers"
+            for registry in registries[:: 1 if turn % 2 else -1]:
+                figures[registry].append(registry.round())
+        medians = {registry: [median(times) for times in zip(*figures[registry])] for registry in registries}
+        other = medians[registries[1 - pair % 2]]
+        alone.append(other)
+        ratios.append([with_them / without for with_them, without in zip(medians[watched], other)])
+        for registry in registries:
+            registry.process.stop()
+        watched.crowd.leave()
+    for what, times, found in zip(("a write", "a refresh"), zip(*alone), zip(*ratios)):
+        print(f"idle: {what} takes {median(times):.3f} ms; with {WATCHERS} idle watchers it takes {median(found):.3f} of "
+              f"that, {min(found):.2f} to {max(found):.2f} in {pairs} pairs of registries", flush=True)
+        assert median(found) <= DEARER, f"{what} costs {median(found):.2f} times as much with idle watchers"
 
 
 def reads(port, seconds):
