@@ -12,8 +12,10 @@ fuzz_target!(|body: &[u8]| {
         Err(ParseError::Malformed(detail)) => assert!(!detail.is_empty()),
         Err(ParseError::Invalid(violations)) => {
             assert!(!violations.is_empty());
-            // What is no JSON for serde_json (too deep, a lone surrogate) has no places to look for.
-            if let Ok(body) = serde_json::from_slice::<Value>(body) {
+            // What is no JSON for serde_json (too deep, a lone surrogate) has no places to look for. Of a member that is there
+            // twice it keeps the last one, and the registry reads the first.
+            let twice = violations.iter().any(|violation| violation.detail == "is there twice");
+            if let Some(body) = serde_json::from_slice::<Value>(body).ok().filter(|_| !twice) {
                 for violation in violations {
                     let parent = violation.pointer.rsplit_once('/').map_or("", |(parent, _)| parent);
                     assert!(body.pointer(parent).is_some(), "{violation} points nowhere");
