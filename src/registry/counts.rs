@@ -64,7 +64,7 @@ impl<const BOUNDS: usize> Histogram<BOUNDS> {
     pub(crate) fn read(&self) -> (f64, u64, Vec<(f64, u64)>) {
         let sum = Duration::from_micros(self.sum.load(Ordering::Relaxed)).as_secs_f64();
         let counts = self.counts.iter().chain([&self.beyond]).map(|count| count.load(Ordering::Relaxed));
-        let buckets: Vec<_> = self.bounds.iter().copied().chain([f64::MAX]).zip(counts).collect();
+        let buckets: Vec<_> = self.bounds.iter().copied().chain([f64::INFINITY]).zip(counts).collect();
         (sum, buckets.iter().map(|(_, count)| count).sum(), buckets)
     }
 }

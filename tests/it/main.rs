@@ -27,6 +27,7 @@ mod http;
 mod lease_time;
 mod limits;
 mod model;
+mod observe;
 mod registry;
 mod start;
 mod summaries;
