@@ -279,7 +279,7 @@ def main():
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     # Fewer places than slow bodies: those must not take any.
-    limits = ("--max-requests", "500", "--header-timeout", "15s", "--body-timeout", "15s", "--idle-timeout", "15s")
+    limits = ("--max-requests", "500", "--header-timeout", "22s", "--body-timeout", "22s", "--idle-timeout", "22s")
     registry = Registry("served", *limits)
     slow = [b"GET /healthz HTTP/1.1\r\nX: ", request("POST", "/v1/servers", f"{KIND}Content-Length: 1000000\r\n")]
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:

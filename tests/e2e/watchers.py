@@ -160,49 +160,33 @@ def fan_out():
     process.stop()
 
 
-class Written:
-    """A registry that is written to, with idle watchers or without."""
-
-    def __init__(self, name):
-        self.process, self.marks, self.crowd = served(name), itertools.count(), None
-        self.caller = Caller(self.process.port)
-        for place in range(20):
-            self.caller.timed("POST", "/v1/servers", server(f"small-{place}"))
-
-    def gather(self):
-        queries = [f"?tag=nobody-{place}" if place % 2 else "?tool=nobody-has-this" for place in range(WATCHERS)]
-        self.crowd = Crowd(self.process.port, queries)
-
-    def round(self, count=12):
-        """The median of some lone writes, and of some refreshes, in milliseconds."""
-        posts = [self.caller.timed("POST", "/v1/servers", server("small-1", f"mark {next(self.marks)}"))
-                 for _ in range(count)]
-        return median(posts), median(self.caller.timed("PUT", "/v1/servers/small-2/refresh") for _ in range(count))
+def written(caller, marks, count=120):
+    """The median of some lone writes, and of as many refreshes, in milliseconds."""
+    posts = [caller.timed("POST", "/v1/servers", server("small-1", f"mark {next(marks)}")) for _ in range(count)]
+    return median(posts), median(caller.timed("PUT", "/v1/servers/small-2/refresh") for _ in range(count))
 
 
-def idle(pairs=9, rounds=40):
-    """Two registries in turns, one of them with watchers, and that again with other two: no process is quite as quick as
-    another."""
-    ratios, alone = [], []
-    for pair in range(pairs):
-        registries = Written("idle-1"), Written("idle-2")
-        watched = registries[pair % 2]
-        watched.gather()
-        figures = {registry: [] for registry in registries}
-        for turn in range(rounds):
-            for registry in registries[:: 1 if turn % 2 else -1]:
-                figures[registry].append(registry.round())
-        medians = {registry: [median(times) for times in zip(*figures[registry])] for registry in registries}
-        other = medians[registries[1 - pair % 2]]
-        alone.append(other)
-        ratios.append([with_them / without for with_them, without in zip(medians[watched], other)])
-        for registry in registries:
-            registry.process.stop()
-        watched.crowd.leave()
-    for what, times, found in zip(("a write", "a refresh"), zip(*alone), zip(*ratios)):
-        print(f"idle: {what} takes {median(times):.3f} ms; with {WATCHERS} idle watchers it takes {median(found):.3f} of "
-              f"that, {min(found):.2f} to {max(found):.2f} in {pairs} pairs of registries", flush=True)
-        assert median(found) <= DEARER, f"{what} costs {median(found):.2f} times as much with idle watchers"
+def idle(turns=12):
+    """One registry, with the watchers and without them in turns. Each time with them is compared with those beside it."""
+    process, marks = served("idle"), itertools.count()
+    caller = Caller(process.port)
+    for place in range(20):
+        caller.timed("POST", "/v1/servers", server(f"small-{place}"))
+    queries = [f"?tag=nobody-{place}" if place % 2 else "?tool=nobody-has-this" for place in range(WATCHERS)]
+    alone, beside = [written(caller, marks)], []
+    for _ in range(turns):
+        crowd = Crowd(process.port, queries)
+        beside.append(written(caller, marks))
+        crowd.leave()
+        watchers_become(process.port, 0, 40)
+        alone.append(written(caller, marks))
+    process.stop()
+    for place, what in enumerate(("a write", "a refresh")):
+        ratios = [2 * found[place] / (before[place] + after[place])
+                  for before, found, after in zip(alone, beside, alone[1:])]
+        print(f"idle: {what} takes {median(each[place] for each in alone):.3f} ms; with {WATCHERS} idle watchers it takes "
+              f"{median(ratios):.3f} of that, {min(ratios):.2f} to {max(ratios):.2f} in {turns} turns", flush=True)
+        assert median(ratios) <= DEARER, f"{what} costs {median(ratios):.2f} times as much with idle watchers"
 
 
 def reads(port, seconds):
