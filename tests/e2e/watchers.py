@@ -161,12 +161,12 @@ def fan_out():
 
 
 def written(caller, marks, count=120):
-    """The median of some lone writes, and of as many refreshes, in milliseconds."""
+    """The median of some lone writes, and of ten times as many refreshes, in milliseconds."""
     posts = [caller.timed("POST", "/v1/servers", server("small-1", f"mark {next(marks)}")) for _ in range(count)]
-    return median(posts), median(caller.timed("PUT", "/v1/servers/small-2/refresh") for _ in range(count))
+    return median(posts), median(caller.timed("PUT", "/v1/servers/small-2/refresh") for _ in range(10 * count))
 
 
-def idle(turns=12):
+def idle(turns=16):
     """One registry, with the watchers and without them in turns. Each time with them is compared with those beside it."""
     process, marks = served("idle"), itertools.count()
     caller = Caller(process.port)
