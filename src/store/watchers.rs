@@ -14,8 +14,9 @@ use tokio::sync::Notify;
 use super::touch::Slot;
 use crate::model::{ChangeKind, Filter, Server};
 
-/// How many changes wait in a box.
+/// How many changes wait in a box, and how many bytes of them.
 const BOX: usize = 256;
+const BOX_BYTES: usize = 1024 * 1024;
 
 /// A change as it stands in the table, read by all who are told of it.
 #[derive(Debug)]
@@ -51,6 +52,10 @@ impl Side {
 }
 
 impl Event {
+    fn bytes(&self) -> usize {
+        self.before.iter().chain(&self.after).map(|side| side.json.len()).sum()
+    }
+
     /// What it is for who watches these servers; nothing if it does not concern them. An update that takes a server in is told
     /// as its registration, one that takes it away as its end.
     pub(crate) fn seen_by(&self, filter: &Filter) -> Option<(ChangeKind, &Side)> {
@@ -89,6 +94,7 @@ struct Watcher {
 #[derive(Debug, Default)]
 pub(crate) struct News {
     events: VecDeque<Arc<Event>>,
+    bytes: usize,
     /// There was more than the box holds: it stands in the table.
     pub(crate) overflowed: bool,
     /// Somebody has edited the database: what the watcher knows may be wrong.
@@ -97,6 +103,7 @@ pub(crate) struct News {
 
 impl News {
     pub(crate) fn take(&mut self) -> VecDeque<Arc<Event>> {
+        self.bytes = 0;
         std::mem::take(&mut self.events)
     }
 }
@@ -147,8 +154,9 @@ impl Watcher {
 
     fn put(&self, events: &[Arc<Event>]) {
         let mut news = self.news();
-        if news.events.len() + events.len() > BOX {
-            news.events.clear();
+        news.bytes += events.iter().map(|event| event.bytes()).sum::<usize>();
+        if news.events.len() + events.len() > BOX || news.bytes > BOX_BYTES {
+            news.take();
             news.overflowed = true;
         } else if !news.overflowed {
             news.events.extend(events.iter().cloned());
