@@ -74,7 +74,7 @@ def main():
             file.seek((root - 1) * size)
             file.write(b"\xaa" * size)
     said.append(refused(damaged, ["is damaged", "Restore a backup"]))
-    doctor = subprocess.run([BINARY, "doctor", "--database", damaged, "--url", "http://127.0.0.1:1"],
+    doctor = subprocess.run([BINARY, "doctor", "--database", damaged, "--registry", "http://127.0.0.1:1"],
                             capture_output=True, text=True, timeout=20)
     assert doctor.returncode == 1 and "damaged" in doctor.stdout, f"doctor finds nothing: {doctor.stdout}"
     for line in said:
