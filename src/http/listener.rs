@@ -9,14 +9,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::net::UnixListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+/// How many connections the system keeps until they are taken, if it lets us: when thousands come at once, those that find no
+/// room come again after a second.
+const BACKLOG: u32 = 4_096;
 
 /// A socket that takes connections, and what is done to them first.
 pub struct Listener {
@@ -56,7 +60,13 @@ impl Listener {
     /// # Errors
     /// When the address is in use or not this machine's.
     pub fn tcp(address: SocketAddr) -> io::Result<Self> {
-        std::net::TcpListener::bind(address)?.try_into()
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // As the standard library does: a registry that comes again takes the place of the one before. Elsewhere it would let
+        // two have it.
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        Ok(Self { socket: Socket::Tcp(socket.listen(BACKLOG)?), tls: None })
     }
 
     /// Listens on a Unix socket that only its owner may connect to (mode 0600). A socket that a process has left behind
