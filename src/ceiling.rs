@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::model::{Actor, Filter, ValidRegistration};
-use crate::store::{self, Command, Job, Location, Moment, Put, Writer};
+use crate::store::{self, Command, Job, Known, Location, Moment, Put, Writer};
 
 /// The writer of a database, and nobody else.
 pub struct Raw(Writer);
@@ -17,7 +17,7 @@ impl Raw {
     /// # Errors
     /// When it cannot be made.
     pub async fn create(path: &Path) -> Result<Self, crate::OpenError> {
-        Ok(Self(store::open(&Location::File(path.to_owned()), 0).await?.writer))
+        Ok(Self(store::open(&Location::File(path.to_owned()), Known::Anew(0)).await?.writer))
     }
 
     /// Writes all these registrations in one transaction, and says how long that takes.

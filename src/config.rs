@@ -62,6 +62,29 @@ pub(crate) struct Config {
     #[arg(long, env = "PAULINA_DATABASE", default_value = "paulina.db", value_name = "FILE")]
     pub(crate) database: PathBuf,
 
+    /// Where to restore the database from, if there is none: a replica of `paulina replicate`, `file:///srv/replica` or
+    /// `s3://bucket/path`. Takes Litestream.
+    #[arg(long, env = "PAULINA_RESTORE_FROM", value_name = "URL")]
+    pub(crate) restore_from: Option<String>,
+
+    /// While there is no database, be a standby: restore it again and again, and answer reads alone, until promoted
+    /// (`paulina promote`, or SIGUSR1). Once there is a database, this registry is a primary.
+    #[arg(long, env = "PAULINA_STANDBY", requires = "restore_from")]
+    pub(crate) standby: bool,
+
+    /// How often a standby restores. It rests at least ten times as long as a restore takes.
+    #[arg(long, env = "PAULINA_RESTORE_INTERVAL", default_value = "5s", value_name = "DURATION", value_parser = duration)]
+    pub(crate) restore_interval: Duration,
+
+    /// The other registry of a pair. A standby names it to those who want to write; neither becomes a primary while the
+    /// other one answers as one.
+    #[arg(long, env = "PAULINA_PEER", value_name = "URL")]
+    pub(crate) peer: Option<String>,
+
+    /// The program Litestream, 0.5.17 or newer.
+    #[arg(long, env = "PAULINA_LITESTREAM", default_value = "litestream", value_name = "PROGRAM")]
+    pub(crate) litestream: PathBuf,
+
     /// How often leases that have run out are looked for.
     #[arg(long, env = "PAULINA_PRUNE_INTERVAL", default_value = "1s", value_name = "DURATION", value_parser = duration)]
     pub(crate) prune_interval: Duration,

@@ -87,5 +87,5 @@ mod shutdown;
 mod telemetry;
 
 pub use model::*;
-pub use registry::{Error, Options, Registry, Watch};
+pub use registry::{Error, Options, Registry, Standby, Watch};
 pub use store::OpenError;

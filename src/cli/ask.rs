@@ -49,6 +49,14 @@ impl At {
         token.fold(options, ClientOptions::token).build()
     }
 
+    /// A client of a registry that has to be named alone.
+    pub(super) fn client_of_one(&self) -> anyhow::Result<Client> {
+        if self.registry.len() > 1 {
+            anyhow::bail!("--registry names several addresses, and this is for one");
+        }
+        Ok(self.client()?)
+    }
+
     pub(super) fn has_token(&self) -> bool {
         self.token.as_ref().is_some_and(|token| !token.is_empty())
     }

@@ -40,12 +40,12 @@ pub(super) struct Deregister {
     at: At,
 }
 
-/// Say whether a server is alive. Exit code 0: healthy; 3: unhealthy or not registered.
+/// Say whether a server is alive, or whether the registry is ready. Exit code 0: healthy; 3: unhealthy or not registered.
 #[derive(Debug, Args)]
 pub(super) struct HealthOf {
-    /// Its id.
+    /// Its id; without one, it is about the registry itself, and whether that is a primary or a standby.
     #[arg(value_parser = NonEmptyStringValueParser::new())]
-    id: String,
+    id: Option<String>,
     #[command(flatten)]
     at: At,
     #[command(flatten)]
@@ -104,7 +104,15 @@ fn all_there(gone: &[String]) -> anyhow::Result<()> {
 }
 
 pub(super) async fn health(HealthOf { id, at, shown }: HealthOf) -> anyhow::Result<()> {
-    let state = patiently(ASKING, at.client()?.health(&id))
+    let client = at.client()?;
+    let Some(id) = id else {
+        let role = patiently(ASKING, client.role()).await?;
+        return match shown.output {
+            Output::Json => json(&serde_json::json!({ "role": role })),
+            Output::Ids | Output::Table => lines([format!("ready: {role}")]),
+        };
+    };
+    let state = patiently(ASKING, client.health(&id))
         .await?
         .ok_or_else(|| NotThere(format!("{id} is not registered")))?;
     match shown.output {

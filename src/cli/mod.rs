@@ -2,6 +2,7 @@
 
 mod announce;
 mod ask;
+mod backup;
 mod clients;
 mod completions;
 mod doctor;
@@ -11,7 +12,9 @@ mod lease;
 mod list;
 mod output;
 mod patience;
+mod promote;
 mod register;
+mod replica;
 mod said;
 mod serve;
 mod show;
@@ -56,7 +59,7 @@ enum Command {
     Watch(Box<watch::Watch>),
     /// Show one server with all that it registered.
     Show(show::Show),
-    /// Say whether a server is alive.
+    /// Say whether a server is alive, or whether the registry is ready.
     Health(lease::HealthOf),
     /// Register a server by hand.
     Register(Box<register::Register>),
@@ -72,6 +75,12 @@ enum Command {
     Config(Box<clients::Config>),
     /// Make, list and revoke tokens.
     Token(token::Token),
+    /// Copy a database to a file, whole and checked.
+    Backup(backup::Backup),
+    /// Replicate a database with Litestream.
+    Replicate(Box<replica::Replicate>),
+    /// Make a primary of a standby.
+    Promote(promote::Promote),
     /// Check a database and a running registry.
     Doctor(doctor::Doctor),
     /// Print the OpenAPI 3.1 document of the HTTP API.
@@ -112,6 +121,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Import(import) => wait(transfer::import(import))?,
         Command::Config(config) => wait(clients::run(*config))?,
         Command::Token(token) => wait(token::run(token))?,
+        Command::Backup(backup) => wait(backup::run(backup))?,
+        Command::Replicate(arguments) => wait(replica::replicate(*arguments))?,
+        Command::Promote(promote) => wait(promote::run(promote))?,
         Command::Doctor(doctor) => wait(doctor::run(doctor))?,
         Command::Openapi => print(crate::http::document().as_bytes())?,
         Command::Completions(completions) => completions::run(&completions)?,

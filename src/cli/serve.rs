@@ -2,6 +2,9 @@
 
 use anyhow::{Context, bail};
 
+use sd_notify::NotifyState;
+
+use super::replica::{Asked, Keeper, Litestream, Peer, Promotions, Replica, promotions, restore_if_missing};
 use crate::config::{Config, Listen};
 use crate::http::{Limits, Listener, Server};
 use crate::registry::{Options, Registry};
@@ -16,23 +19,29 @@ pub(super) fn run(config: Config) -> anyhow::Result<()> {
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
-    let listen = config.listen()?;
-    let closed = listen.is_public() && !config.insecure_open;
-    if closed && !config.database.exists() {
-        bail!(open_to_all(&listen));
-    }
-    let limits = config.limits()?;
+    let service = Service {
+        listen: config.listen()?,
+        limits: config.limits()?,
+        peer: config.peer.as_deref().map(Peer::new).transpose()?,
+        config,
+    };
     let signal = shutdown::signal().context("cannot wait for signals")?;
-    let registry = Options::new()
-        .prune_interval(config.prune_interval)
-        .retention(config.retention)
-        .answer_cache(config.answer_cache)
-        .kept_changes(config.kept_changes)
-        .kept_bytes(config.kept_bytes)
-        .kept_time(config.kept_time)
-        .open(&config.database)
-        .await?;
-    let result = until_signal(&config, &listen, limits, registry.clone(), signal).await;
+    let mut signal = Box::pin(signal);
+    let (promotions, asked) = promotions();
+    // What restores may be stopped at any time; it may be waiting for something to restore.
+    let restored = tokio::select! {
+        biased;
+        restored = service.restore(asked) => restored?,
+        name = &mut signal => {
+            tracing::info!(signal = name, "stopped");
+            return Ok(());
+        }
+    };
+    let registry = match restored {
+        Some(standby) => standby,
+        None => service.options().open(&service.config.database).await?,
+    };
+    let result = service.until(signal, &registry, promotions).await;
     registry.close().await;
     if result.is_ok() {
         tracing::info!("stopped");
@@ -40,40 +49,128 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     result
 }
 
-/// Listens under the lock of the database: two processes that start at once would take each other's socket.
-async fn until_signal(
-    config: &Config,
-    listen: &Listen,
+/// What is served, and how.
+struct Service {
+    config: Config,
+    listen: Listen,
     limits: Limits,
-    registry: Registry,
-    signal: impl Future<Output = &'static str> + Send + 'static,
-) -> anyhow::Result<()> {
-    let closed = listen.is_public() && !config.insecure_open;
-    if closed && registry.tokens()?.is_empty() {
-        bail!(open_to_all(listen));
+    peer: Option<Peer>,
+}
+
+impl Service {
+    /// Whether nobody is to be let in while there is no token.
+    fn is_closed(&self) -> bool {
+        self.listen.is_public() && !self.config.insecure_open
     }
-    let listener = bind(listen, config)?;
-    tracing::info!(
-        address = %listener,
-        database = %config.database.display(),
-        version = env!("CARGO_PKG_VERSION"),
-        "serving"
-    );
-    if closed && config.tls_cert.is_none() {
-        tracing::warn!(
-            "tokens go over the network in the clear; use --tls-cert and --tls-key, or a proxy that does"
+
+    fn options(&self) -> Options {
+        let options = Options::new()
+            .prune_interval(self.config.prune_interval)
+            .retention(self.config.retention)
+            .answer_cache(self.config.answer_cache)
+            .kept_changes(self.config.kept_changes)
+            .kept_bytes(self.config.kept_bytes)
+            .kept_time(self.config.kept_time);
+        self.config.peer.iter().fold(options, Options::primary)
+    }
+
+    /// Restores the database that a primary lacks; or gives a standby that has restored its first copy. Whoever has a database
+    /// is a primary.
+    async fn restore(&self, asked: Asked) -> anyhow::Result<Option<Registry>> {
+        let database = &self.config.database;
+        let missing = !database.exists();
+        if let Some(url) = self.config.restore_from.as_deref().filter(|_| missing) {
+            let replica = Replica::new(Litestream::at(&self.config.litestream).await?, url);
+            if self.config.standby {
+                let interval = self.config.restore_interval;
+                let mut keeper = Keeper::new(replica, database, interval, self.peer.clone()).await?;
+                let standby = self.options().standby(keeper.first().await).await?;
+                let registry = standby.registry();
+                tokio::spawn(keeper.keep(standby, asked));
+                return Ok(Some(registry));
+            }
+            if let Some(peer) = &self.peer {
+                peer.leaves_room().await?;
+            }
+            restore_if_missing(&replica, database).await?;
+        } else {
+            if missing && self.is_closed() {
+                bail!(open_to_all(&self.listen));
+            }
+            if let Some(peer) = &self.peer {
+                peer.leaves_room().await?;
+            }
+            if self.config.standby {
+                tracing::warn!(database = %database.display(), "there is a database: a primary, although --standby is given");
+            }
+        }
+        Ok(None)
+    }
+
+    /// Listens under the lock of the database: two processes that start at once would take each other's socket.
+    async fn until(
+        &self,
+        signal: impl Future<Output = &'static str> + Send + 'static,
+        registry: &Registry,
+        promotions: Promotions,
+    ) -> anyhow::Result<()> {
+        if self.is_closed() && registry.tokens()?.is_empty() {
+            bail!(open_to_all(&self.listen));
+        }
+        let listener = bind(&self.listen, &self.config)?;
+        tracing::info!(
+            address = %listener,
+            database = %self.config.database.display(),
+            role = if registry.is_standby() { "standby" } else { "primary" },
+            version = env!("CARGO_PKG_VERSION"),
+            "serving"
         );
+        if self.is_closed() && self.config.tls_cert.is_none() {
+            tracing::warn!(
+                "tokens go over the network in the clear; use --tls-cert and --tls-key, or a proxy that does"
+            );
+        }
+        let promoting = promotions.clone();
+        let server = Server::new(registry.clone(), within_the_system(self.limits))
+            .allowed_hosts(self.config.allowed_host.clone())
+            .allowed_origins(self.config.allowed_origin.clone())
+            .anonymous_read(self.config.anonymous_read)
+            .tokens_required(self.is_closed())
+            .promoted_by(move |force| {
+                let promoting = promoting.clone();
+                async move { promoting.ask(force).await }
+            });
+        let asked = tokio::spawn(when_asked(registry.clone(), promotions));
+        tell(&[NotifyState::Ready]);
+        let stop = async {
+            let name = signal.await;
+            tell(&[NotifyState::Stopping]);
+            tracing::info!(signal = name, "stopping: running requests finish, new ones are refused");
+        };
+        let ended = server.run(listener, stop, self.config.shutdown_timeout).await;
+        asked.abort();
+        ended.context("the server failed")
     }
-    let stop = async {
-        let name = signal.await;
-        tracing::info!(signal = name, "stopping: running requests finish, new ones are refused");
-    };
-    let server = Server::new(registry, within_the_system(limits))
-        .allowed_hosts(config.allowed_host.clone())
-        .allowed_origins(config.allowed_origin.clone())
-        .anonymous_read(config.anonymous_read)
-        .tokens_required(closed);
-    server.run(listener, stop, config.shutdown_timeout).await.context("the server failed")
+}
+
+/// Has a standby promoted when SIGUSR1 comes.
+async fn when_asked(registry: Registry, promotions: Promotions) -> anyhow::Result<()> {
+    let mut signal = shutdown::promotion()?;
+    loop {
+        signal.next().await;
+        if !registry.is_standby() {
+            tracing::warn!("SIGUSR1: this registry is a primary already");
+        } else if let Err(reason) = promotions.ask(false).await {
+            tracing::error!("not promoted: {reason}");
+        }
+    }
+}
+
+/// Tells systemd, or whoever has started this and wants to know (`NOTIFY_SOCKET`).
+fn tell(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "cannot tell the service manager");
+    }
 }
 
 fn bind(listen: &Listen, config: &Config) -> anyhow::Result<Listener> {

@@ -1,10 +1,10 @@
 //! One question to whichever of the addresses answers.
 //!
-//! The address that answered last is asked first, and once more if the connection breaks off: it may be one that was kept and
-//! that the other side had given up. Another one is asked when nothing could be sent, when the answer is lost
-//! and asking twice does no harm, or when the registry there cannot do it now (502–504). Asking twice does no harm when
-//! the second time finds the first one done: a refresh, a registration under an id, a deregistration, every read. Only "if
-//! the id is not taken" would take the first time for somebody else.
+//! The address that answered last is asked first, and once more if the connection breaks off: it may be one that was kept
+//! and that the other side had given up. Another one is asked when nothing could be sent, when the answer is lost and asking
+//! twice does no harm, or when the registry there cannot do it now (502–504): it is a standby, say, which has done nothing.
+//! Asking twice does no harm when the second time finds the first one done: a refresh, a registration under an id, a
+//! deregistration, every read. Only "if the id is not taken" would take the first time for somebody else.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -41,13 +41,16 @@ impl Exchange {
         self.wires.iter().map(|wire| wire.address.as_str()).collect::<Vec<_>>().join(", ")
     }
 
+    /// All addresses, from the one that answered last.
+    fn in_turn(&self) -> impl Iterator<Item = (usize, &Wire)> {
+        let first = self.last.load(Ordering::Relaxed);
+        self.wires.iter().enumerate().cycle().skip(first).take(self.wires.len())
+    }
+
     /// Asks; the answer has any status.
     pub(super) async fn ask(&self, call: &Call, limit: Duration) -> Result<Answer, ClientError> {
-        let first = self.last.load(Ordering::Relaxed);
         let (mut repeated, mut busy, mut reason) = (false, None, String::new());
-        for place in 0..self.wires.len() {
-            let index = (first + place) % self.wires.len();
-            let Some(wire) = self.wires.get(index) else { break };
+        for (index, wire) in self.in_turn() {
             let mut sent = wire.send(call, self.token.as_ref(), limit).await;
             if matches!(sent, Err(Failure::Broken(_))) && !call.new_only {
                 repeated = true;
@@ -56,8 +59,9 @@ impl Exchange {
             match sent {
                 Ok(reply) => {
                     let elsewhere = matches!(reply.status.as_u16(), 502..=504);
+                    let undone = reply.headers.get("paulina-role").is_some_and(|role| role == "standby");
                     let answer = Answer { reply, address: wire.address.clone(), repeated };
-                    if !elsewhere || call.new_only {
+                    if !elsewhere || (call.new_only && !undone) {
                         self.last.store(index, Ordering::Relaxed);
                         return Ok(answer);
                     }
@@ -75,16 +79,11 @@ impl Exchange {
         }
         busy.ok_or_else(|| ClientError::Unreachable { addresses: self.addresses(), reason })
     }
-}
 
-impl Exchange {
     /// Asks for a stream; gives its bytes, and from whom they come.
     pub(super) async fn open(&self, call: &Call, limit: Duration) -> Result<(Incoming, String), ClientError> {
-        let first = self.last.load(Ordering::Relaxed);
         let (mut refused, mut reason) = (None, String::new());
-        for place in 0..self.wires.len() {
-            let index = (first + place) % self.wires.len();
-            let Some(wire) = self.wires.get(index) else { break };
+        for (index, wire) in self.in_turn() {
             let address = wire.address.clone();
             match wire.open(call, self.token.as_ref(), limit).await {
                 Ok(response) if response.status() == StatusCode::OK => {

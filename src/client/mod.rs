@@ -59,6 +59,10 @@ pub struct Client {
     timeout: Duration,
 }
 
+/// How long a promotion may take: it restores the replica, and checks it.
+#[cfg(feature = "cli")]
+const PROMOTION: Duration = Duration::from_mins(5);
+
 impl Client {
     /// A client of the registry at this address: `http://…`, `https://…`, or `unix:` and a path.
     ///
@@ -143,6 +147,25 @@ impl Client {
             (true, ClientError::NotRegistered { .. }) => Ok(()),
             (_, refusal) => Err(refusal),
         }
+    }
+
+    /// Whether the registry is ready, and as what: `primary` or `standby`.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn role(&self) -> Result<String, ClientError> {
+        #[derive(serde::Deserialize)]
+        struct Ready {
+            role: String,
+        }
+        self.fetch(&["readyz"]).await?.json("").map(|Ready { role }| role)
+    }
+
+    /// Makes a primary of a standby.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn promote(&self, force: bool) -> Result<(), ClientError> {
+        let mut call = Call::new(Method::POST, ["v1", "promote"]);
+        call.query.push(("force".to_owned(), force.to_string()));
+        let answer = self.exchange.ask(&call, PROMOTION).await?;
+        if answer.status().is_success() { Ok(()) } else { Err(answer.refusal("")) }
     }
 
     /// One server with all that it registered; none if the id is not registered.

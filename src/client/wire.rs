@@ -55,7 +55,6 @@ pub(super) struct Call {
 /// What is answered.
 pub(super) struct Reply {
     pub(super) status: StatusCode,
-    #[cfg(feature = "cli")]
     pub(super) headers: http::HeaderMap,
     pub(super) body: Bytes,
 }
@@ -76,12 +75,7 @@ impl Reply {
         let (parts, body) = response.into_parts();
         let body = Limited::new(body, LARGEST).collect().await;
         let body = body.map_err(|error| Failure::Unknown(format!("the answer broke off: {error}")))?;
-        Ok(Self {
-            status: parts.status,
-            #[cfg(feature = "cli")]
-            headers: parts.headers,
-            body: body.to_bytes(),
-        })
+        Ok(Self { status: parts.status, headers: parts.headers, body: body.to_bytes() })
     }
 }
 

@@ -50,7 +50,8 @@ pub(super) fn answer(operation: &str) -> Option<Value> {
                 json!(change)
             ))
         }
-        "healthz" | "readyz" => json!({"status": "ok"}),
+        "healthz" => json!({"status": "ok"}),
+        "readyz" | "promote" => json!({"status": "ok", "role": "primary"}),
         "metrics" => json!(
             "# HELP paulina_connections Open connections.\n# TYPE paulina_connections gauge\npaulina_connections 3\n# EOF\n"
         ),

@@ -26,7 +26,7 @@ use super::body::accounted;
 use super::gate::Gate;
 use super::load::{Kind, Load, Place};
 use super::problem::{Code, Problem};
-use super::{App, request_id, routes};
+use super::{App, promote, request_id, routes};
 use crate::clock::{Clock, SystemClock};
 
 /// See the [module](self).
@@ -67,6 +67,7 @@ impl Front {
                 _ => self.within(request).await,
             };
             harden(&mut response);
+            self.0.gate.mark(response.headers_mut());
             let took = self.0.clock.monotonic().saturating_sub(begin);
             self.0.load.metrics().answered(route, response.status(), took);
             request_id::put(&mut response, id, loud, took);
@@ -93,7 +94,8 @@ impl Front {
             Ok(place) => place,
             Err(problem) => return problem.into_response(),
         };
-        let limit = load.limits().request_time;
+        let promoting = request.uri().path() == "/v1/promote";
+        let limit = if promoting { promote::TIME } else { load.limits().request_time };
         let answer = tokio::time::timeout(limit, self.handle(request, kind, place)).await;
         answer.unwrap_or_else(|_| late(limit).into_response())
     }
@@ -162,6 +164,7 @@ fn cors(origins: &[String]) -> io::Result<CorsLayer> {
             header::LOCATION,
             header::RETRY_AFTER,
             header::WWW_AUTHENTICATE,
+            HeaderName::from_static("paulina-role"),
             HeaderName::from_static("x-request-id"),
         ])
         .max_age(Duration::from_hours(1)))
@@ -190,6 +193,7 @@ pub(super) async fn nested(State(gate): State<Gate>, mut request: Request, next:
             Ok(()) => next.run(request).await,
             Err(problem) => problem.into_response(),
         };
+        gate.mark(response.headers_mut());
         request_id::put(&mut response, id, loud, clock.monotonic());
         response
     }

@@ -1,14 +1,14 @@
 //! Who may do what: tokens.
 //!
 //! There is one rule for all routes, so that no handler can forget it: what is not on the short list of open paths needs a
-//! token as soon as there is one; reading needs the role `read`, everything else `register`. Whose server it is, the writer
+//! token as soon as there is one; reading needs the role `read`, promoting `admin`, everything else `register`. Whose server it is, the writer
 //! decides, in order with everything else that it does.
 
 use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 
 use super::problem::{Code, Problem};
 use super::{App, pages};
@@ -44,6 +44,13 @@ impl Gate {
         Self { registry, policy }
     }
 
+    /// Marks an answer that comes from a standby.
+    pub(super) fn mark(&self, headers: &mut HeaderMap) {
+        if self.registry.is_standby() {
+            headers.insert("paulina-role", HeaderValue::from_static("standby"));
+        }
+    }
+
     /// Lets a request pass and notes on whose behalf it comes, or says why not.
     pub(super) fn admit(&self, request: &mut Request) -> Result<(), Problem> {
         if is_open(request.uri().path()) {
@@ -66,7 +73,11 @@ impl Gate {
             let detail = "the token is none of this registry's; it may have been revoked";
             return Err(Problem::new(Code::Unauthorized, detail));
         };
-        let needed = if reading { Role::Read } else { Role::Register };
+        let needed = match request.uri().path() {
+            "/v1/promote" => Role::Admin,
+            _ if reading => Role::Read,
+            _ => Role::Register,
+        };
         if token.role < needed {
             let detail =
                 format!("the token {:?} may {}, and this takes {needed}", token.name.as_str(), token.role);

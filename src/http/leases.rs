@@ -30,6 +30,7 @@ use crate::model::{LeaseRef, LeaseState, MAX_REFRESH_IDS, Refreshed, RefreshedMa
         (status = 200, description = "The lease runs on.", body = Refreshed),
         (status = 404, description = "not_registered"),
         (status = 409, description = "lease_replaced"),
+        (status = 503, description = "standby"),
         (status = 507, description = "storage_full"),
     )
 )]
@@ -67,6 +68,7 @@ pub(super) struct Ids {
         (status = 413, description = "payload_too_large"),
         (status = 415, description = "unsupported_media_type"),
         (status = 422, description = "invalid_registration"),
+        (status = 503, description = "standby"),
         (status = 507, description = "storage_full"),
     )
 )]

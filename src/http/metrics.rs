@@ -39,6 +39,7 @@ struct Inner {
     memory: Gauge,
     wal: Gauge,
     standing: Gauge,
+    standby: Gauge,
     servers: Gauge,
     waiting: Gauge,
     by_transport: Family<[(&'static str, String); 1], Gauge>,
@@ -97,6 +98,7 @@ impl Metrics {
         let wal = gauge("wal", "The size of the write-ahead log beside the database", Some(Unit::Bytes));
         let standing =
             gauge("storage_failing", "1 while the database takes no writes: leases stand still", None);
+        let standby = gauge("standby", "1 while this registry is a standby, which only answers", None);
         let servers = gauge("servers", "Registered servers", None);
         let waiting = gauge("queue_length", "Commands that wait for the writer", None);
         let by_transport = Family::default();
@@ -123,6 +125,7 @@ impl Metrics {
             memory,
             wal,
             standing,
+            standby,
             servers,
             waiting,
             by_transport,
@@ -208,6 +211,7 @@ impl Metrics {
         }
         self.0.wal.set(i64::try_from(vitals.wal_bytes).unwrap_or(i64::MAX));
         self.0.standing.set(i64::from(vitals.paused));
+        self.0.standby.set(i64::from(vitals.standby));
         let mut text = String::new();
         encode(&mut text, &self.0.registry)?;
         Ok(text)
@@ -260,7 +264,8 @@ impl Collector for Counted {
             reason = "a time, exact to the millisecond for the next thousands of years"
         )]
         let last = ConstGauge::new(counts.last_commit() as f64 / 1_000.0);
-        let help = "When the database last took a commit, as Unix time";
+        let help =
+            "When the database last took a commit, as Unix time; of a standby, how far its copy has come";
         let descriptor = encoder.encode_descriptor(
             "last_commit_timestamp",
             help,

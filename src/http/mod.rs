@@ -19,6 +19,7 @@ mod openapi;
 mod operations;
 mod pages;
 mod problem;
+mod promote;
 mod query;
 mod request_id;
 mod routes;
@@ -48,6 +49,7 @@ use crate::registry::Registry;
 use gate::{Gate, Policy};
 use load::Load;
 use metrics::Metrics;
+use promote::Promoter;
 
 /// What the handlers share.
 #[derive(Debug, Clone)]
@@ -58,13 +60,14 @@ struct Shared {
     registry: Registry,
     load: Load,
     policy: Policy,
+    promoter: Option<Promoter>,
     stopping: watch_channel::Sender<bool>,
 }
 
 impl App {
-    fn new(registry: Registry, load: Load, policy: Policy) -> Self {
+    fn new(registry: Registry, load: Load, policy: Policy, promoter: Option<Promoter>) -> Self {
         let stopping = watch_channel::Sender::new(false);
-        Self(Arc::new(Shared { registry, load, policy, stopping }))
+        Self(Arc::new(Shared { registry, load, policy, promoter, stopping }))
     }
 
     fn registry(&self) -> &Registry {
@@ -73,6 +76,10 @@ impl App {
 
     fn load(&self) -> &Load {
         &self.0.load
+    }
+
+    fn promoter(&self) -> Option<&Promoter> {
+        self.0.promoter.as_ref()
     }
 
     /// From now on not ready any more.
@@ -125,7 +132,7 @@ impl App {
 pub fn router(registry: Registry) -> Router {
     let gate = Gate::new(registry.clone(), Policy::default());
     let load = Load::new(Limits::default(), Metrics::with(registry.clone()));
-    App::new(registry, load, Policy::default())
+    App::new(registry, load, Policy::default(), None)
         .router()
         .layer(middleware::from_fn_with_state(gate, front::nested))
 }

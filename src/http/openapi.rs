@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 
 use super::problem::{Code, Problem};
 use super::schemas::{AliveName, HealthyName, SummaryName, TransportName, ViewName};
-use super::{App, examples, gate, leases, operations, servers, stats, tools, watch};
+use super::{App, examples, gate, leases, operations, promote, servers, stats, tools, watch};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -48,6 +48,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(tools::tools))
         .routes(routes!(stats::stats))
         .routes(routes!(watch::watch))
+        .routes(routes!(promote::promote))
         .routes(routes!(operations::healthz))
         .routes(routes!(operations::readyz))
         .routes(routes!(operations::metrics))

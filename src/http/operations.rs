@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::answer::json;
 use super::problem::{Code, Problem};
 use super::{App, openapi, query};
+use crate::registry::Registry;
 
 /// That all is well.
 #[derive(Serialize, ToSchema)]
@@ -16,6 +17,23 @@ pub(super) struct Status {
     /// `ok`
     #[schema(example = "ok")]
     status: &'static str,
+}
+
+/// That the registry is ready, and for what.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Ready {
+    /// `ok`
+    #[schema(example = "ok")]
+    status: &'static str,
+    /// `primary`: it takes writes; `standby`: it only answers, from a copy of the primary's database.
+    #[schema(example = "primary")]
+    role: &'static str,
+}
+
+impl Ready {
+    pub(super) fn of(registry: &Registry) -> Self {
+        Self { status: "ok", role: if registry.is_standby() { "standby" } else { "primary" } }
+    }
 }
 
 const OK: Status = Status { status: "ok" };
@@ -32,11 +50,12 @@ pub(super) async fn healthz(uri: Uri) -> Result<Response, Problem> {
 
 /// Is the registry ready?
 ///
-/// Its database takes writes and its migrations are applied. 503 while it starts or stops.
+/// Its database takes writes and its migrations are applied; or it is a standby that has a copy to answer from. 503 while
+/// it starts or stops.
 #[utoipa::path(
     get, path = "/readyz", operation_id = "readyz", tag = "operations",
     responses(
-        (status = 200, description = "The registry is ready.", body = Status),
+        (status = 200, description = "The registry is ready.", body = Ready),
         (status = 507, description = "storage_full"),
     )
 )]
@@ -45,8 +64,10 @@ pub(super) async fn readyz(State(app): State<App>, uri: Uri) -> Result<Response,
     if app.is_stopping() {
         return Err(Problem::new(Code::Overloaded, "the registry is stopping"));
     }
-    app.registry().check_writable().await?;
-    Ok(json(StatusCode::OK, &OK))
+    if !app.registry().is_standby() {
+        app.registry().check_writable().await?;
+    }
+    Ok(json(StatusCode::OK, &Ready::of(app.registry())))
 }
 
 /// This document.

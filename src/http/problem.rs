@@ -46,6 +46,10 @@ pub enum Code {
     LeaseReplaced,
     /// Too much to do, or starting or stopping: try again after `Retry-After`.
     Overloaded,
+    /// This registry is a standby, which only answers: ask the one that `primary` names.
+    Standby,
+    /// The standby was not promoted; `detail` says why.
+    NotPromoted,
     /// The disk is full: reads go on, leases stand still.
     StorageFull,
     /// The registry failed; its log says why.
@@ -54,7 +58,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub(super) const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 21] = [
         Self::MalformedJson,
         Self::MalformedRequest,
         Self::InvalidRegistration,
@@ -72,6 +76,8 @@ impl Code {
         Self::AlreadyRegistered,
         Self::LeaseReplaced,
         Self::Overloaded,
+        Self::Standby,
+        Self::NotPromoted,
         Self::StorageFull,
         Self::Internal,
     ];
@@ -114,6 +120,8 @@ impl Code {
             }
             Self::LeaseReplaced => ("lease_replaced", StatusCode::CONFLICT, "The lease was replaced"),
             Self::Overloaded => ("overloaded", StatusCode::SERVICE_UNAVAILABLE, "The registry is overloaded"),
+            Self::Standby => ("standby", StatusCode::SERVICE_UNAVAILABLE, "The registry is a standby"),
+            Self::NotPromoted => ("not_promoted", StatusCode::CONFLICT, "The standby was not promoted"),
             Self::StorageFull => ("storage_full", StatusCode::INSUFFICIENT_STORAGE, "The disk is full"),
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "The registry failed"),
         }
@@ -149,6 +157,9 @@ pub struct Problem {
     /// `unhealthy`, where the health of a server that is not registered was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     health: Option<Health>,
+    /// Where the primary is, as far as a standby was told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    primary: Option<String>,
 }
 
 impl Problem {
@@ -163,6 +174,7 @@ impl Problem {
             code,
             errors: Vec::new(),
             health: None,
+            primary: None,
         }
     }
 
@@ -209,6 +221,7 @@ impl From<Error> for Problem {
             Error::NotRegistered(_) => Self::new(Code::NotRegistered, detail),
             Error::LeaseReplaced(_) => Self::new(Code::LeaseReplaced, detail),
             Error::Forbidden(_) => Self::new(Code::Forbidden, detail),
+            Error::Standby { primary } => Self { primary, ..Self::new(Code::Standby, detail) },
             Error::StorageFull => Self::new(Code::StorageFull, detail),
             Error::Overloaded | Error::Closed => Self::new(Code::Overloaded, detail),
             Error::AlreadyRegistered(_) => Self::new(Code::AlreadyRegistered, detail),

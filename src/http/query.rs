@@ -65,6 +65,21 @@ pub(super) fn lease(uri: &Uri) -> Result<Option<LeaseId>, Problem> {
     Ok(lease)
 }
 
+/// One parameter that is `true` or `false`, false if it is not there.
+pub(super) fn flag(uri: &Uri, name: &str) -> Result<bool, Problem> {
+    let mut flag = None;
+    for (key, value) in pairs(uri) {
+        if key != name {
+            return Err(refused(&key, "is not known here"));
+        }
+        if flag.is_some() {
+            return Err(refused(&key, "is given twice"));
+        }
+        flag = Some(value.parse().map_err(|_| refused(&key, "must be true or false"))?);
+    }
+    Ok(flag.unwrap_or_default())
+}
+
 /// Whether a percent-encoded text decodes to UTF-8. The parser would put replacement characters in its place.
 fn is_utf8(query: &str) -> bool {
     let mut bytes = Vec::with_capacity(query.len());

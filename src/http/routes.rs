@@ -1,7 +1,7 @@
 //! The routes by their names, for metrics and logs: an id in a path makes no route of its own.
 
 /// The names of all routes; the last one is that of what there is no route for.
-pub(super) const ALL: [&str; 16] = [
+pub(super) const ALL: [&str; 17] = [
     "/v1/servers",
     "/v1/servers/{id}",
     "/v1/servers/{id}/refresh",
@@ -10,6 +10,7 @@ pub(super) const ALL: [&str; 16] = [
     "/v1/tools",
     "/v1/stats",
     "/v1/watch",
+    "/v1/promote",
     "/healthz",
     "/readyz",
     "/metrics",

@@ -25,6 +25,7 @@ use super::limits::Limits;
 use super::listener::{Handshake, Listener};
 use super::load::Load;
 use super::metrics::Metrics;
+use super::promote::Promoter;
 use super::stream::Watched;
 use crate::clock::{Clock, SystemClock};
 use crate::registry::Registry;
@@ -37,6 +38,7 @@ pub struct Server {
     allowed_hosts: Vec<String>,
     allowed_origins: Vec<String>,
     policy: Policy,
+    promoter: Option<Promoter>,
 }
 
 /// What one connection's buffers may grow to, and so the most that the header of a request may take.
@@ -47,7 +49,7 @@ impl Server {
     #[must_use]
     pub fn new(registry: Registry, limits: Limits) -> Self {
         let (allowed_hosts, allowed_origins) = (Vec::new(), Vec::new());
-        Self { registry, limits, allowed_hosts, allowed_origins, policy: Policy::default() }
+        Self { registry, limits, allowed_hosts, allowed_origins, policy: Policy::default(), promoter: None }
     }
 
     /// The names beside loopback and the listen address that a `Host` may say.
@@ -78,6 +80,17 @@ impl Server {
         self
     }
 
+    /// How a [standby](crate::Standby) is promoted when `POST /v1/promote` asks for it; the flag says whether although there
+    /// is another primary. An error is told to who asked.
+    #[must_use]
+    pub fn promoted_by<F>(mut self, promote: impl Fn(bool) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        self.promoter = Some(Promoter::new(promote));
+        self
+    }
+
     /// Serves until `stop` is done; then takes no new connection, lets running requests finish for up to `grace`, and
     /// returns. The registry stays open.
     ///
@@ -91,7 +104,7 @@ impl Server {
     ) -> io::Result<()> {
         let metrics = Metrics::with(self.registry.clone());
         let load = Load::new(self.limits, metrics.clone());
-        let app = App::new(self.registry.clone(), load, self.policy);
+        let app = App::new(self.registry.clone(), load, self.policy, self.promoter);
         let hosts = Hosts::new(&listener, &self.allowed_hosts, &self.allowed_origins);
         let gate = Gate::new(self.registry, self.policy);
         let front = Front::new(app.clone(), hosts, gate, &self.allowed_origins)?;

@@ -46,6 +46,7 @@ struct WithLease<'a> {
         (status = 413, description = "payload_too_large"),
         (status = 415, description = "unsupported_media_type"),
         (status = 422, description = "invalid_registration"),
+        (status = 503, description = "standby"),
         (status = 507, description = "storage_full"),
     )
 )]
@@ -152,6 +153,7 @@ pub(super) async fn get(
         (status = 204, description = "Gone."),
         (status = 404, description = "not_registered"),
         (status = 409, description = "lease_replaced"),
+        (status = 503, description = "standby"),
         (status = 507, description = "storage_full"),
     )
 )]

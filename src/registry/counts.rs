@@ -85,6 +85,11 @@ impl Counts {
         }
     }
 
+    /// A copy of another registry's database has come, whose last commit was at this wall time.
+    pub(super) fn copied(&self, committed_at: i64) {
+        self.last_commit.store(committed_at, Ordering::Relaxed);
+    }
+
     /// A question was asked: was its answer there?
     pub(super) fn asked<T>(&self, answer: Option<T>) -> Option<T> {
         let count = if answer.is_some() { &self.hits } else { &self.misses };

@@ -43,12 +43,22 @@ pub enum Error {
     /// Somebody else holds the database's write lock, or too much is waiting: try again in a moment.
     #[error("the registry has too much to do; try again in a moment")]
     Overloaded,
+    /// This registry only answers: ask the primary, or have this one promoted.
+    #[error("this registry is a standby, which only answers; {}", at(primary.as_deref()))]
+    Standby {
+        /// Where the primary is, as far as this one was told.
+        primary: Option<String>,
+    },
     /// The registry was closed: open it again.
     #[error("the registry is closed")]
     Closed,
     /// The database failed: see the cause, and the log of the registry.
     #[error("the database failed")]
     Storage(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+fn at(primary: Option<&str>) -> String {
+    primary.map_or_else(|| "ask the primary".to_owned(), |primary| format!("ask the primary at {primary}"))
 }
 
 fn list(violations: &[Violation]) -> String {

@@ -93,6 +93,14 @@ impl LeaseClock {
         });
     }
 
+    /// Sets it to what another registry's clock has come to; for a clock that is stopped.
+    pub(super) fn set(&self, lease: i64) {
+        self.with(|state, monotonic| {
+            state.advance(monotonic);
+            state.lease = lease;
+        });
+    }
+
     /// Lets it run again, after a standstill.
     pub(super) fn resume(&self) {
         self.with(|state, monotonic| {

@@ -9,6 +9,7 @@ mod options;
 #[cfg(all(test, feature = "shuttle"))]
 mod orders;
 mod queue;
+mod standby;
 mod start;
 mod task;
 mod tokens;
@@ -18,6 +19,7 @@ mod writing;
 
 pub use error::Error;
 pub use options::Options;
+pub use standby::Standby;
 #[cfg(feature = "server")]
 pub(crate) use watching::Item;
 pub use watching::Watch;
@@ -28,7 +30,8 @@ pub(crate) use options::{ANSWER_BYTES, KEPT};
 pub(crate) use wal::bytes as wal_bytes;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{RwLock, RwLockReadGuard, watch};
 
@@ -72,10 +75,19 @@ struct Inner {
     counts: Counts,
     live: Arc<Live>,
     readers: RwLock<Option<Readers>>,
-    /// The file; none in memory.
-    database: Option<PathBuf>,
+    /// The file; none in memory, nor of a standby.
+    database: OnceLock<PathBuf>,
+    standby: AtomicBool,
+    /// Where those are to go who want to write to a standby.
+    primary: Option<String>,
     closing: watch::Sender<bool>,
     closed: watch::Receiver<bool>,
+}
+
+impl Inner {
+    fn wal_bytes(&self) -> u64 {
+        self.database.get().map_or(0, |database| wal::bytes(database))
+    }
 }
 
 impl std::fmt::Debug for Inner {
@@ -103,11 +115,20 @@ impl Registry {
         Options::new().open(":memory:").await
     }
 
+    /// Whether it only answers, see [`Standby`].
+    #[must_use]
+    pub fn is_standby(&self) -> bool {
+        self.inner.standby.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn now(&self) -> Moment {
         self.inner.lease_clock.now()
     }
 
     async fn ask<I, O>(&self, input: I, command: impl FnOnce(Job<I, O>) -> Command) -> Result<O, Error> {
+        if self.is_standby() {
+            return Err(Error::Standby { primary: self.inner.primary.clone() });
+        }
         let (job, receiver) = Job::new(input);
         self.queue.send(command(job)).await?;
         answer(receiver).await
@@ -234,8 +255,9 @@ impl Registry {
     pub(crate) fn vitals(&self) -> Vitals {
         Vitals {
             servers: self.inner.live.servers_held(),
-            wal_bytes: self.inner.database.as_deref().map_or(0, wal::bytes),
-            paused: self.inner.lease_clock.is_paused(),
+            standby: self.is_standby(),
+            wal_bytes: self.inner.wal_bytes(),
+            paused: !self.is_standby() && self.inner.lease_clock.is_paused(),
             waiting: self.queue.waiting(),
         }
     }
@@ -261,6 +283,8 @@ impl Registry {
 pub(crate) struct Vitals {
     /// Registered servers.
     pub(crate) servers: usize,
+    /// Whether it only answers.
+    pub(crate) standby: bool,
     /// The size of the write-ahead log.
     pub(crate) wal_bytes: u64,
     /// Whether lease time stands still because nothing can be committed.

@@ -1,7 +1,7 @@
 //! How a registry is opened.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{RwLock, watch};
@@ -9,11 +9,11 @@ use tokio::sync::{RwLock, watch};
 use super::counts::Counts;
 use super::lease_clock::LeaseClock;
 use super::queue::queue;
-use super::task::Task;
+use super::task::{Seat, Task};
 use super::wal::WalWatch;
 use super::{Inner, Registry, start};
 use crate::clock::{Clock, SystemClock};
-use crate::store::{self, Kept, Location, OpenError};
+use crate::store::{self, Beside, Kept, Known, Location, OpenError, Writer};
 
 /// How many bytes of answers are kept.
 pub(crate) const ANSWER_BYTES: u64 = 32 * 1024 * 1024;
@@ -31,8 +31,9 @@ pub(crate) const ANSWER_BYTES: u64 = 32 * 1024 * 1024;
 pub struct Options {
     prune_interval: Duration,
     retention: Duration,
-    answer_bytes: u64,
+    pub(super) answer_bytes: u64,
     kept: Kept,
+    pub(super) primary: Option<String>,
     clock: Option<Arc<dyn Clock>>,
 }
 
@@ -54,6 +55,7 @@ impl Options {
             retention: Duration::ZERO,
             answer_bytes: ANSWER_BYTES,
             kept: KEPT,
+            primary: None,
             clock: None,
         }
     }
@@ -101,6 +103,13 @@ impl Options {
         self
     }
 
+    /// Where the primary is: what a [standby](Options::standby) says to whoever wants to write.
+    #[must_use]
+    pub fn primary(mut self, url: impl Into<String>) -> Self {
+        self.primary = Some(url.into());
+        self
+    }
+
     /// Where time comes from.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
@@ -126,40 +135,55 @@ impl Options {
     /// A registry, and the task that is to run for it.
     pub(super) async fn prepare(self, path: &Path) -> Result<(Registry, Task), OpenError> {
         let location = Location::of(path)?;
-        let mut opened = store::open(&location, self.answer_bytes).await?;
-        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let mut opened = store::open(&location, Known::Anew(self.answer_bytes)).await?;
+        let clock = self.time();
         let wall = clock.wall().timestamp_millis();
         let leases = opened.writer.opened_with_leases();
         let lease = start::lease_time(&mut opened.writer, opened.beside.as_mut(), wall).await;
-        let lease = lease.map_err(|error| OpenError::Migration {
-            path: location.path().to_owned(),
-            detail: error.to_string(),
-        })?;
+        let lease = lease.map_err(|error| start::failed(&location, &error))?;
         let (queue, waiting) = queue();
         let (closed_sender, closed) = watch::channel(false);
         let inner = Arc::new(Inner {
             lease_clock: LeaseClock::new(Arc::clone(&clock), lease, leases),
             counts: Counts::default(),
             live: opened.writer.live(),
-            database: location.file().map(Path::to_owned),
+            database: location.file().map(Path::to_owned).map_or_else(OnceLock::new, OnceLock::from),
             readers: RwLock::new(Some(opened.readers)),
+            standby: false.into(),
+            primary: None,
             closing: watch::Sender::new(false),
             closed,
         });
-        let retention = i64::try_from(self.retention.as_millis()).unwrap_or(i64::MAX);
-        let task = Task {
-            closing: inner.closing.subscribe(),
-            inner: Arc::clone(&inner),
+        let registry = Registry { queue, inner: Arc::clone(&inner), retention: self.retained() };
+        let seat = Seat { closing: inner.closing.subscribe(), inner, clock, waiting, closed: closed_sender };
+        Ok((registry, self.task(seat, opened.writer, opened.beside)))
+    }
+
+    pub(super) fn time(&self) -> Arc<dyn Clock> {
+        self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::new()))
+    }
+
+    /// The retention, in milliseconds.
+    pub(super) fn retained(&self) -> i64 {
+        i64::try_from(self.retention.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// The task of a primary.
+    pub(super) fn task(self, seat: Seat, writer: Writer, beside: Option<Beside>) -> Task {
+        let retention = self.retained();
+        let Seat { inner, clock, waiting, closing, closed } = seat;
+        Task {
+            inner,
             clock,
             waiting,
-            writer: opened.writer,
-            beside: opened.beside,
+            writer,
+            beside,
             prune_interval: self.prune_interval,
             retention,
             kept: self.kept,
             wal: WalWatch::default(),
-            closed: closed_sender,
-        };
-        Ok((Registry { queue, inner, retention }, task))
+            closing,
+            closed,
+        }
     }
 }

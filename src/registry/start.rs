@@ -6,7 +6,7 @@
 //! database itself, and a new epoch begins. One that lacks nothing but the last heartbeats has lost them in a power cut:
 //! the clock goes back with them, so that nobody expires for it, and the history goes on.
 
-use crate::store::{Beside, Moment, StoreError, Writer};
+use crate::store::{Beside, Location, Moment, OpenError, StoreError, Writer};
 
 use super::lease_clock::TICK;
 
@@ -21,6 +21,11 @@ pub(super) fn record(writer: &Writer, now: Moment, clean: bool) -> crate::store:
         clean,
         tokens: writer.live().tokens().version,
     }
+}
+
+/// That a database cannot be begun with.
+pub(super) fn failed(location: &Location, error: &StoreError) -> OpenError {
+    OpenError::Migration { path: location.path().to_owned(), detail: error.to_string() }
 }
 
 /// The lease time to begin with.

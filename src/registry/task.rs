@@ -20,6 +20,15 @@ use crate::sync::settled;
 /// How often the oldest changes are deleted.
 const TRIM_INTERVAL: Duration = Duration::from_mins(1);
 
+/// What the task behind a registry holds, whether it writes or waits to be promoted.
+pub(super) struct Seat {
+    pub(super) inner: Arc<Inner>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) waiting: Waiting,
+    pub(super) closing: watch::Receiver<bool>,
+    pub(super) closed: watch::Sender<bool>,
+}
+
 pub(super) struct Task {
     pub(super) inner: Arc<Inner>,
     pub(super) clock: Arc<dyn Clock>,
@@ -151,7 +160,7 @@ impl Task {
         let monotonic = self.clock.monotonic();
         if monotonic >= due.wal {
             due.wal = monotonic + wal::LOOK;
-            self.wal.look(self.inner.database.as_deref().map_or(0, wal::bytes));
+            self.wal.look(self.inner.wal_bytes());
         }
         if self.inner.lease_clock.is_paused() {
             // Together with what waits: who asks meanwhile shares the attempt, and does not wait for the next one.
@@ -228,7 +237,7 @@ pub(super) async fn answer<O>(receiver: oneshot::Receiver<Result<O, StoreError>>
     Ok(receiver.await.map_err(|_| super::Error::Closed)??)
 }
 
-async fn asked_to_close(closing: &mut watch::Receiver<bool>) {
+pub(super) async fn asked_to_close(closing: &mut watch::Receiver<bool>) {
     // The sender lives in `Inner`, which the task holds itself.
     let _ = closing.wait_for(|closing| *closing).await;
 }

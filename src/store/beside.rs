@@ -104,9 +104,20 @@ impl Beside {
         self.file.write_all(record.line().as_bytes())
     }
 
+    /// Empties the file: the database that it tells of is another one.
+    pub(super) fn forget(&self) -> io::Result<()> {
+        self.file.set_len(0)
+    }
+
     /// Has what was written put on disk: once at the start is enough, since it is written over in place from then on.
     pub(crate) fn sync(&self) -> io::Result<()> {
         self.file.sync_all()
+    }
+
+    /// When the file was last written.
+    #[cfg(feature = "cli")]
+    pub(super) fn written(database: &Path) -> Option<std::time::SystemTime> {
+        std::fs::metadata(beside(database, "-lease")).and_then(|file| file.modified()).ok()
     }
 
     /// What the process says that serves a database now; nothing if there is none.
@@ -118,6 +129,18 @@ impl Beside {
             _ => None,
         }
     }
+}
+
+/// The epoch that a process serves a database in, and when it last wrote that down.
+#[cfg(feature = "cli")]
+pub(crate) fn served(database: &Path) -> Option<(String, std::time::SystemTime)> {
+    Some((Beside::served(database)?.epoch, Beside::written(database)?))
+}
+
+/// Keeps others from what lies at a path, until it is dropped.
+#[cfg(feature = "cli")]
+pub(crate) async fn hold(path: &Path) -> Result<Beside, OpenError> {
+    Beside::lock(path).await
 }
 
 #[cfg(test)]

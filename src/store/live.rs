@@ -165,21 +165,39 @@ impl Live {
         }
     }
 
-    /// Takes over the epoch that begins.
+    /// Takes over the epoch that begins. Whoever watches already knows another history.
     pub(super) fn begin_epoch(&self, epoch: String) {
         self.write().revision.epoch = epoch;
+        self.watchers.outdate();
     }
 
     /// Takes over all that there is, since somebody else has written to the database.
     pub(super) fn replace(&self, mirror: Mirror, revision: Revision, tokens: Tokens) {
+        self.take_over(mirror, revision, tokens);
+        self.watchers.outdate();
+    }
+
+    /// Takes over what a newer copy of the database has. Watchers read what has changed in its table of changes; one of
+    /// another history, or of an older state, says nothing of what they know.
+    pub(super) fn move_on(&self, mirror: Mirror, revision: Revision, tokens: Tokens) {
+        let before = self.revision();
+        let continues = before.epoch == revision.epoch && before.number <= revision.number;
+        let news = before != revision;
+        self.take_over(mirror, revision, tokens);
+        match (continues, news) {
+            (false, _) => self.watchers.outdate(),
+            (true, true) => self.watchers.send_to_the_table(),
+            (true, false) => {}
+        }
+    }
+
+    fn take_over(&self, mirror: Mirror, revision: Revision, tokens: Tokens) {
         let mut state = self.write();
         state.tokens = Arc::new(tokens);
         state.mirror = mirror;
         self.reached.send_replace(revision.number);
         state.revision = revision;
         state.touched.touch_all();
-        drop(state);
-        self.watchers.outdate();
     }
 
     /// All keys of a server, to be touched.

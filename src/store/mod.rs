@@ -9,10 +9,13 @@
 
 #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "the HTTP API alone keeps pages as JSON"))]
 mod answers;
+#[cfg(feature = "cli")]
+mod backup;
 mod beside;
 mod changes;
 mod children;
 mod command;
+mod copied;
 mod draft;
 mod error;
 #[cfg(feature = "cli")]
@@ -25,6 +28,7 @@ mod location;
 mod mirror;
 mod open;
 mod pages;
+mod place;
 #[cfg(test)]
 mod plans;
 mod reader;
@@ -44,9 +48,14 @@ mod writer;
 #[cfg(feature = "server")]
 pub(crate) use answers::Tagged;
 pub(crate) use answers::{Found, Tools};
+#[cfg(feature = "cli")]
+pub(crate) use backup::back_up;
 pub(crate) use beside::{Beside, Record};
+#[cfg(feature = "cli")]
+pub(crate) use beside::{hold, served};
 pub(crate) use changes::{Kept, Passage};
 pub(crate) use command::{Command, Job, Tally};
+pub(crate) use copied::Copied;
 pub use error::OpenError;
 pub(crate) use error::StoreError;
 #[cfg(feature = "cli")]
@@ -56,7 +65,8 @@ pub(crate) use live::Live;
 #[cfg(feature = "cli")]
 pub(crate) use location::resolved;
 pub(crate) use location::{Location, beside};
-pub(crate) use open::open;
+pub(crate) use open::{Known, open};
+pub(crate) use place::adopt;
 pub(crate) use reader::Readers;
 pub(crate) use rows::Entry;
 pub(crate) use servers::{Put, Registering};

@@ -10,7 +10,9 @@ use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
 use tokio::sync::Mutex;
 
 use super::fold::Folding;
-use super::location::{Location, beside};
+use super::live::Live;
+use super::location::Location;
+use super::place::make;
 use super::schema;
 use super::{Beside, OpenError, Readers, Writer};
 
@@ -43,24 +45,24 @@ const READER_CACHE: usize = 24 * 1024;
 /// How many rows SQLite reads ahead of who asked for them: a row can hold a registration of megabytes.
 const ROWS_AHEAD: usize = 4;
 
+/// What is to be known of a database without asking it.
+pub(crate) enum Known {
+    /// All is new, and answers may take so many bytes.
+    Anew(u64),
+    /// What was known of another copy of it, which this one takes the place of.
+    Of(Arc<Live>),
+}
+
 /// Opens or creates a database and takes its lock.
-pub(crate) async fn open(location: &Location, answer_bytes: u64) -> Result<Opened, OpenError> {
+pub(crate) async fn open(location: &Location, known: Known) -> Result<Opened, OpenError> {
     let path = match location {
-        Location::Memory => return open_in_memory(answer_bytes).await,
+        Location::Memory => return open_in_memory(known).await,
         Location::File(path) => path,
     };
     let beside = prepare(path).await?;
     let sqlite = |error: sqlx::Error| OpenError::sqlite(path, &error);
     let writing = migrated(path).await?;
-    let count = std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 8));
-    let mut connections = Vec::with_capacity(count);
-    for _ in 0..count {
-        let cache = format!("-{}", READER_CACHE / count);
-        let reading =
-            file_options(path).read_only(true).row_buffer_size(ROWS_AHEAD).pragma("cache_size", cache);
-        let reading = reading.connect().await.map_err(sqlite)?;
-        connections.push(Arc::new(Mutex::new(reading)));
-    }
+    let connections = all_reading(path, &file_options(path)).await?;
     let folding = file_options(path)
         .synchronous(SqliteSynchronous::Full)
         .pragma("query_only", "ON")
@@ -68,10 +70,26 @@ pub(crate) async fn open(location: &Location, answer_bytes: u64) -> Result<Opene
         .await
         .map_err(sqlite)?;
     let folding = Some(Folding::start(folding));
-    let writer = Writer::new(Arc::new(Mutex::new(writing)), folding, answer_bytes).await;
+    let writer = Writer::new(Arc::new(Mutex::new(writing)), folding, known).await;
     let writer = writer.map_err(|error| OpenError::unreadable(path, &error))?;
     let readers = Readers::new(connections, writer.live());
     Ok(Opened { writer, readers, beside: Some(beside) })
+}
+
+/// The connections that answer questions side by side.
+pub(super) async fn all_reading(
+    path: &Path,
+    options: &SqliteConnectOptions,
+) -> Result<Vec<Shared>, OpenError> {
+    let count = std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 8));
+    let cache = format!("-{}", READER_CACHE / count);
+    let options = options.clone().read_only(true).row_buffer_size(ROWS_AHEAD).pragma("cache_size", cache);
+    let mut connections = Vec::with_capacity(count);
+    for _ in 0..count {
+        let reading = options.connect().await.map_err(|error| OpenError::sqlite(path, &error))?;
+        connections.push(Arc::new(Mutex::new(reading)));
+    }
+    Ok(connections)
 }
 
 /// Takes the lock of a database of ours, and makes the database if there is none. What is not ours is refused before
@@ -87,53 +105,8 @@ async fn prepare(path: &Path) -> Result<Beside, OpenError> {
     Ok(beside)
 }
 
-/// Makes a database under another name, and gives it its own when it is whole and on disk: whoever is killed on the way
-/// leaves nothing behind that the next start could take for a database. Only who holds the lock may do this.
-async fn make(path: &Path) -> Result<(), OpenError> {
-    let io = |reason| OpenError::Io { path: path.to_owned(), reason };
-    let unfinished = beside(path, "-new");
-    for ending in ["", "-journal", "-wal", "-shm"] {
-        gone(std::fs::remove_file(beside(&unfinished, ending))).map_err(io)?;
-    }
-    // What a database that was moved away has left would be taken for this one's: pages of the old over the new. It may
-    // hold what the other one lacks, so it is kept.
-    for ending in ["-journal", "-wal"] {
-        let kept = beside(path, &[ending, "-left"].concat());
-        if gone(std::fs::rename(beside(path, ending), &kept)).map_err(io)? {
-            tracing::warn!(kept = %kept.display(), "the log of a database that was moved away was there: move it along");
-        }
-    }
-    gone(std::fs::remove_file(beside(path, "-shm"))).map_err(io)?;
-    let mut connection = migrated(&unfinished).await.map_err(|error| error.at(path))?;
-    // Closing would do it, but not say when it fails.
-    let busy =
-        sqlx::query_scalar::<_, i64>("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut connection).await;
-    if busy.map_err(|error| OpenError::sqlite(path, &error))? != 0 {
-        let detail = "its log cannot be folded in".to_owned();
-        return Err(OpenError::Migration { path: path.to_owned(), detail });
-    }
-    connection.close().await.map_err(|error| OpenError::sqlite(path, &error))?;
-    std::fs::File::open(&unfinished).and_then(|file| file.sync_all()).map_err(io)?;
-    std::fs::rename(&unfinished, path).map_err(io)?;
-    #[cfg(unix)]
-    {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)?;
-    }
-    Ok(())
-}
-
-/// Whether a file was there to be taken away.
-fn gone(done: std::io::Result<()>) -> std::io::Result<bool> {
-    match done {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
 /// A connection that writes, to a database whose schema is up to date.
-async fn migrated(path: &Path) -> Result<SqliteConnection, OpenError> {
+pub(super) async fn migrated(path: &Path) -> Result<SqliteConnection, OpenError> {
     create(path)?;
     let mut writing = writing(path).await?;
     let migrated = schema::migrate(&mut writing).await;
@@ -176,7 +149,7 @@ pub(super) async fn beside_the_server(path: &Path) -> Result<SqliteConnection, O
 }
 
 /// One connection for everything: a database in memory is seen by the connection that made it, and by no other.
-async fn open_in_memory(answer_bytes: u64) -> Result<Opened, OpenError> {
+async fn open_in_memory(known: Known) -> Result<Opened, OpenError> {
     let path = Location::Memory.path().to_owned();
     let sqlite = |error: sqlx::Error| OpenError::sqlite(&path, &error);
     let options = quiet(SqliteConnectOptions::new().in_memory(true).foreign_keys(true));
@@ -184,13 +157,13 @@ async fn open_in_memory(answer_bytes: u64) -> Result<Opened, OpenError> {
     let migrated = schema::migrate(&mut connection).await;
     migrated.map_err(|detail| OpenError::Migration { path: path.clone(), detail })?;
     let connection = Arc::new(Mutex::new(connection));
-    let writer = Writer::new(Arc::clone(&connection), None, answer_bytes).await;
+    let writer = Writer::new(Arc::clone(&connection), None, known).await;
     let writer = writer.map_err(|error| OpenError::unreadable(&path, &error))?;
     let readers = Readers::new(vec![connection], writer.live());
     Ok(Opened { writer, readers, beside: None })
 }
 
-fn file_options(path: &Path) -> SqliteConnectOptions {
+pub(super) fn file_options(path: &Path) -> SqliteConnectOptions {
     quiet(SqliteConnectOptions::new().filename(path).foreign_keys(true).busy_timeout(BUSY_TIMEOUT))
 }
 
@@ -243,7 +216,10 @@ pub(super) async fn inspect(path: &Path) -> Result<Option<i32>, OpenError> {
     }
 }
 
-async fn inspect_schema(path: &Path, options: SqliteConnectOptions) -> Result<Option<i32>, OpenError> {
+pub(super) async fn inspect_schema(
+    path: &Path,
+    options: SqliteConnectOptions,
+) -> Result<Option<i32>, OpenError> {
     let sqlite = |error: sqlx::Error| OpenError::sqlite(path, &error);
     let mut connection = options.connect().await.map_err(sqlite)?;
     let verdict = read_schema(path, &mut connection).await;

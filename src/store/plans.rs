@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
 use super::Location;
-use super::open::{Shared, open};
+use super::open::{Known, Shared, open};
 use super::servers::Key;
 use super::{Moment, filter, leases, rows, writer};
 use crate::model::{Cursor, Filter, HealthFilter, Position, TransportKind, View};
@@ -50,7 +50,7 @@ fn assert_stays_prepared(sql: &str) {
 
 async fn connection() -> (tempfile::TempDir, Shared) {
     let folder = tempfile::tempdir().unwrap();
-    let opened = open(&Location::File(folder.path().join("plans.db")), 0).await.unwrap();
+    let opened = open(&Location::File(folder.path().join("plans.db")), Known::Anew(0)).await.unwrap();
     (folder, opened.writer.connection())
 }
 

@@ -138,6 +138,14 @@ impl Watchers {
         }
     }
 
+    /// Tells everybody that there is news in the table.
+    pub(super) fn send_to_the_table(&self) {
+        for watcher in self.lock().values().flatten() {
+            watcher.news().overflowed = true;
+            watcher.told.notify_one();
+        }
+    }
+
     /// Tells everybody that what they know may be wrong.
     pub(super) fn outdate(&self) {
         for watcher in self.lock().values().flatten() {

@@ -18,7 +18,7 @@ use super::draft::Draft;
 use super::fold::Folding;
 use super::live::Effects;
 use super::mirror::Mirror;
-use super::open::Shared;
+use super::open::{Known, Shared};
 use super::script::Script;
 use super::servers::{Fresh, Registering};
 use super::touch::Slot;
@@ -66,20 +66,28 @@ impl Writer {
     pub(super) async fn new(
         connection: Shared,
         folding: Option<Folding>,
-        answer_bytes: u64,
+        known: Known,
     ) -> Result<Self, StoreError> {
         let mut taken = connection.lock().await;
         let data_version = data_version(&mut taken).await?;
         make_summaries(&mut taken).await?;
-        let (revision, committed) = settings(&mut taken).await?;
+        let (revision, committed, _) = settings(&mut taken).await?;
         let mirror = Mirror::load(&mut taken).await?;
         let tokens = tokens::load(&mut taken).await?;
         drop(taken);
+        let leases = mirror.len() > 0;
+        let live = match known {
+            Known::Anew(answer_bytes) => Arc::new(Live::new(mirror, revision, tokens, answer_bytes)),
+            Known::Of(live) => {
+                live.move_on(mirror, revision, tokens);
+                live
+            }
+        };
         Ok(Self {
             connection,
             folding,
-            leases: mirror.len() > 0,
-            live: Arc::new(Live::new(mirror, revision, tokens, answer_bytes)),
+            leases,
+            live,
             synchronous: Synchronous::Full,
             data_version: Some(data_version),
             committed,
@@ -264,7 +272,7 @@ impl Writer {
         let Begun { data_version, next_server, next_tool } = begin(connection).await?;
         if self.data_version != Some(data_version) {
             make_summaries(connection).await?;
-            let (revision, _) = settings(connection).await?;
+            let (revision, ..) = settings(connection).await?;
             self.live.replace(Mirror::load(connection).await?, revision, tokens::load(connection).await?);
             self.data_version = Some(data_version);
             tracing::debug!(
@@ -395,11 +403,12 @@ async fn begin(connection: &mut SqliteConnection) -> Result<Begun, StoreError> {
     }
 }
 
-/// How far the catalogue has come, and the lease time of the last commit.
-async fn settings(connection: &mut SqliteConnection) -> Result<(Revision, i64), StoreError> {
-    let row = sqlx::query!("SELECT epoch, revision, lease_clock FROM settings").fetch_one(connection).await?;
+/// How far the catalogue has come, the lease time of the last commit, and what added to it gives wall time.
+pub(super) async fn settings(connection: &mut SqliteConnection) -> Result<(Revision, i64, i64), StoreError> {
+    let row = sqlx::query!("SELECT epoch, revision, lease_clock, wall_offset FROM settings");
+    let row = row.fetch_one(connection).await?;
     let number = u64::try_from(row.revision).unwrap_or_default();
-    Ok((Revision { epoch: row.epoch, number }, row.lease_clock))
+    Ok((Revision { epoch: row.epoch, number }, row.lease_clock, row.wall_offset))
 }
 
 /// Makes the summaries that are missing.

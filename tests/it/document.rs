@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::standby_http::StandbyApi;
 use crate::support::Api;
 
 fn document() -> Value {
@@ -96,11 +97,18 @@ fn every_operation_is_described_with_its_parameters_answers_problems_and_example
         "get /v1/stats",
         "get /v1/tools",
         "get /v1/watch",
+        "post /v1/promote",
         "post /v1/refresh",
         "post /v1/servers",
         "put /v1/servers/{id}/refresh",
     ];
     assert_eq!(operations, expected.map(String::from).into());
+}
+
+/// What a standby answers to whoever wants to write.
+async fn refused_by_a_standby() -> Value {
+    let standby = StandbyApi::new(|server, _| server).await;
+    standby.api.put("/v1/servers/files/refresh").await.json()
 }
 
 /// The members that the document declares are those that the API sends and takes.
@@ -124,7 +132,12 @@ async fn the_schemas_are_those_of_the_api() {
         ("RefreshedMany", api.post("/v1/refresh", &json!({"ids": []})).await.json()),
         ("LeaseState", api.get("/v1/servers/filesystem-abc123/health").await.json()),
         ("Status", api.get("/healthz").await.json()),
-        ("Problem", api.get("/v1/servers/gone/health").await.json()),
+        ("Ready", api.get("/readyz").await.json()),
+        ("Problem", {
+            let mut problem = api.get("/v1/servers/gone/health").await.json();
+            problem["primary"] = refused_by_a_standby().await["primary"].clone();
+            problem
+        }),
     ];
     for (name, answer) in lists {
         assert_eq!(keys(&answer), keys(&schema(name)["properties"]), "{name}");

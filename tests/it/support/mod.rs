@@ -148,6 +148,16 @@ impl Api {
     pub(crate) async fn serving(limits: Limits, configure: impl FnOnce(Server) -> Server) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let registry = Registry::open(folder.path().join("paulina.db")).await.unwrap();
+        Self::of(registry, folder, limits, configure)
+    }
+
+    /// The API of this registry, whose files lie in this folder.
+    pub(crate) fn of(
+        registry: Registry,
+        folder: TempDir,
+        limits: Limits,
+        configure: impl FnOnce(Server) -> Server,
+    ) -> Self {
         let listener = Listener::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.address().unwrap();
         let server = configure(Server::new(registry.clone(), limits));

@@ -1,0 +1,47 @@
+//! The other registry of a pair, asked what it is.
+
+use std::fmt;
+use std::time::Duration;
+
+use anyhow::bail;
+
+use crate::client::{Client, ClientError, ClientOptions};
+
+/// How long it has to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// See the [module](self).
+#[derive(Debug, Clone)]
+pub(in crate::cli) struct Peer {
+    url: String,
+    client: Client,
+}
+
+impl Peer {
+    pub(in crate::cli) fn new(url: &str) -> Result<Self, ClientError> {
+        let client = ClientOptions::new().address(url).timeout(PATIENCE).build()?;
+        Ok(Self { url: url.to_owned(), client })
+    }
+
+    /// Whether it serves as a primary. One that does not answer does not.
+    pub(super) async fn is_primary(&self) -> bool {
+        self.client.role().await.is_ok_and(|role| role == "primary")
+    }
+
+    /// Keeps this registry from becoming a second primary beside it.
+    pub(in crate::cli) async fn leaves_room(&self) -> anyhow::Result<()> {
+        if self.is_primary().await {
+            bail!(
+                "{self} serves as a primary. If it was promoted in place of this one, move this database and the files beside \
+                 it away and start with --standby; to serve beside it all the same, start without --peer"
+            );
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.url)
+    }
+}

@@ -1,0 +1,187 @@
+//! Keeping a standby: it is restored from the replica again and again, until somebody has it promoted.
+//!
+//! Restoring whole rather than following: each copy is a file that is complete or not there at all, nobody writes it while
+//! it is read, and the step that a promotion depends on is taken all the time. (`litestream restore -f` writes into the
+//! file that is being read: one reader that stays connected holds it up for ever, and once killed it does not go on.)
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::sync::{mpsc, oneshot};
+
+use super::Replica;
+use super::litestream::Newest;
+use super::peer::Peer;
+use crate::clock::{Clock, SystemClock};
+use crate::registry::Standby;
+use crate::store::{Beside, beside, hold, resolved};
+
+/// How long it rests at least, in times of what the last restore took: restoring is to be a tenth of the work at most.
+const REST: u32 = 10;
+
+/// Who wants a promotion: whether with force, and the way back for what became of it.
+type Request = (bool, oneshot::Sender<Result<(), String>>);
+
+/// Where promotions are asked for.
+#[derive(Debug, Clone)]
+pub(in crate::cli) struct Promotions(mpsc::Sender<Request>);
+
+/// Where they are heard.
+pub(in crate::cli) struct Asked(mpsc::Receiver<Request>);
+
+pub(in crate::cli) fn promotions() -> (Promotions, Asked) {
+    let (sender, receiver) = mpsc::channel(1);
+    (Promotions(sender), Asked(receiver))
+}
+
+impl Promotions {
+    /// Has the standby promoted, or says why not. Who is a primary already stays one.
+    pub(in crate::cli) async fn ask(&self, force: bool) -> Result<(), String> {
+        let (answer, answered) = oneshot::channel();
+        if self.0.send((force, answer)).await.is_err() {
+            return Ok(());
+        }
+        answered.await.unwrap_or_else(|_| Err("the registry is stopping".to_owned()))
+    }
+}
+
+/// See the [module](self).
+pub(in crate::cli) struct Keeper {
+    replica: Replica,
+    /// Where the database is to be, once promoted.
+    database: PathBuf,
+    /// Where copies are restored to.
+    copy: PathBuf,
+    interval: Duration,
+    /// The other registry of the pair.
+    peer: Option<Peer>,
+    /// No other standby restores there.
+    _held: Beside,
+    clock: SystemClock,
+    newest: Option<Newest>,
+    failing: bool,
+}
+
+impl Keeper {
+    pub(in crate::cli) async fn new(
+        replica: Replica,
+        database: &Path,
+        interval: Duration,
+        peer: Option<Peer>,
+    ) -> anyhow::Result<Self> {
+        let database = resolved(database)?;
+        let copy = beside(&database, "-standby");
+        let held = hold(&copy).await?;
+        let clock = SystemClock::new();
+        Ok(Self { replica, database, copy, interval, peer, _held: held, clock, newest: None, failing: false })
+    }
+
+    /// Waits until there is a first copy.
+    pub(in crate::cli) async fn first(&mut self) -> &Path {
+        let mut told = false;
+        loop {
+            match self.restore_news().await {
+                Ok(true) => return &self.copy,
+                Ok(false) if told => {}
+                Ok(false) => {
+                    told = true;
+                    tracing::info!(replica = self.replica.url(), "there is nothing to restore yet: waiting");
+                }
+                Err(error) => self.complain(&error),
+            }
+            tokio::time::sleep(self.interval).await;
+        }
+    }
+
+    /// Brings the standby newer copies until it is promoted.
+    pub(in crate::cli) async fn keep(mut self, standby: Standby, Asked(mut asked): Asked) {
+        let mut rest = self.interval;
+        loop {
+            tokio::select! {
+                biased;
+                asked = asked.recv() => {
+                    let Some((force, answer)) = asked else { return };
+                    let promoted = self.promote(&standby, force).await;
+                    let done = promoted.is_ok();
+                    let _ = answer.send(promoted.map_err(|error| format!("{error:#}")));
+                    if done {
+                        return;
+                    }
+                }
+                took = async { tokio::time::sleep(rest).await; self.follow(&standby).await } => {
+                    rest = self.interval.max(took * REST);
+                }
+            }
+        }
+    }
+
+    /// Takes the standby one copy further, and says how long that took.
+    async fn follow(&mut self, standby: &Standby) -> Duration {
+        let begin = self.clock.monotonic();
+        let followed = match self.restore_news().await {
+            Ok(true) => standby.follow(&self.copy).await.map_err(anyhow::Error::from),
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = followed {
+            self.complain(&error);
+        } else if std::mem::take(&mut self.failing) {
+            tracing::info!("the replica can be restored again");
+        }
+        self.clock.monotonic().saturating_sub(begin)
+    }
+
+    /// Restores what there is, if it is more than at the last time. A new epoch is looked for when the old one has nothing
+    /// new.
+    async fn restore_news(&mut self) -> anyhow::Result<bool> {
+        let from = self.newest.as_ref().map_or(1, |newest| newest.number);
+        let newest = match &self.newest {
+            Some(before) => match self.replica.reached(from).await? {
+                Some(now) if now != *before => Some(now),
+                _ => self.replica.newest(from).await?,
+            },
+            None => self.replica.newest(1).await?,
+        };
+        let Some(newest) = newest.filter(|newest| self.newest.as_ref() != Some(newest)) else {
+            return Ok(false);
+        };
+        // The copy in use goes on to exist for those who read it, without its name.
+        let unfinished = beside(&self.copy, "-new");
+        self.replica.restore(newest.number, &unfinished, false).await?;
+        std::fs::rename(&unfinished, &self.copy)
+            .with_context(|| format!("cannot write {}", self.copy.display()))?;
+        tracing::debug!(folder = newest.number, "restored");
+        self.newest = Some(newest);
+        Ok(true)
+    }
+
+    /// Once, until it is well again.
+    fn complain(&mut self, error: &anyhow::Error) {
+        if std::mem::replace(&mut self.failing, true) {
+            tracing::debug!("cannot restore: {error:#}");
+        } else {
+            tracing::warn!("cannot restore from {}: {error:#}; trying again", self.replica.url());
+        }
+    }
+
+    /// Makes a primary of it, from a copy that is restored anew and checked.
+    async fn promote(&mut self, standby: &Standby, force: bool) -> anyhow::Result<()> {
+        if !force
+            && let Some(peer) = &self.peer
+            && peer.is_primary().await
+        {
+            bail!("{peer} still serves as a primary: stop it first, or promote with --force");
+        }
+        let newest = self.replica.newest(self.newest.as_ref().map_or(1, |newest| newest.number)).await?;
+        let newest = newest.context("there is nothing in the replica any more")?;
+        let last = beside(&self.database, "-restored");
+        self.replica.restore(newest.number, &last, true).await?;
+        standby.promote(&last, &self.database).await?;
+        // What it was is of no use any more.
+        for left in [self.copy.clone(), beside(&self.copy, "-lease")] {
+            let _ = std::fs::remove_file(left);
+        }
+        Ok(())
+    }
+}

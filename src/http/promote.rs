@@ -1,0 +1,70 @@
+//! Making a primary of a standby.
+//!
+//! Where the last copy comes from is not the API's to know: whoever serves a standby says how it is promoted.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+
+use super::answer::json;
+use super::operations::Ready;
+use super::problem::{Code, Problem};
+use super::{App, query};
+
+/// What a promotion comes to.
+type Promoting = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+
+/// How a standby is promoted: with force, or not if there is another primary. Says why it was not.
+#[derive(Clone)]
+pub(super) struct Promoter(Arc<dyn Fn(bool) -> Promoting + Send + Sync>);
+
+impl Promoter {
+    pub(super) fn new<F>(promote: impl Fn(bool) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        Self(Arc::new(move |force| Box::pin(promote(force))))
+    }
+}
+
+impl fmt::Debug for Promoter {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Promoter")
+    }
+}
+
+/// How long it may take: a replica is restored, and checked.
+pub(super) const TIME: Duration = Duration::from_mins(5);
+
+/// Make a primary of a standby.
+///
+/// It restores the replica once more, begins a new epoch and takes writes from then on. It is refused while the registry that
+/// it was told is the primary (`--peer`) still serves as one, unless `force=true`. A registry that is a primary stays one:
+/// nothing is done then. Takes a token with the role `admin`, once there are tokens.
+#[utoipa::path(
+    post, path = "/v1/promote", operation_id = "promote", tag = "operations",
+    params(("force" = Option<bool>, Query, description = "although the other registry still serves as a primary")),
+    responses(
+        (status = 200, description = "The registry is a primary.", body = Ready),
+        (status = 409, description = "not_promoted"),
+    )
+)]
+pub(super) async fn promote(State(app): State<App>, uri: Uri) -> Result<Response, Problem> {
+    let force = query::flag(&uri, "force")?;
+    if app.registry().is_standby() {
+        let Some(Promoter(promote)) = app.promoter() else {
+            let detail = "the program that serves this standby does not have it promoted over HTTP";
+            return Err(Problem::new(Code::NotPromoted, detail));
+        };
+        // It goes on although nobody should wait for it any more.
+        let promoted = tokio::spawn(promote(force)).await;
+        let promoted = promoted.unwrap_or_else(|error| Err(error.to_string()));
+        promoted.map_err(|detail| Problem::new(Code::NotPromoted, detail))?;
+    }
+    Ok(json(StatusCode::OK, &Ready::of(app.registry())))
+}
