@@ -5,15 +5,15 @@ use std::collections::VecDeque;
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Event {
+pub(crate) struct Event {
     /// What kind it is: the field `event`.
-    pub(super) kind: String,
-    pub(super) data: String,
+    pub(crate) kind: String,
+    pub(crate) data: String,
 }
 
 /// Takes bytes as they come and gives events when they are whole.
 #[derive(Debug, Default)]
-pub(super) struct Events {
+pub(crate) struct Events {
     line: Vec<u8>,
     kind: String,
     data: Vec<String>,
@@ -21,11 +21,11 @@ pub(super) struct Events {
 }
 
 impl Events {
-    pub(super) fn next(&mut self) -> Option<Event> {
+    pub(crate) fn next(&mut self) -> Option<Event> {
         self.ready.pop_front()
     }
 
-    pub(super) fn feed(&mut self, bytes: &[u8]) {
+    pub(crate) fn feed(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
         while let Some(end) = memchr::memchr(b'\n', rest) {
             let (line, after) = rest.split_at(end);

@@ -30,6 +30,8 @@ mod watch;
 mod wire;
 
 pub use error::{ClientError, Refusal};
+#[cfg(feature = "cli")]
+pub(crate) use events::{Event, Events};
 pub use heartbeat::{Beat, Heartbeat};
 pub use options::ClientOptions;
 pub use watch::ClientWatch;

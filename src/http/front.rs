@@ -53,9 +53,8 @@ impl Front {
     /// Answers a request.
     pub(super) async fn answer(self, request: Request) -> Response {
         let id = request_id::of(request.headers());
-        let span = request_id::span(&request, id.as_ref());
-        let route = routes::of(request.uri().path());
-        let loud = request_id::is_loud(&request);
+        let (route, loud) = (routes::of(request.uri().path()), request_id::is_loud(&request));
+        let span = request_id::span(&request, id.as_ref(), route, loud);
         let answering = async move {
             let begin = self.0.clock.monotonic();
             let mut response = match &self.0.cors {
@@ -186,8 +185,8 @@ fn late(limit: Duration) -> Problem {
 /// The part of it that belongs to a router which is nested in another application.
 pub(super) async fn nested(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
     let id = request_id::of(request.headers());
-    let span = request_id::span(&request, id.as_ref());
-    let (clock, loud) = (SystemClock::new(), request_id::is_loud(&request));
+    let (route, loud) = (routes::of(request.uri().path()), request_id::is_loud(&request));
+    let (clock, span) = (SystemClock::new(), request_id::span(&request, id.as_ref(), route, loud));
     async move {
         let mut response = match gate.admit(&mut request) {
             Ok(()) => next.run(request).await,

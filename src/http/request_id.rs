@@ -42,12 +42,12 @@ pub(super) fn is_loud(request: &Request) -> bool {
     !quiet && !request.uri().path().ends_with("/refresh")
 }
 
-/// The span of a request. The gate adds the name of its token.
-pub(super) fn span(request: &Request, id: Option<&HeaderValue>) -> Span {
+/// The span of a request to a [route](routes::of). The gate adds the name of its token.
+pub(super) fn span(request: &Request, id: Option<&HeaderValue>, route: usize, loud: bool) -> Span {
     let id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
     let (method, path) = (request.method(), request.uri().path());
-    let route = routes::ALL.get(routes::of(path)).copied().unwrap_or_default();
-    if is_loud(request) {
+    let route = routes::ALL.get(route).copied().unwrap_or_default();
+    if loud {
         tracing::info_span!("request", id, %method, route, path, token = field::Empty)
     } else {
         tracing::debug_span!("request", id, %method, route, path, token = field::Empty)

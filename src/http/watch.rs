@@ -145,9 +145,9 @@ fn text(item: &Item, watch: &Watch) -> String {
             text.push_str("\"}\n\n");
             text
         }
-        Item::Change { kind, event } => {
+        Item::Change { kind, which, event } => {
             let revision = Revision { number: event.revision, ..watch.reached().clone() };
-            let json = event.seen_by(watch.filter()).map_or("null", |(_, side)| &side.json);
+            let json = event.side(*which).map_or("null", |side| &side.json);
             let mut text = String::with_capacity(json.len() + 200);
             begin(&mut text, &revision, kind.as_str());
             text.push_str("{\"revision\":\"");

@@ -9,8 +9,9 @@ use http::header;
 use rmcp::RoleClient;
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
-use sse_stream::{Sse, SseStream};
 use url::Url;
+
+use crate::client::{Event, Events};
 
 /// How long a message may take to be taken.
 const SENDING: Duration = Duration::from_secs(30);
@@ -18,7 +19,8 @@ const SENDING: Duration = Duration::from_secs(30);
 pub(super) struct SseTransport {
     http: reqwest::Client,
     endpoint: Url,
-    events: BoxStream<'static, Result<Sse, sse_stream::Error>>,
+    stream: BoxStream<'static, reqwest::Result<bytes::Bytes>>,
+    events: Events,
 }
 
 /// Why there is no such transport.
@@ -42,20 +44,33 @@ impl SseTransport {
         if !kind.is_some_and(|kind| kind.starts_with("text/event-stream")) {
             return Err(SseError::Strange("it answers no stream of events"));
         }
-        let mut events = SseStream::from_bytes_stream(response.bytes_stream()).boxed();
-        while let Some(Ok(event)) = events.next().await {
-            if event.event.as_deref() != Some("endpoint") {
+        let stream = response.bytes_stream().boxed();
+        let mut transport = Self { http, endpoint: url.clone(), stream, events: Events::default() };
+        while let Some(Event { kind, data }) = transport.next().await {
+            if kind != "endpoint" {
                 continue;
             }
-            let endpoint = event.data.and_then(|address| url.join(address.trim()).ok());
-            let endpoint = endpoint.ok_or(SseError::Strange("the endpoint that it names is no address"))?;
+            let endpoint = url.join(data.trim());
+            let endpoint =
+                endpoint.map_err(|_| SseError::Strange("the endpoint that it names is no address"))?;
             // What is said to a server must not be sent to another one by it.
             if endpoint.origin() != url.origin() {
                 return Err(SseError::Strange("the endpoint that it names is another server's"));
             }
-            return Ok(Self { http, endpoint, events });
+            transport.endpoint = endpoint;
+            return Ok(transport);
         }
         Err(SseError::Strange("its stream ends before it names an endpoint"))
+    }
+
+    /// The next event; none when the stream ends.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.events.next() {
+                return Some(event);
+            }
+            self.events.feed(&self.stream.next().await?.ok()?);
+        }
     }
 }
 
@@ -75,16 +90,14 @@ impl Transport<RoleClient> for SseTransport {
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleClient>> {
         loop {
-            let event = self.events.next().await?.ok()?;
-            let message = event.data.and_then(|data| serde_json::from_str(&data).ok());
-            if message.is_some() {
-                return message;
+            if let Ok(message) = serde_json::from_str(&self.next().await?.data) {
+                return Some(message);
             }
         }
     }
 
     async fn close(&mut self) -> Result<(), SseError> {
-        self.events = futures_util::stream::empty().boxed();
+        self.stream = futures_util::stream::empty().boxed();
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::{Error, Registry};
 use crate::model::{Change, ChangeKind, Filter, Revision, Snapshot, Watched};
-use crate::store::{Entry, Event, Moment, Subscription, time};
+use crate::store::{Entry, Event, Moment, Side, Subscription, Which, time};
 
 /// A watcher of a registry, see [`Registry::watch`].
 ///
@@ -42,7 +42,7 @@ enum Place {
 /// One thing that a watcher is told, not parsed.
 pub(crate) enum Item {
     Snapshot { servers: Vec<Entry>, revision: Revision, now: Moment },
-    Change { kind: ChangeKind, event: Arc<Event> },
+    Change { kind: ChangeKind, which: Which, event: Arc<Event> },
 }
 
 impl Registry {
@@ -112,9 +112,8 @@ impl Watch {
                     let servers = servers.iter().map(|entry| entry.server(now)).collect::<Result<_, _>>()?;
                     return Ok(Watched::Snapshot(Snapshot { servers, revision }));
                 }
-                Item::Change { kind, event } => {
-                    let side = event.seen_by(&self.filter).and_then(|(_, side)| side.server());
-                    let Some(server) = side.cloned() else { continue };
+                Item::Change { kind, which, event } => {
+                    let Some(server) = event.side(which).and_then(Side::server).cloned() else { continue };
                     let revision = Revision { number: event.revision, ..self.reached.clone() };
                     return Ok(Watched::Change(Change { revision, kind, at: time(event.at), server }));
                 }
@@ -131,8 +130,8 @@ impl Watch {
                     continue;
                 }
                 self.reached.number = event.revision;
-                if let Some((kind, _)) = event.seen_by(&self.filter) {
-                    return Ok(Item::Change { kind, event });
+                if let Some((kind, which)) = event.seen_by(&self.filter) {
+                    return Ok(Item::Change { kind, which, event });
                 }
             }
             match self.place {
@@ -147,11 +146,6 @@ impl Watch {
     #[cfg(feature = "server")]
     pub(crate) fn begins_anew(&self) -> bool {
         self.place == Place::Snapshot
-    }
-
-    #[cfg(feature = "server")]
-    pub(crate) fn filter(&self) -> &Filter {
-        &self.filter
     }
 
     /// How far it has come.

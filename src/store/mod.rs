@@ -73,7 +73,7 @@ pub(crate) use servers::{Put, Registering};
 #[cfg(feature = "cli")]
 pub(crate) use token_file::{TokenFile, tokens_in};
 pub(crate) use tokens::TokenChange;
-pub(crate) use watchers::{Event, Subscription};
+pub(crate) use watchers::{Event, Side, Subscription, Which};
 pub(crate) use writer::Writer;
 
 #[cfg(feature = "bench")]

@@ -56,23 +56,39 @@ impl Event {
         self.before.iter().chain(&self.after).map(|side| side.json.len()).sum()
     }
 
-    /// What it is for who watches these servers; nothing if it does not concern them. An update that takes a server in is told
-    /// as its registration, one that takes it away as its end.
-    pub(crate) fn seen_by(&self, filter: &Filter) -> Option<(ChangeKind, &Side)> {
+    /// The server before or after it.
+    pub(crate) fn side(&self, which: Which) -> Option<&Side> {
+        match which {
+            Which::Before => self.before.as_ref(),
+            Which::After => self.after.as_ref(),
+        }
+    }
+
+    /// What it is for who watches these servers, and which side of it to tell; nothing if it does not concern them. An update
+    /// that takes a server in is told as its registration, one that takes it away as its end.
+    pub(crate) fn seen_by(&self, filter: &Filter) -> Option<(ChangeKind, Which)> {
         let matching = |side: &'_ Side| side.matches(filter);
         let was = self.before.as_ref();
         match (self.kind, &self.after) {
             // What was there before is not known if somebody had edited it: then it is better told twice than never.
             (ChangeKind::Updated, Some(after)) => match (was.is_none_or(matching), matching(after)) {
-                (true, true) if was.is_some() => Some((ChangeKind::Updated, after)),
-                (_, true) => Some((ChangeKind::Registered, after)),
-                (true, false) => Some((ChangeKind::Deregistered, was.unwrap_or(after))),
+                (true, true) if was.is_some() => Some((ChangeKind::Updated, Which::After)),
+                (_, true) => Some((ChangeKind::Registered, Which::After)),
+                (true, false) if was.is_some() => Some((ChangeKind::Deregistered, Which::Before)),
+                (true, false) => Some((ChangeKind::Deregistered, Which::After)),
                 (false, false) => None,
             },
-            (kind, Some(after)) => matching(after).then_some((kind, after)),
-            (kind, None) => was.filter(|before| matching(before)).map(|before| (kind, before)),
+            (kind, Some(after)) => matching(after).then_some((kind, Which::After)),
+            (kind, None) => was.is_some_and(matching).then_some((kind, Which::Before)),
         }
     }
+}
+
+/// A side of a change.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Which {
+    Before,
+    After,
 }
 
 /// All of them.

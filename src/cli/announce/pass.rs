@@ -129,17 +129,9 @@ struct Ear {
 
 impl Ear {
     fn hears(&mut self, bytes: &[u8]) -> bool {
-        let begin = bytes.get(..bytes.len().min(CHANGED.len() - 1)).unwrap_or_default();
-        self.tail.extend_from_slice(begin);
-        let found = memchr::memmem::find(&self.tail, CHANGED).is_some()
-            || memchr::memmem::find(bytes, CHANGED).is_some();
-        if bytes.len() >= CHANGED.len() - 1 {
-            self.tail.clear();
-            self.tail.extend_from_slice(bytes.get(bytes.len() - (CHANGED.len() - 1)..).unwrap_or_default());
-        } else {
-            let surplus = self.tail.len().saturating_sub(CHANGED.len() - 1);
-            self.tail.drain(..surplus);
-        }
+        self.tail.extend_from_slice(bytes);
+        let found = memchr::memmem::find(&self.tail, CHANGED).is_some();
+        self.tail.drain(..self.tail.len().saturating_sub(CHANGED.len() - 1));
         found
     }
 }
