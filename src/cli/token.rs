@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 
 use crate::clock::{Clock, SystemClock};
 use crate::model::{Role, Secret, TokenInfo, TokenName, Tokens};
-use crate::store::{TokenChange, TokenFile, tokens_in};
+use crate::store::{TokenChange, TokenFile, beside, tokens_in};
 
 /// Make, list and revoke the tokens of a registry, also while it is served.
 ///
@@ -66,6 +66,12 @@ pub(super) async fn run(Token { command }: Token) -> anyhow::Result<()> {
 }
 
 async fn create(database: &Path, name: TokenName, role: Role) -> anyhow::Result<()> {
+    if !database.exists() && beside(database, "-standby").exists() {
+        bail!(
+            "there is no database {}, and this machine is a standby: make the token where the primary is, and it is copied",
+            database.display()
+        );
+    }
     let secret = Secret::random().context("the operating system gives no random bytes")?;
     let token = TokenInfo { name: name.clone(), role, created_at: SystemClock::new().wall() };
     let change = TokenChange::Create { token, hash: secret.hash() };

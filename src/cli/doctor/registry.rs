@@ -31,7 +31,12 @@ pub(super) async fn check(report: &mut Report, at: &At) {
     clock(report, &health);
     match client.fetch(&["readyz"]).await {
         Ok(answer) if answer.status() == StatusCode::OK => {
-            report.fine("it is ready: its database takes writes");
+            let standby = answer.headers().get("paulina-role").is_some_and(|role| role == "standby");
+            report.fine(if standby {
+                "it is ready: a standby, which only answers"
+            } else {
+                "it is ready: its database takes writes"
+            });
         }
         Ok(answer) => report.wrong(format!("it is not ready: {}", detail(&answer))),
         Err(reason) => report.wrong(format!("it does not say whether it is ready: {reason}")),

@@ -67,11 +67,17 @@ impl Litestream {
         self.run(&[OsStr::new("reset"), database.as_os_str()]).await.map(|_| ())
     }
 
-    /// How far the folder of an epoch has come; none if there is nothing in it.
+    /// How far the folder of an epoch has come; none if there is nothing in it. What came last lies at level 0 for five
+    /// minutes, and one level is one request where all are ten.
     async fn reached(&self, folder: &str) -> anyhow::Result<Option<String>> {
-        let list = self.run(&["ltx", "-json", "-level", "all", folder].map(OsStr::new)).await?;
-        let parts: Vec<Part> = serde_json::from_str(&list).context("litestream ltx gives no list")?;
-        Ok(parts.into_iter().map(|part| part.max_txid).max())
+        for level in ["0", "all"] {
+            let list = self.run(&["ltx", "-json", "-level", level, folder].map(OsStr::new)).await?;
+            let parts: Vec<Part> = serde_json::from_str(&list).context("litestream ltx gives no list")?;
+            if let Some(last) = parts.into_iter().map(|part| part.max_txid).max() {
+                return Ok(Some(last));
+            }
+        }
+        Ok(None)
     }
 }
 

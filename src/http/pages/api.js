@@ -53,6 +53,8 @@ export async function open(path, { signal, ...more } = {}) {
     if (signal?.aborted) throw signal.reason;
     throw new Unreachable(error.message);
   }
+  // What a standby says is as old as its copy of the primary's database: the style sheet says so.
+  document.body.dataset.role = response.headers.get("paulina-role") ?? "primary";
   if (response.ok || response.status === 304) return response;
   const body = await response.json().catch(() => null);
   if ([502, 503, 504].includes(response.status)) throw new Unreachable(body?.detail ?? `status ${response.status}`);
