@@ -98,6 +98,17 @@ pub enum OpenError {
         /// The id of that process, where it is known.
         process: Option<u32>,
     },
+    /// Litestream still replicates the file that lay there before, and would mix the two: end it.
+    #[error(
+        "Litestream{} still replicates the database that lay at {path} before, and would mix the two. End it.",
+        process.map_or(String::new(), |id| format!(" (process id {id})"))
+    )]
+    Replicated {
+        /// The file.
+        path: PathBuf,
+        /// The id of its process, where it is known.
+        process: Option<u32>,
+    },
     /// The file is damaged: restore a backup.
     #[error("{path} is damaged: {detail}. Restore a backup, or move it away to begin a new registry.")]
     Damaged {
@@ -126,6 +137,7 @@ impl OpenError {
             Self::ForeignDatabase { .. } => Self::ForeignDatabase { path: other },
             Self::NewerDatabase { found, known, .. } => Self::NewerDatabase { path: other, found, known },
             Self::Served { process, .. } => Self::Served { path: other, process },
+            Self::Replicated { process, .. } => Self::Replicated { path: other, process },
             Self::Damaged { detail, .. } => Self::Damaged { path: other, detail },
             Self::Migration { detail, .. } => Self::Migration { path: other, detail },
         }

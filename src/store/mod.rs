@@ -32,6 +32,7 @@ mod place;
 #[cfg(test)]
 mod plans;
 mod reader;
+mod replicating;
 #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "the HTTP API alone tags its answers"))]
 mod rows;
 mod schema;
@@ -68,6 +69,8 @@ pub(crate) use location::{Location, beside};
 pub(crate) use open::{Known, open};
 pub(crate) use place::adopt;
 pub(crate) use reader::Readers;
+#[cfg(feature = "cli")]
+pub(crate) use replicating::{Replicating, identity};
 pub(crate) use rows::Entry;
 pub(crate) use servers::{Put, Registering};
 #[cfg(feature = "cli")]

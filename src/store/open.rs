@@ -13,6 +13,7 @@ use super::fold::Folding;
 use super::live::Live;
 use super::location::Location;
 use super::place::make;
+use super::replicating::wait_for_others;
 use super::schema;
 use super::{Beside, OpenError, Readers, Writer};
 
@@ -60,6 +61,7 @@ pub(crate) async fn open(location: &Location, known: Known) -> Result<Opened, Op
         Location::File(path) => path,
     };
     let beside = prepare(path).await?;
+    wait_for_others(path).await?;
     let sqlite = |error: sqlx::Error| OpenError::sqlite(path, &error);
     let writing = migrated(path).await?;
     let connections = all_reading(path, &file_options(path)).await?;

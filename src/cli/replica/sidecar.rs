@@ -11,7 +11,7 @@ use tokio::process::Child;
 
 use super::{Litestream, Replica};
 use crate::shutdown;
-use crate::store::{beside, resolved, served};
+use crate::store::{Replicating, beside, identity, resolved, served};
 use crate::telemetry::{self, LogFormat};
 
 /// Replicate a database with Litestream, beside the process that serves it.
@@ -38,8 +38,10 @@ pub(in crate::cli) struct Replicate {
     log_format: LogFormat,
 }
 
-/// How often it is looked who serves the database, and how long to wait before Litestream is started again.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often it is looked who serves the database, and whether it is the same.
+const LOOK: Duration = Duration::from_millis(250);
+/// How long it rests when Litestream cannot be started.
+const AGAIN: Duration = Duration::from_secs(1);
 /// How long Litestream may take to upload the rest when it is stopped.
 const FAREWELL: Duration = Duration::from_secs(30);
 
@@ -69,23 +71,40 @@ struct Sidecar {
     seen: Option<(String, SystemTime)>,
 }
 
+/// A Litestream, and which file it was begun for.
+struct Running {
+    child: Child,
+    file: u64,
+}
+
 impl Sidecar {
     /// Keeps the Litestream running that belongs to the epoch which is served.
-    async fn run(&mut self, running: &mut Option<Child>) -> anyhow::Result<()> {
+    async fn run(&mut self, running: &mut Option<Running>) -> anyhow::Result<()> {
         let mut replicated = None;
         loop {
+            if running.as_ref().is_some_and(|running| identity(&self.database) != Some(running.file)) {
+                tracing::warn!("another file was put in the place of the database: its replica ends");
+                kill(running).await?;
+                replicated = None;
+            }
             if let Some(epoch) = self.served().filter(|epoch| replicated.as_ref() != Some(epoch)) {
                 stop(running).await?;
                 replicated = Some(epoch);
             }
-            if let Some(status) = running.as_mut().map(Child::try_wait).transpose()?.flatten() {
+            if let Some(status) =
+                running.as_mut().map(|running| running.child.try_wait()).transpose()?.flatten()
+            {
                 tracing::warn!("litestream ended ({status}); starting it again");
                 *running = None;
+                tokio::time::sleep(AGAIN).await;
             }
             if let (Some(epoch), None) = (&replicated, &running) {
                 match self.start(epoch).await {
-                    Ok(child) => *running = Some(child),
-                    Err(error) => tracing::warn!("cannot replicate: {error:#}; trying again"),
+                    Ok(started) => *running = Some(started),
+                    Err(error) => {
+                        tracing::warn!("cannot replicate: {error:#}; trying again");
+                        tokio::time::sleep(AGAIN).await;
+                    }
                 }
             }
             tokio::time::sleep(LOOK).await;
@@ -103,7 +122,7 @@ impl Sidecar {
         }
     }
 
-    async fn start(&mut self, epoch: &str) -> anyhow::Result<Child> {
+    async fn start(&mut self, epoch: &str) -> anyhow::Result<Running> {
         let known = self.notes.number(epoch, self.replica.url());
         let number = match known {
             Some(number) => number,
@@ -127,12 +146,12 @@ impl Sidecar {
             }
         }
         let mut lock = lock(&self.database).await?;
-        command.stdin(lock.try_clone()?);
+        let file = identity(&self.database).context("the database is gone")?;
+        command.stdin(lock.input()?);
         let child = command.spawn().context("cannot start litestream")?;
-        lock.set_len(0)?;
-        lock.write_all(child.id().unwrap_or_default().to_string().as_bytes())?;
+        lock.name(child.id().unwrap_or_default(), file)?;
         tracing::info!(epoch, replica = folder, "replicating");
-        Ok(child)
+        Ok(Running { child, file })
     }
 }
 
@@ -147,39 +166,39 @@ fn end(process: Option<u32>) {
 }
 
 /// Lets Litestream upload the rest.
-async fn stop(running: &mut Option<Child>) -> anyhow::Result<()> {
-    let Some(mut child) = running.take() else { return Ok(()) };
+async fn stop(running: &mut Option<Running>) -> anyhow::Result<()> {
+    let Some(Running { child, .. }) = running else { return Ok(()) };
     end(child.id());
-    if let Ok(ended) = tokio::time::timeout(FAREWELL, child.wait()).await {
-        return ended.map(|_| ()).context("cannot wait for litestream");
+    if tokio::time::timeout(FAREWELL, child.wait()).await.is_err() {
+        tracing::warn!("litestream has not ended within {} s: it is killed", FAREWELL.as_secs());
     }
-    tracing::warn!("litestream has not ended within {} s: it is killed", FAREWELL.as_secs());
-    child.kill().await.context("cannot kill litestream")
+    kill(running).await
 }
 
-/// A lock that Litestream holds for as long as it lives, since it gets it as its standard input. One that has outlived its
-/// `paulina replicate` is told to end first: two would write one replica.
-async fn lock(database: &Path) -> anyhow::Result<File> {
-    let path = beside(database, "-replicating");
+/// Ends Litestream without another word.
+async fn kill(running: &mut Option<Running>) -> anyhow::Result<()> {
+    let Some(mut running) = running.take() else { return Ok(()) };
+    // An error says that it has ended already.
+    let _ = running.child.start_kill();
+    running.child.wait().await.map(|_| ()).context("cannot wait for litestream")
+}
+
+/// The lock of the Litestream that is to be started. One that has outlived its `paulina replicate` is told to end first: two
+/// would write one replica.
+async fn lock(database: &Path) -> anyhow::Result<Replicating> {
     let mut told = false;
     loop {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = file.with_context(|| format!("cannot open {}", path.display()))?;
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if !std::mem::replace(&mut told, true) => {
-                let mut process = String::new();
-                file.read_to_string(&mut process)?;
+        match Replicating::lock(database).context("cannot lock the database against a second litestream")? {
+            Ok(lock) => return Ok(lock),
+            Err(holder) if !std::mem::replace(&mut told, true) => {
+                let process = holder.map(|holder| holder.process);
                 tracing::warn!(
                     process,
                     "a litestream was left when its `paulina replicate` was killed: ending it"
                 );
-                end(process.trim().parse().ok());
+                end(process);
             }
-            Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("cannot lock {}", path.display()));
-            }
+            Err(_) => {}
         }
         tokio::time::sleep(LOOK).await;
     }
