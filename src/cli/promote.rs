@@ -12,7 +12,7 @@ use super::patience::patiently;
 /// answers, this is refused, but one that is only cut off from here would go on beside this one.
 #[derive(Debug, Args)]
 pub(super) struct Promote {
-    /// Although the other registry still serves as a primary.
+    /// Although the other registry still serves as a primary, and from the copy in hand if the replica is gone.
     #[arg(long)]
     force: bool,
     #[command(flatten)]

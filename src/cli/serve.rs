@@ -27,6 +27,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     };
     let signal = shutdown::signal().context("cannot wait for signals")?;
     let mut signal = Box::pin(signal);
+    let promotion = shutdown::promotion().context("cannot wait for SIGUSR1")?;
     let (promotions, asked) = promotions();
     // What restores may be stopped at any time; it may be waiting for something to restore.
     let restored = tokio::select! {
@@ -41,7 +42,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         Some(standby) => standby,
         None => service.options().open(&service.config.database).await?,
     };
-    let result = service.until(signal, &registry, promotions).await;
+    let result = service.until(signal, &registry, promotions, promotion).await;
     registry.close().await;
     if result.is_ok() {
         tracing::info!("stopped");
@@ -113,6 +114,7 @@ impl Service {
         signal: impl Future<Output = &'static str> + Send + 'static,
         registry: &Registry,
         promotions: Promotions,
+        promotion: shutdown::Promotion,
     ) -> anyhow::Result<()> {
         if self.is_closed() && registry.tokens()?.is_empty() {
             bail!(open_to_all(&self.listen));
@@ -140,7 +142,7 @@ impl Service {
                 let promoting = promoting.clone();
                 async move { promoting.ask(force).await }
             });
-        let asked = tokio::spawn(when_asked(registry.clone(), promotions));
+        let asked = tokio::spawn(when_asked(registry.clone(), promotions, promotion));
         tell(&[NotifyState::Ready]);
         let stop = async {
             let name = signal.await;
@@ -154,8 +156,7 @@ impl Service {
 }
 
 /// Has a standby promoted when SIGUSR1 comes.
-async fn when_asked(registry: Registry, promotions: Promotions) -> anyhow::Result<()> {
-    let mut signal = shutdown::promotion()?;
+async fn when_asked(registry: Registry, promotions: Promotions, mut signal: shutdown::Promotion) {
     loop {
         signal.next().await;
         if !registry.is_standby() {

@@ -48,7 +48,7 @@ pub(super) const TIME: Duration = Duration::from_mins(5);
 /// nothing is done then. Takes a token with the role `admin`, once there are tokens.
 #[utoipa::path(
     post, path = "/v1/promote", operation_id = "promote", tag = "operations",
-    params(("force" = Option<bool>, Query, description = "although the other registry still serves as a primary")),
+    params(("force" = Option<bool>, Query, description = "although the other registry still serves as a primary, and from the copy in hand if the replica is gone")),
     responses(
         (status = 200, description = "The registry is a primary.", body = Ready),
         (status = 409, description = "not_promoted"),

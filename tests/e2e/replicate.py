@@ -147,6 +147,23 @@ def main():
     other.stop()
     a.stop()
 
+    # The replica is gone with the primary: the copy in hand is all there is.
+    (FOLDER / "b").mkdir()
+    b = Registry(FOLDER / "b/paulina.db", "--litestream", LITESTREAM, "--standby", "--restore-from", f"file://{REPLICA}",
+                 "--restore-interval", "1s")
+    b.start()
+    atexit.register(b.process.kill)
+    shutil.rmtree(REPLICA)
+    promote = [BINARY, "promote", "--registry", b.url]
+    refused = subprocess.run(promote, capture_output=True, text=True)
+    assert refused.returncode == 1 and "there is nothing left of it" in refused.stderr, refused.stderr
+    wait_until(lambda: "cannot restore" in (FOLDER / "b/paulina.log").read_text(), 10, "the standby says so")
+    assert "last" in b.ids(""), "it goes on from the copy that it has"
+    subprocess.run([*promote, "--force"], check=True, stdout=subprocess.DEVNULL)
+    register(b, "new")
+    assert {"last", "new"} <= set(b.ids("")), "promoted from the copy in hand"
+    b.stop()
+
     old = FOLDER / "old-litestream"
     old.write_text("#!/bin/sh\necho 0.5.13\n")
     old.chmod(0o755)

@@ -143,9 +143,12 @@ impl Keeper {
             },
             None => self.replica.newest(1).await?,
         };
-        let Some(newest) = newest.filter(|newest| self.newest.as_ref() != Some(newest)) else {
-            return Ok(false);
+        let Some(newest) = newest else {
+            return if self.newest.is_none() { Ok(false) } else { Err(gone()) };
         };
+        if self.newest.as_ref() == Some(&newest) {
+            return Ok(false);
+        }
         // The copy in use goes on to exist for those who read it, without its name.
         let unfinished = beside(&self.copy, "-new");
         self.replica.restore(newest.number, &unfinished, false).await?;
@@ -165,18 +168,28 @@ impl Keeper {
         }
     }
 
-    /// Makes a primary of it, from a copy that is restored anew and checked.
+    /// Makes a primary of it.
     async fn promote(&mut self, standby: &Standby, force: bool) -> anyhow::Result<()> {
-        if !force
-            && let Some(peer) = &self.peer
+        if let Some(peer) = self.peer.as_ref().filter(|_| !force)
             && peer.is_primary().await
         {
             bail!("{peer} still serves as a primary: stop it first, or promote with --force");
         }
-        let newest = self.replica.newest(self.newest.as_ref().map_or(1, |newest| newest.number)).await?;
-        let newest = newest.context("there is nothing in the replica any more")?;
         let last = beside(&self.database, "-restored");
-        self.replica.restore(newest.number, &last, true).await?;
+        match self.restore_last(&last).await {
+            Ok(()) => {}
+            Err(error) if force => {
+                tracing::warn!(
+                    "the replica cannot be restored any more: {error:#}; the copy in hand is promoted"
+                );
+                std::fs::copy(&self.copy, &last).context("cannot take the copy in hand")?;
+            }
+            Err(error) => {
+                return Err(error.context(
+                    "the replica cannot be restored any more (promote with --force takes the copy that was restored last)",
+                ));
+            }
+        }
         standby.promote(&last, &self.database).await?;
         // What it was is of no use any more.
         for left in [self.copy.clone(), beside(&self.copy, "-lease")] {
@@ -184,4 +197,15 @@ impl Keeper {
         }
         Ok(())
     }
+
+    /// Restores the newest that there is, and checks it.
+    async fn restore_last(&self, to: &Path) -> anyhow::Result<()> {
+        let newest = self.replica.newest(self.newest.as_ref().map_or(1, |newest| newest.number)).await?;
+        self.replica.restore(newest.ok_or_else(gone)?.number, to, true).await
+    }
+}
+
+/// There was a replica, and it is not there any more.
+fn gone() -> anyhow::Error {
+    anyhow::anyhow!("there is nothing left of it")
 }
