@@ -10,6 +10,7 @@ mod filters;
 mod inspect;
 mod lease;
 mod list;
+mod mcp;
 mod output;
 mod patience;
 mod promote;
@@ -73,6 +74,8 @@ enum Command {
     Import(transfer::Import),
     /// Write a file for an MCP client that knows all servers.
     Config(Box<clients::Config>),
+    /// Serve what is registered to an MCP client, over standard input and output.
+    Mcp(mcp::Mcp),
     /// Make, list and revoke tokens.
     Token(token::Token),
     /// Copy a database to a file, whole and checked.
@@ -120,6 +123,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Export(export) => wait(transfer::export(export))?,
         Command::Import(import) => wait(transfer::import(import))?,
         Command::Config(config) => wait(clients::run(*config))?,
+        Command::Mcp(mcp) => wait(mcp::run(mcp))?,
         Command::Token(token) => wait(token::run(token))?,
         Command::Backup(backup) => wait(backup::run(backup))?,
         Command::Replicate(arguments) => wait(replica::replicate(*arguments))?,

@@ -2,13 +2,16 @@
 
 use anyhow::{Context, bail};
 
+use axum::body::Body;
+use axum::extract::Request;
 use sd_notify::NotifyState;
+use tower::ServiceExt;
 
 use super::replica::{Asked, Keeper, Litestream, Peer, Promotions, Replica, promotions, restore_if_missing};
 use crate::config::{Config, Listen};
 use crate::http::{Limits, Listener, Server};
 use crate::registry::{Options, Registry};
-use crate::{shutdown, telemetry};
+use crate::{mcp, shutdown, telemetry};
 
 /// Serves until a signal comes.
 pub(super) fn run(config: Config) -> anyhow::Result<()> {
@@ -91,7 +94,7 @@ impl Service {
                 return Ok(Some(registry));
             }
             if let Some(peer) = &self.peer {
-                peer.leaves_room().await?;
+                peer.leaves_room(database).await?;
             }
             restore_if_missing(&replica, database).await?;
         } else {
@@ -99,7 +102,7 @@ impl Service {
                 bail!(open_to_all(&self.listen));
             }
             if let Some(peer) = &self.peer {
-                peer.leaves_room().await?;
+                peer.leaves_room(database).await?;
             }
             if self.config.standby {
                 tracing::warn!(database = %database.display(), "there is a database: a primary, although --standby is given");
@@ -133,20 +136,24 @@ impl Service {
             );
         }
         let promoting = promotions.clone();
+        let (mcp, end_mcp) = mcp::serve::service(registry.clone(), self.limits.body_bytes);
+        let mcp = ServiceExt::<Request>::map_response(mcp, |response| response.map(Body::new));
         let server = Server::new(registry.clone(), within_the_system(self.limits))
             .allowed_hosts(self.config.allowed_host.clone())
             .allowed_origins(self.config.allowed_origin.clone())
             .anonymous_read(self.config.anonymous_read)
             .tokens_required(self.is_closed())
+            .mount("/mcp", mcp)
             .promoted_by(move |force| {
                 let promoting = promoting.clone();
                 async move { promoting.ask(force).await }
             });
         let asked = tokio::spawn(when_asked(registry.clone(), promotions, promotion));
         tell(&[NotifyState::Ready]);
-        let stop = async {
+        let stop = async move {
             let name = signal.await;
             tell(&[NotifyState::Stopping]);
+            end_mcp();
             tracing::info!(signal = name, "stopping: running requests finish, new ones are refused");
         };
         let ended = server.run(listener, stop, self.config.shutdown_timeout).await;

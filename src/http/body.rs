@@ -13,6 +13,7 @@ use hyper::body::{Body as _, Frame, SizeHint};
 
 use super::App;
 use super::load::{self, Kind, Load, Place};
+use super::mount::is_stream;
 use super::problem::{Code, Problem};
 
 /// The bytes of a body that says it is JSON. They are accounted for, and its request has a place, until it is dropped.
@@ -79,7 +80,7 @@ pub(super) const PIECE: usize = 64 * 1024;
 /// once for all, or that accounts for itself.
 pub(super) async fn accounted(response: Response, load: &Load, kind: Kind, place: Place) -> Response {
     let small = response.body().size_hint().upper().is_some_and(|bytes| bytes <= PIECE as u64);
-    if small || matches!(kind, Kind::Probe | Kind::Watch) {
+    if small || matches!(kind, Kind::Probe | Kind::Watch) || is_stream(&response) {
         return response;
     }
     let (parts, body) = response.into_parts();

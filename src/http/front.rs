@@ -156,6 +156,10 @@ fn cors(origins: &[String]) -> io::Result<CorsLayer> {
             header::CONTENT_TYPE,
             header::IF_NONE_MATCH,
             HeaderName::from_static("last-event-id"),
+            HeaderName::from_static("mcp-method"),
+            HeaderName::from_static("mcp-name"),
+            HeaderName::from_static("mcp-protocol-version"),
+            HeaderName::from_static("mcp-session-id"),
             HeaderName::from_static("x-request-id"),
         ])
         .expose_headers([
@@ -163,6 +167,7 @@ fn cors(origins: &[String]) -> io::Result<CorsLayer> {
             header::LOCATION,
             header::RETRY_AFTER,
             header::WWW_AUTHENTICATE,
+            HeaderName::from_static("mcp-session-id"),
             HeaderName::from_static("paulina-role"),
             HeaderName::from_static("x-request-id"),
         ])

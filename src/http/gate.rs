@@ -60,7 +60,9 @@ impl Gate {
         if tokens.is_empty() && !self.policy.closed {
             return Ok(());
         }
-        let reading = matches!(*request.method(), Method::GET | Method::HEAD);
+        // At `/mcp` every question is a POST; whether a token may also write is seen there.
+        let reading =
+            matches!(*request.method(), Method::GET | Method::HEAD) || request.uri().path() == "/mcp";
         let Some(presented) = presented(request.headers())? else {
             if reading && self.policy.anonymous_read {
                 return Ok(());

@@ -15,6 +15,7 @@ mod limits;
 mod listener;
 mod load;
 mod metrics;
+mod mount;
 mod openapi;
 mod operations;
 mod pages;
@@ -40,8 +41,9 @@ pub use serve::Server;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::State;
 use axum::middleware;
-use axum::routing::get;
+use axum::routing::{any, get};
 use tokio::sync::watch as watch_channel;
 
 use crate::model::Actor;
@@ -49,6 +51,7 @@ use crate::registry::Registry;
 use gate::{Gate, Policy};
 use load::Load;
 use metrics::Metrics;
+use mount::Mounted;
 use promote::Promoter;
 
 /// What the handlers share.
@@ -61,13 +64,24 @@ struct Shared {
     load: Load,
     policy: Policy,
     promoter: Option<Promoter>,
+    mounted: Option<Mounted>,
     stopping: watch_channel::Sender<bool>,
 }
 
 impl App {
-    fn new(registry: Registry, load: Load, policy: Policy, promoter: Option<Promoter>) -> Self {
+    fn new(registry: Registry, load: Load, policy: Policy) -> Self {
+        Self::with(registry, load, policy, None, None)
+    }
+
+    fn with(
+        registry: Registry,
+        load: Load,
+        policy: Policy,
+        promoter: Option<Promoter>,
+        mounted: Option<Mounted>,
+    ) -> Self {
         let stopping = watch_channel::Sender::new(false);
-        Self(Arc::new(Shared { registry, load, policy, promoter, stopping }))
+        Self(Arc::new(Shared { registry, load, policy, promoter, mounted, stopping }))
     }
 
     fn registry(&self) -> &Registry {
@@ -107,7 +121,12 @@ impl App {
     }
 
     fn router(self) -> Router {
-        let (router, _) = openapi::routes().split_for_parts();
+        let (mut router, _) = openapi::routes().split_for_parts();
+        if let Some(mounted) = self.0.mounted.clone() {
+            let path = mounted.path;
+            router =
+                router.route(path, any(move |State(app): State<App>, request| mounted.answer(app, request)));
+        }
         router
             .route("/", get(pages::dashboard))
             .route("/docs", get(pages::docs))
@@ -132,7 +151,7 @@ impl App {
 pub fn router(registry: Registry) -> Router {
     let gate = Gate::new(registry.clone(), Policy::default());
     let load = Load::new(Limits::default(), Metrics::with(registry.clone()));
-    App::new(registry, load, Policy::default(), None)
+    App::new(registry, load, Policy::default())
         .router()
         .layer(middleware::from_fn_with_state(gate, front::nested))
 }

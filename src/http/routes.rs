@@ -1,7 +1,7 @@
 //! The routes by their names, for metrics and logs: an id in a path makes no route of its own.
 
 /// The names of all routes; the last one is that of what there is no route for.
-pub(super) const ALL: [&str; 17] = [
+pub(super) const ALL: [&str; 18] = [
     "/v1/servers",
     "/v1/servers/{id}",
     "/v1/servers/{id}/refresh",
@@ -11,6 +11,7 @@ pub(super) const ALL: [&str; 17] = [
     "/v1/stats",
     "/v1/watch",
     "/v1/promote",
+    "/mcp",
     "/healthz",
     "/readyz",
     "/metrics",

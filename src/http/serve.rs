@@ -25,6 +25,7 @@ use super::limits::Limits;
 use super::listener::{Handshake, Listener};
 use super::load::Load;
 use super::metrics::Metrics;
+use super::mount::Mounted;
 use super::promote::Promoter;
 use super::stream::Watched;
 use crate::clock::{Clock, SystemClock};
@@ -39,6 +40,7 @@ pub struct Server {
     allowed_origins: Vec<String>,
     policy: Policy,
     promoter: Option<Promoter>,
+    mounted: Option<Mounted>,
 }
 
 /// What one connection's buffers may grow to, and so the most that the header of a request may take.
@@ -49,7 +51,15 @@ impl Server {
     #[must_use]
     pub fn new(registry: Registry, limits: Limits) -> Self {
         let (allowed_hosts, allowed_origins) = (Vec::new(), Vec::new());
-        Self { registry, limits, allowed_hosts, allowed_origins, policy: Policy::default(), promoter: None }
+        Self {
+            registry,
+            limits,
+            allowed_hosts,
+            allowed_origins,
+            policy: Policy::default(),
+            promoter: None,
+            mounted: None,
+        }
     }
 
     /// The names beside loopback and the listen address that a `Host` may say.
@@ -91,6 +101,23 @@ impl Server {
         self
     }
 
+    /// Serves somebody else's answers at a path, behind the same checks and limits. Who may read may ask there; whoever is let
+    /// in with a token has its [actor](crate::model) among the extensions of the request.
+    #[must_use]
+    #[cfg(feature = "cli")]
+    pub(crate) fn mount<S>(mut self, path: &'static str, service: S) -> Self
+    where
+        S: tower::Service<axum::extract::Request, Response = axum::response::Response, Error = Infallible>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send,
+    {
+        self.mounted = Some(Mounted::new(path, service));
+        self
+    }
+
     /// Serves until `stop` is done; then takes no new connection, lets running requests finish for up to `grace`, and
     /// returns. The registry stays open.
     ///
@@ -104,7 +131,7 @@ impl Server {
     ) -> io::Result<()> {
         let metrics = Metrics::with(self.registry.clone());
         let load = Load::new(self.limits, metrics.clone());
-        let app = App::new(self.registry.clone(), load, self.policy, self.promoter);
+        let app = App::with(self.registry.clone(), load, self.policy, self.promoter, self.mounted);
         let hosts = Hosts::new(&listener, &self.allowed_hosts, &self.allowed_origins);
         let gate = Gate::new(self.registry, self.policy);
         let front = Front::new(app.clone(), hosts, gate, &self.allowed_origins)?;

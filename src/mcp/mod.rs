@@ -1,4 +1,5 @@
-//! MCP, the Model Context Protocol, <https://modelcontextprotocol.io>: what a server says of itself.
+//! MCP, the Model Context Protocol, <https://modelcontextprotocol.io>: what a server says of itself, and the registry as a server
+//! ([`serve`]).
 //!
 //! A [`Session`] speaks either era of the protocol (`server/discover` of 2026-07-28, or else `initialize`), over standard
 //! input and output, streamable HTTP, or HTTP with server-sent events. A description is read only as far as the server
@@ -8,6 +9,7 @@ mod child;
 mod describe;
 mod error;
 mod http;
+pub(crate) mod serve;
 mod session;
 mod sse;
 

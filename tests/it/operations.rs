@@ -98,7 +98,20 @@ fn two_primaries_keep_out_of_each_other_s_way() {
     assert!(said(&refused).contains("serves as a primary. If it was promoted"), "{}", said(&refused));
     assert!(!second.exists());
     let url = first.url.clone();
+    // One that has a database remembers it: it must not take over by itself when the other one is down.
+    Binary::start(&second).kill();
+    let refused = binary::command(&second, &["--peer", &url]).output().unwrap();
+    assert!(said(&refused).contains("serves as a primary"), "{}", said(&refused));
     first.kill();
+    let refused = binary::command(&second, &["--peer", &url]).output().unwrap();
+    assert!(said(&refused).contains("was seen to serve as a primary"), "{}", said(&refused));
+    Binary::start(&second).kill();
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.starts_with("second.db") {
+            std::fs::remove_file(folder.path().join(name)).unwrap();
+        }
+    }
     Binary::with(&second, &["--peer", &url]).kill();
 }
 

@@ -1,11 +1,13 @@
 //! The other registry of a pair, asked what it is.
 
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
 use crate::client::{Client, ClientError, ClientOptions};
+use crate::store::{beside, resolved};
 
 /// How long it has to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -28,15 +30,23 @@ impl Peer {
         self.client.role().await.is_ok_and(|role| role == "primary")
     }
 
-    /// Keeps this registry from becoming a second primary beside it.
-    pub(in crate::cli) async fn leaves_room(&self) -> anyhow::Result<()> {
-        if self.is_primary().await {
-            bail!(
-                "{self} serves as a primary. If it was promoted in place of this one, move this database and the files beside \
-                 it away and start with --standby; to serve beside it all the same, start without --peer"
-            );
+    /// Keeps this registry from becoming a second primary beside it. Once it was seen to serve as one, that is remembered
+    /// beside the database: the day that this machine starts while the other one is down, it must not take over by itself.
+    pub(in crate::cli) async fn leaves_room(&self, database: &Path) -> anyhow::Result<()> {
+        let mark = beside(&resolved(database)?, "-superseded");
+        let known = database.exists() && mark.exists();
+        if !known && !self.is_primary().await {
+            return Ok(());
         }
-        Ok(())
+        if database.exists() && !known {
+            std::fs::write(&mark, format!("{self} served as a primary\n"))
+                .with_context(|| format!("cannot write {}", mark.display()))?;
+        }
+        bail!(
+            "{self} {} as a primary. If it was promoted in place of this one, move this database and the files beside it away \
+             and start with --standby; to serve this one all the same, start without --peer",
+            if known { "was seen to serve" } else { "serves" }
+        );
     }
 }
 

@@ -1,0 +1,53 @@
+//! Calling a tool: its arguments are read strictly, and what goes wrong is said in words that the caller can act on.
+
+use rmcp::ErrorData;
+use rmcp::model::{CallToolRequestParams, CallToolResult, ContentBlock};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::catalogue::{Answer, Catalogue, Failure};
+use super::{reading, writing};
+use crate::model::Actor;
+
+/// What a tool gives: the same for programs and, short, for people.
+pub(super) struct Given {
+    pub(super) structured: Value,
+    pub(super) text: String,
+}
+
+/// Calls a tool.
+pub(super) async fn call(
+    catalogue: &Catalogue,
+    request: CallToolRequestParams,
+    actor: Option<Actor>,
+) -> Result<CallToolResult, ErrorData> {
+    let arguments = Value::Object(request.arguments.unwrap_or_default());
+    let given = match (request.name.as_ref(), actor) {
+        ("find_servers", _) => reading::find_servers(catalogue, arguments).await,
+        ("find_tools", _) => reading::find_tools(catalogue, arguments).await,
+        ("get_server", _) => reading::get_server(catalogue, arguments).await,
+        ("registry_status", _) => reading::status(catalogue, arguments).await,
+        ("register_server", Some(actor)) => writing::register(catalogue, arguments, actor).await,
+        ("deregister_server", Some(actor)) => writing::deregister(catalogue, arguments, actor).await,
+        ("register_server" | "deregister_server", None) => {
+            Err(Failure("this takes a token with the role register or admin".to_owned()))
+        }
+        (name, _) => {
+            let message = format!("there is no tool {name:?}; tools/list says which there are");
+            return Err(ErrorData::invalid_params(message, None));
+        }
+    };
+    Ok(match given {
+        Ok(Given { structured, text }) => {
+            let mut result = CallToolResult::structured(structured);
+            result.content = vec![ContentBlock::text(text)];
+            result
+        }
+        Err(Failure(reason)) => CallToolResult::error(vec![ContentBlock::text(reason)]),
+    })
+}
+
+/// The arguments as a type; what is not known is refused.
+pub(super) fn arguments<T: DeserializeOwned>(arguments: Value) -> Answer<T> {
+    serde_json::from_value(arguments).map_err(|error| Failure(format!("the arguments are wrong: {error}")))
+}
