@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::http::Limits;
+use crate::http::{Limits, NAMESPACE, is_namespace};
 use crate::registry::{ANSWER_BYTES, KEPT};
 use crate::telemetry::LogFormat;
 
@@ -38,6 +38,15 @@ fn host(text: &str) -> Result<String, String> {
     }
 }
 
+/// What stands before the slash of a name in the official registry's API.
+fn namespace(text: &str) -> Result<String, String> {
+    if is_namespace(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("write it like com.example, of letters, digits, dots and hyphens".to_owned())
+    }
+}
+
 /// A time like 500ms, 30s or 5m.
 pub(crate) fn duration(text: &str) -> Result<Duration, humantime::DurationError> {
     humantime::parse_duration(text)
@@ -47,6 +56,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, humantime::DurationError>
 ///
 /// Durations are written like 500ms, 30s or 5m. Each flag can be given as the environment variable beside it.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Config {
     /// Where to listen: an address and a port, or `unix:` and the path of a socket that only this user may connect to.
     /// Port 0 takes a free one.
@@ -118,6 +128,15 @@ pub(crate) struct Config {
     /// Can be given again.
     #[arg(long, env = "PAULINA_ALLOWED_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', value_parser = origin)]
     pub(crate) allowed_origin: Vec<String>,
+
+    /// Let everybody read the API of the official MCP registry (`/v0.1/servers`), without a token and from any web page, as
+    /// VS Code, GitHub Copilot and Docker do.
+    #[arg(long, env = "PAULINA_PUBLIC_CATALOG")]
+    pub(crate) public_catalog: bool,
+
+    /// The namespace of names that have none, in that API.
+    #[arg(long, env = "PAULINA_CATALOG_NAMESPACE", default_value = NAMESPACE, value_name = "NAMESPACE", value_parser = namespace)]
+    pub(crate) catalog_namespace: String,
 
     /// Let everybody read although there are tokens.
     #[arg(long, env = "PAULINA_ANONYMOUS_READ")]

@@ -19,7 +19,9 @@ pub(crate) enum LogFormat {
 
 /// Starts logging: `level` is one of error, warn, info, debug and trace, or a list of `target=level`.
 pub(crate) fn start(format: LogFormat, level: &str) -> Result<(), ParseError> {
-    let filter = EnvFilter::builder().parse(level)?;
+    // What the MCP server's library says of each request is of no use to an operator.
+    let quiet = if level.contains("rmcp") { String::new() } else { ",rmcp=warn".to_owned() };
+    let filter = EnvFilter::builder().parse(level.to_owned() + &quiet)?;
     let subscriber =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Redacting(std::io::stderr()));
     match format {

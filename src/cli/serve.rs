@@ -142,6 +142,8 @@ impl Service {
             .allowed_hosts(self.config.allowed_host.clone())
             .allowed_origins(self.config.allowed_origin.clone())
             .anonymous_read(self.config.anonymous_read)
+            .public_catalogue(self.config.public_catalog)
+            .catalogue_namespace(&self.config.catalog_namespace)
             .tokens_required(self.is_closed())
             .mount("/mcp", mcp)
             .promoted_by(move |force| {

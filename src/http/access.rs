@@ -44,8 +44,8 @@ impl Hosts {
             && first.is_some_and(|origin| self.origins.iter().any(|allowed| origin == allowed.as_str()))
     }
 
-    /// Whether a request may pass.
-    pub(super) fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
+    /// Whether a request may pass; from pages of any origin, where what it asks for is public.
+    pub(super) fn check(&self, headers: &HeaderMap, uri: &Uri, public: bool) -> Result<(), Problem> {
         let authority = authority(headers, uri)?;
         if !self.allows(&authority) {
             let detail =
@@ -57,7 +57,8 @@ impl Hosts {
             named.is_some_and(|named| named.eq_ignore_ascii_case(authority.as_str()))
         };
         let foreign = |origin: &axum::http::HeaderValue| !origin.to_str().is_ok_and(own);
-        if headers.get_all(header::ORIGIN).iter().any(foreign) && !self.is_allowed_origin(headers) {
+        if !public && headers.get_all(header::ORIGIN).iter().any(foreign) && !self.is_allowed_origin(headers)
+        {
             let detail = "this registry does not answer to web pages of another origin; allow it with --allowed-origin";
             return Err(Problem::new(Code::OriginNotAllowed, detail));
         }
@@ -118,7 +119,7 @@ mod tests {
         if let Some(origin) = origin {
             headers.insert(header::ORIGIN, origin.parse().unwrap());
         }
-        let problem = hosts.check(&headers, &Uri::from_static("/v1/servers")).err()?;
+        let problem = hosts.check(&headers, &Uri::from_static("/v1/servers"), false).err()?;
         Some(problem.code().as_str())
     }
 

@@ -26,7 +26,7 @@ use super::body::accounted;
 use super::gate::Gate;
 use super::load::{Kind, Load, Place};
 use super::problem::{Code, Problem};
-use super::{App, promote, request_id, routes};
+use super::{App, official, promote, request_id, routes};
 use crate::clock::{Clock, SystemClock};
 
 /// See the [module](self).
@@ -39,15 +39,23 @@ struct Shared {
     hosts: Hosts,
     gate: Gate,
     cors: Option<CorsLayer>,
+    /// Whether any page may read the official registry's API.
+    public_catalogue: bool,
     clock: SystemClock,
 }
 
 impl Front {
-    pub(super) fn new(app: App, hosts: Hosts, gate: Gate, origins: &[String]) -> io::Result<Self> {
+    pub(super) fn new(
+        app: App,
+        hosts: Hosts,
+        gate: Gate,
+        origins: &[String],
+        public_catalogue: bool,
+    ) -> io::Result<Self> {
         let load = app.load().clone();
         let cors = if origins.is_empty() { None } else { Some(cors(origins)?) };
         let (router, clock) = (app.router(), SystemClock::new());
-        Ok(Self(Arc::new(Shared { router, load, hosts, gate, cors, clock })))
+        Ok(Self(Arc::new(Shared { router, load, hosts, gate, cors, public_catalogue, clock })))
     }
 
     /// Answers a request.
@@ -57,7 +65,13 @@ impl Front {
         let span = request_id::span(&request, id.as_ref(), route, loud);
         let answering = async move {
             let begin = self.0.clock.monotonic();
+            let open = self.0.public_catalogue && official::is_of_it(request.uri().path());
             let mut response = match &self.0.cors {
+                _ if open => {
+                    let mut response = self.within(request).await;
+                    official::open_to_pages(&mut response);
+                    response
+                }
                 Some(cors) if self.0.hosts.is_allowed_origin(request.headers()) => {
                     let inner =
                         service_fn(|request| async { Ok::<_, Infallible>(self.within(request).await) });
@@ -78,8 +92,13 @@ impl Front {
     async fn within(&self, mut request: Request) -> Response {
         let Shared { load, hosts, gate, .. } = &*self.0;
         let kind = Kind::of(request.method(), request.uri());
+        let of_catalogue = official::is_of_it(request.uri().path());
+        let open = self.0.public_catalogue && of_catalogue;
+        if open && request.method() == Method::OPTIONS {
+            return official::preflight();
+        }
         let admitted = check_framing(request.headers())
-            .and_then(|()| hosts.check(request.headers(), request.uri()))
+            .and_then(|()| hosts.check(request.headers(), request.uri(), open))
             .and_then(|()| gate.admit(&mut request))
             .inspect_err(|problem| load.metrics().denied(problem.code().as_str()))
             .and_then(|()| {
@@ -91,6 +110,7 @@ impl Front {
             });
         let place = match admitted {
             Ok(place) => place,
+            Err(problem) if of_catalogue => return official::refused(problem),
             Err(problem) => return problem.into_response(),
         };
         let promoting = request.uri().path() == "/v1/promote";

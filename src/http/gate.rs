@@ -11,7 +11,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 
 use super::problem::{Code, Problem};
-use super::{App, pages};
+use super::{App, official, pages};
 use crate::model::{Actor, Role};
 use crate::registry::Registry;
 
@@ -37,6 +37,8 @@ pub(super) struct Policy {
     pub(super) anonymous_read: bool,
     /// Without any token nobody is let in, instead of everybody.
     pub(super) closed: bool,
+    /// The official registry's API needs no token.
+    pub(super) public_catalogue: bool,
 }
 
 impl Gate {
@@ -53,7 +55,8 @@ impl Gate {
 
     /// Lets a request pass and notes on whose behalf it comes, or says why not.
     pub(super) fn admit(&self, request: &mut Request) -> Result<(), Problem> {
-        if is_open(request.uri().path()) {
+        let path = request.uri().path();
+        if is_open(path) || (self.policy.public_catalogue && official::is_of_it(path)) {
             return Ok(());
         }
         let tokens = self.registry.tokens_held();

@@ -16,6 +16,7 @@ mod listener;
 mod load;
 mod metrics;
 mod mount;
+mod official;
 mod openapi;
 mod operations;
 mod pages;
@@ -54,6 +55,15 @@ use metrics::Metrics;
 use mount::Mounted;
 use promote::Promoter;
 
+/// The namespace of names that have none, in the official registry's API.
+pub(crate) const NAMESPACE: &str = "local";
+
+/// Whether a text may be such a namespace.
+#[cfg(feature = "cli")]
+pub(crate) fn is_namespace(text: &str) -> bool {
+    official::is_namespace(text)
+}
+
 /// What the handlers share.
 #[derive(Debug, Clone)]
 pub(crate) struct App(Arc<Shared>);
@@ -65,12 +75,13 @@ struct Shared {
     policy: Policy,
     promoter: Option<Promoter>,
     mounted: Option<Mounted>,
+    kept: official::Kept,
     stopping: watch_channel::Sender<bool>,
 }
 
 impl App {
     fn new(registry: Registry, load: Load, policy: Policy) -> Self {
-        Self::with(registry, load, policy, None, None)
+        Self::with(registry, load, policy, None, None, NAMESPACE)
     }
 
     fn with(
@@ -79,9 +90,18 @@ impl App {
         policy: Policy,
         promoter: Option<Promoter>,
         mounted: Option<Mounted>,
+        namespace: &str,
     ) -> Self {
         let stopping = watch_channel::Sender::new(false);
-        Self(Arc::new(Shared { registry, load, policy, promoter, mounted, stopping }))
+        Self(Arc::new(Shared {
+            registry,
+            load,
+            policy,
+            promoter,
+            mounted,
+            kept: official::Kept::new(namespace),
+            stopping,
+        }))
     }
 
     fn registry(&self) -> &Registry {
@@ -90,6 +110,10 @@ impl App {
 
     fn load(&self) -> &Load {
         &self.0.load
+    }
+
+    fn kept(&self) -> &official::Kept {
+        &self.0.kept
     }
 
     fn promoter(&self) -> Option<&Promoter> {
@@ -128,6 +152,7 @@ impl App {
                 router.route(path, any(move |State(app): State<App>, request| mounted.answer(app, request)));
         }
         router
+            .merge(official::routes())
             .route("/", get(pages::dashboard))
             .route("/docs", get(pages::docs))
             .route("/assets/{name}", get(pages::asset))

@@ -142,7 +142,8 @@ impl Code {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
     /// A URI for the kind of problem: `urn:paulina:problem:` and the code.
-    r#type: String,
+    #[schema(value_type = String)]
+    r#type: Box<str>,
     /// The kind of problem in words.
     title: &'static str,
     /// The HTTP status.
@@ -159,7 +160,12 @@ pub struct Problem {
     health: Option<Health>,
     /// Where the primary is, as far as a standby was told.
     #[serde(skip_serializing_if = "Option::is_none")]
-    primary: Option<String>,
+    #[schema(value_type = Option<String>)]
+    primary: Option<Box<str>>,
+    /// The detail once more, for clients of the official registry's API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    error: Option<Box<str>>,
 }
 
 impl Problem {
@@ -167,7 +173,7 @@ impl Problem {
     pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
         let (name, status, title) = code.row();
         Self {
-            r#type: format!("urn:paulina:problem:{name}"),
+            r#type: format!("urn:paulina:problem:{name}").into(),
             title,
             status: status.as_u16(),
             detail: detail.into(),
@@ -175,6 +181,7 @@ impl Problem {
             errors: Vec::new(),
             health: None,
             primary: None,
+            error: None,
         }
     }
 
@@ -206,6 +213,11 @@ impl Problem {
         Error::NotRegistered(id.to_owned()).into()
     }
 
+    /// As the official registry's API has it, with a member `error`.
+    pub(super) fn in_short(self) -> Self {
+        Self { error: Some(self.detail.as_str().into()), ..self }
+    }
+
     /// The answer to a question for the health of what is not there.
     pub(super) fn unhealthy(self) -> Self {
         Self { health: Some(Health::Unhealthy), ..self }
@@ -221,7 +233,9 @@ impl From<Error> for Problem {
             Error::NotRegistered(_) => Self::new(Code::NotRegistered, detail),
             Error::LeaseReplaced(_) => Self::new(Code::LeaseReplaced, detail),
             Error::Forbidden(_) => Self::new(Code::Forbidden, detail),
-            Error::Standby { primary } => Self { primary, ..Self::new(Code::Standby, detail) },
+            Error::Standby { primary } => {
+                Self { primary: primary.map(Into::into), ..Self::new(Code::Standby, detail) }
+            }
             Error::StorageFull => Self::new(Code::StorageFull, detail),
             Error::Overloaded | Error::Closed => Self::new(Code::Overloaded, detail),
             Error::AlreadyRegistered(_) => Self::new(Code::AlreadyRegistered, detail),

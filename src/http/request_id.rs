@@ -36,10 +36,11 @@ pub(super) fn of(headers: &HeaderMap) -> Option<HeaderValue> {
     own.cloned().or_else(new)
 }
 
-/// Whether a request is one that operators want to see: not a read, and not one of thousands of heartbeats.
+/// Whether a request is one that operators want to see: not a read, and not one of thousands of heartbeats. What a model asks
+/// at `/mcp` is a read; the registry itself says what is registered there.
 pub(super) fn is_loud(request: &Request) -> bool {
     let quiet = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    !quiet && !request.uri().path().ends_with("/refresh")
+    !quiet && !request.uri().path().ends_with("/refresh") && request.uri().path() != "/mcp"
 }
 
 /// The span of a request to a [route](routes::of). The gate adds the name of its token.

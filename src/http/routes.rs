@@ -1,7 +1,7 @@
 //! The routes by their names, for metrics and logs: an id in a path makes no route of its own.
 
 /// The names of all routes; the last one is that of what there is no route for.
-pub(super) const ALL: [&str; 18] = [
+pub(super) const ALL: [&str; 20] = [
     "/v1/servers",
     "/v1/servers/{id}",
     "/v1/servers/{id}/refresh",
@@ -12,6 +12,8 @@ pub(super) const ALL: [&str; 18] = [
     "/v1/watch",
     "/v1/promote",
     "/mcp",
+    "/v0.1/servers",
+    "/v0.1/servers/{name}",
     "/healthz",
     "/readyz",
     "/metrics",
@@ -32,6 +34,10 @@ pub(super) fn of(path: &str) -> usize {
             _ => "other",
         },
         None if path.starts_with("/assets/") => "/assets/{name}",
+        None if path.starts_with("/v0.1/servers/") || path.starts_with("/v0/servers/") => {
+            "/v0.1/servers/{name}"
+        }
+        None if path == "/v0/servers" => "/v0.1/servers",
         None => path,
     };
     ALL.iter().position(|known| *known == name).unwrap_or(ALL.len() - 1)

@@ -16,7 +16,6 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::App;
 use super::access::Hosts;
 use super::connections::{Connection, Connections, SWEEP, Tracked, Upload};
 use super::front::Front;
@@ -28,6 +27,7 @@ use super::metrics::Metrics;
 use super::mount::Mounted;
 use super::promote::Promoter;
 use super::stream::Watched;
+use super::{App, NAMESPACE};
 use crate::clock::{Clock, SystemClock};
 use crate::registry::Registry;
 
@@ -41,6 +41,7 @@ pub struct Server {
     policy: Policy,
     promoter: Option<Promoter>,
     mounted: Option<Mounted>,
+    namespace: String,
 }
 
 /// What one connection's buffers may grow to, and so the most that the header of a request may take.
@@ -59,6 +60,7 @@ impl Server {
             policy: Policy::default(),
             promoter: None,
             mounted: None,
+            namespace: NAMESPACE.to_owned(),
         }
     }
 
@@ -87,6 +89,21 @@ impl Server {
     #[must_use]
     pub fn tokens_required(mut self, required: bool) -> Self {
         self.policy.closed = required;
+        self
+    }
+
+    /// Whether everybody may read the API of the official MCP registry (`/v0.1`), without a token and from any web page.
+    #[must_use]
+    pub fn public_catalogue(mut self, public: bool) -> Self {
+        self.policy.public_catalogue = public;
+        self
+    }
+
+    /// The namespace of names that have none, in the API of the official MCP registry; `local` if not set. Of
+    /// `[a-zA-Z0-9.-]`, up to 100 characters.
+    #[must_use]
+    pub fn catalogue_namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = namespace.into();
         self
     }
 
@@ -131,10 +148,12 @@ impl Server {
     ) -> io::Result<()> {
         let metrics = Metrics::with(self.registry.clone());
         let load = Load::new(self.limits, metrics.clone());
-        let app = App::with(self.registry.clone(), load, self.policy, self.promoter, self.mounted);
+        let app =
+            App::with(self.registry.clone(), load, self.policy, self.promoter, self.mounted, &self.namespace);
         let hosts = Hosts::new(&listener, &self.allowed_hosts, &self.allowed_origins);
         let gate = Gate::new(self.registry, self.policy);
-        let front = Front::new(app.clone(), hosts, gate, &self.allowed_origins)?;
+        let public = self.policy.public_catalogue;
+        let front = Front::new(app.clone(), hosts, gate, &self.allowed_origins, public)?;
         let connections = Connections::new(self.limits, metrics);
         let (stopping, stopped) = watch::channel(false);
         let mut running = JoinSet::new();

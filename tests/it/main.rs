@@ -28,6 +28,7 @@ mod lease_time;
 mod limits;
 mod model;
 mod observe;
+mod official;
 mod operations;
 mod registry;
 mod standby;

@@ -1,0 +1,124 @@
+//! All that is registered, in the official registry's words. It is put together when somebody asks, and kept for as long as
+//! nothing has changed: whoever comes, goes or changes moves the revision on.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::entry::Entry;
+use super::naming;
+use crate::model::{Filter, Health, HealthFilter, PAGE_LIMITS, Revision, Server};
+use crate::registry::{Error, Registry};
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(super) struct Catalogue {
+    /// By name, and in it by age.
+    entries: Vec<Arc<Entry>>,
+}
+
+/// What it depends on: the revision, and how many are alive. That a lease has run out is known before it is a change.
+type State = (Revision, u64);
+
+/// The one that was put together last, and at which revision.
+#[derive(Debug)]
+pub(in crate::http) struct Kept {
+    namespace: String,
+    last: Mutex<Option<(State, Arc<Catalogue>)>>,
+}
+
+impl Kept {
+    /// Names that have no namespace get this one.
+    pub(in crate::http) fn new(namespace: &str) -> Self {
+        Self { namespace: namespace.to_owned(), last: Mutex::default() }
+    }
+
+    pub(super) async fn catalogue(
+        &self,
+        registry: &Registry,
+        include_deleted: bool,
+    ) -> Result<Arc<Catalogue>, Error> {
+        let totals = registry.stats().await?;
+        let state = (totals.revision, totals.servers.by_health.get("healthy").copied().unwrap_or_default());
+        if !include_deleted {
+            let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((_, catalogue)) = last.as_ref().filter(|(known, _)| *known == state) {
+                return Ok(Arc::clone(catalogue));
+            }
+        }
+        let servers = all(registry, include_deleted).await?;
+        let catalogue = Arc::new(Catalogue::new(servers, &self.namespace));
+        if !include_deleted {
+            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            // It may already have more than this state, never less.
+            *last = Some((state, Arc::clone(&catalogue)));
+        }
+        Ok(catalogue)
+    }
+}
+
+async fn all(registry: &Registry, include_deleted: bool) -> Result<Vec<Server>, Error> {
+    let health = if include_deleted { HealthFilter::Any } else { HealthFilter::Healthy };
+    let (mut servers, mut filter) = (Vec::new(), Filter::new().health(health).limit(*PAGE_LIMITS.end()));
+    loop {
+        let page = registry.find(filter.clone()).await?;
+        servers.extend(page.servers);
+        match page.next_cursor {
+            Some(cursor) => filter = filter.after(&cursor),
+            None => return Ok(servers),
+        }
+    }
+}
+
+impl Catalogue {
+    fn new(servers: Vec<Server>, namespace: &str) -> Self {
+        let mut by_name: BTreeMap<String, Vec<(String, Vec<Server>)>> = BTreeMap::new();
+        for server in servers {
+            let versions = by_name.entry(naming::name(&server, namespace)).or_default();
+            let version = naming::version(&server);
+            match versions.iter_mut().find(|(known, _)| *known == version) {
+                Some((_, servers)) => servers.push(server),
+                None => versions.push((version, vec![server])),
+            }
+        }
+        let mut entries = Vec::new();
+        for (name, versions) in by_name {
+            let mut of_name: Vec<(Entry, bool)> = Vec::new();
+            for (version, servers) in versions {
+                let deleted = servers.iter().all(|server| server.health == Health::Unhealthy);
+                of_name.extend(Entry::new(name.clone(), version, &servers).map(|entry| (entry, deleted)));
+            }
+            of_name.sort_by(|(one, _), (other, _)| {
+                (one.published_at, &one.version).cmp(&(other.published_at, &other.version))
+            });
+            let latest = latest(&of_name);
+            for (place, (mut entry, deleted)) in of_name.into_iter().enumerate() {
+                entry.place(Some(place) == latest, deleted);
+                entries.push(Arc::new(entry));
+            }
+        }
+        Self { entries }
+    }
+
+    pub(super) fn entries(&self) -> &[Arc<Entry>] {
+        &self.entries
+    }
+
+    /// Newest first.
+    pub(super) fn versions_of(&self, name: &str) -> impl Iterator<Item = Arc<Entry>> {
+        self.entries.iter().rev().filter(move |entry| entry.name == name).cloned()
+    }
+}
+
+/// The place of the newest of a name's versions: the highest, where all are semantic (<https://semver.org>), else the one that
+/// came last. What is alive goes before what is not.
+fn latest(entries: &[(Entry, bool)]) -> Option<usize> {
+    let alive = entries.iter().any(|(_, deleted)| !deleted);
+    let candidates = || entries.iter().enumerate().filter(move |(_, (_, deleted))| !alive || !deleted);
+    let semantic: Result<Vec<_>, _> = candidates()
+        .map(|(place, (entry, _))| Ok::<_, semver::Error>((semver::Version::parse(&entry.version)?, place)))
+        .collect();
+    match semantic {
+        Ok(versions) => versions.into_iter().max().map(|(_, place)| place),
+        Err(_) => candidates().next_back().map(|(place, _)| place),
+    }
+}

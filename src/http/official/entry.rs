@@ -1,0 +1,149 @@
+//! One name in one version, as the official registry's schema of 2025-12-11 writes it, with all servers here that run it.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::naming;
+use crate::model::{Health, Input, Server, Transport};
+
+/// The schema, by its official address.
+const SCHEMA: &str = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json";
+/// The key of what the registry itself says.
+const OFFICIAL: &str = "io.modelcontextprotocol.registry/official";
+/// The key of what Paulina says beside.
+const LIVE: &str = "paulina.registry/live";
+/// The metadata of a registration that says which package it is.
+const PACKAGE: [&str; 3] = ["package.registry", "package.identifier", "package.version"];
+const REGISTRIES: [&str; 6] = ["npm", "pypi", "oci", "nuget", "cargo", "mcpb"];
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) is_latest: bool,
+    pub(super) updated_at: DateTime<Utc>,
+    pub(super) published_at: DateTime<Utc>,
+    /// What a search looks through, in lower case.
+    pub(super) words: String,
+    pub(super) json: Value,
+}
+
+impl Entry {
+    /// Of all servers that run it, first registered first; there is at least one.
+    pub(super) fn new(name: String, version: String, servers: &[Server]) -> Option<Self> {
+        let first = servers.first()?;
+        let published_at = servers.iter().map(|server| server.registered_at).min()?;
+        let updated_at = servers.iter().map(|server| server.updated_at).max()?;
+        let mut words = name.to_lowercase();
+        for more in servers.iter().flat_map(|server| [Some(&server.name), server.title.as_ref()]).flatten() {
+            words.push('\n');
+            words.push_str(&more.to_lowercase());
+        }
+        let mut server = json!({
+            "$schema": SCHEMA, "name": name, "version": version, "description": naming::description(first),
+        });
+        if let Some(members) = server.as_object_mut() {
+            let mut put = |name: &str, value: Value| members.insert(name.to_owned(), value);
+            if let Some(title) = first.title.as_deref().and_then(naming::short) {
+                put("title", json!(title));
+            }
+            let (remotes, packages) = (remotes(servers), packages(servers));
+            if !remotes.is_empty() {
+                put("remotes", json!(remotes));
+            }
+            if !packages.is_empty() {
+                put("packages", json!(packages));
+            }
+        }
+        let json = json!({"server": server, "_meta": {LIVE: live(servers)}});
+        Some(Self { name, version, is_latest: false, updated_at, published_at, words, json })
+    }
+
+    /// Adds what only the whole list can tell.
+    pub(super) fn place(&mut self, is_latest: bool, deleted: bool) {
+        self.is_latest = is_latest;
+        let official = json!({
+            "status": if deleted { "deleted" } else { "active" },
+            "statusChangedAt": time(self.updated_at),
+            "publishedAt": time(self.published_at),
+            "updatedAt": time(self.updated_at),
+            "isLatest": is_latest,
+        });
+        if let Some(meta) = self.json.get_mut("_meta").and_then(Value::as_object_mut) {
+            meta.insert(OFFICIAL.to_owned(), official);
+        }
+    }
+}
+
+fn time(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
+
+/// Where it can be reached over HTTP; each address once.
+fn remotes(servers: &[Server]) -> Vec<Value> {
+    let mut remotes: Vec<Value> = Vec::new();
+    for server in servers {
+        let (kind, url, headers) = match &server.transport {
+            Transport::Stdio { .. } => continue,
+            Transport::StreamableHttp { url, headers } => ("streamable-http", url, headers),
+            Transport::Sse { url, headers } => ("sse", url, headers),
+        };
+        let mut remote = json!({"type": kind, "url": url});
+        if let (false, Some(remote)) = (headers.is_empty(), remote.as_object_mut()) {
+            remote.insert("headers".to_owned(), inputs(headers));
+        }
+        if !remotes.contains(&remote) {
+            remotes.push(remote);
+        }
+    }
+    remotes
+}
+
+/// Which package a client would install to run it itself, where the registration says so.
+fn packages(servers: &[Server]) -> Vec<Value> {
+    let mut packages: Vec<Value> = Vec::new();
+    for server in servers {
+        let Transport::Stdio { environment, .. } = &server.transport else { continue };
+        let [registry, identifier, version] = PACKAGE.map(|key| server.metadata.get(key));
+        let (Some(registry), Some(identifier)) = (registry, identifier) else { continue };
+        if !REGISTRIES.contains(&registry.as_str()) || identifier.is_empty() {
+            continue;
+        }
+        let mut package = json!({
+            "registryType": registry, "identifier": identifier, "transport": {"type": "stdio"},
+            "version": version.cloned().unwrap_or_else(|| naming::version(server)),
+        });
+        if let (false, Some(package)) = (environment.is_empty(), package.as_object_mut()) {
+            package.insert("environmentVariables".to_owned(), inputs(environment));
+        }
+        if !packages.contains(&package) {
+            packages.push(package);
+        }
+    }
+    packages
+}
+
+fn inputs(inputs: &[Input]) -> Value {
+    let input = |input: &Input| {
+        let mut value = json!({"name": input.name, "isRequired": input.required, "isSecret": input.secret});
+        if let (Some(description), Some(value)) = (&input.description, value.as_object_mut()) {
+            value.insert("description".to_owned(), json!(description));
+        }
+        value
+    };
+    inputs.iter().map(input).collect()
+}
+
+/// The servers that run it here.
+fn live(servers: &[Server]) -> Value {
+    let one = |server: &Server| {
+        let tools: Vec<&str> = server.capabilities.tools.iter().map(crate::model::Tool::name).collect();
+        json!({
+            "id": server.id, "name": server.name, "health": server.health, "transport": server.transport.kind(),
+            "command": server.transport.command(), "url": server.transport.url(), "tools": tools, "tags": server.tags,
+        })
+    };
+    let healthy = servers.iter().filter(|server| server.health == Health::Healthy).count();
+    json!({"healthy": healthy, "servers": servers.iter().map(one).collect::<Vec<_>>()})
+}

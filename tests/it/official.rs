@@ -1,0 +1,184 @@
+//! The API of the official MCP registry, as its clients ask it. The schema itself is held against it in tests/e2e.
+
+use paulina::Role;
+use paulina::http::Limits;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Api};
+
+const OFFICIAL: &str = "io.modelcontextprotocol.registry/official";
+const LIVE: &str = "paulina.registry/live";
+
+fn server(id: &str, name: &str, version: &str) -> Value {
+    json!({"id": id, "name": name, "version": version, "transport": "http", "url": format!("https://{id}.example/mcp")})
+}
+
+fn names(page: &Answer) -> Vec<String> {
+    let servers = page.json()["servers"].as_array().unwrap().clone();
+    let name = |entry: &Value| {
+        format!(
+            "{}@{}",
+            entry["server"]["name"].as_str().unwrap(),
+            entry["server"]["version"].as_str().unwrap()
+        )
+    };
+    servers.iter().map(name).collect()
+}
+
+#[tokio::test]
+async fn each_name_and_version_is_there_once_with_all_that_run_it() {
+    let api = Api::new().await;
+    let empty = api.get("/v0.1/servers").await.json();
+    assert_eq!(empty, json!({"servers": [], "metadata": {"count": 0}}), "metadata is there even so");
+    for (id, name, version) in [
+        ("w1", "io.github.user/weather", "1.0.0"),
+        ("w2", "io.github.user/weather", "1.0.0"),
+        ("w10", "io.github.user/weather", "1.10.0"),
+        ("w9", "io.github.user/weather", "1.9.0"),
+        ("f", "filesystem", ""),
+    ] {
+        let mut body = server(id, name, version);
+        if version.is_empty() {
+            body["version"] = Value::Null;
+        }
+        api.register(&body).await;
+    }
+    for version in ["/v0.1", "/v0"] {
+        let page = api.get(&format!("{version}/servers")).await;
+        let expected = [
+            "io.github.user/weather@1.0.0",
+            "io.github.user/weather@1.10.0",
+            "io.github.user/weather@1.9.0",
+            "local/filesystem@0.0.0",
+        ];
+        assert_eq!(names(&page), expected);
+        let latest = api.get(&format!("{version}/servers?version=latest")).await;
+        assert_eq!(names(&latest), ["io.github.user/weather@1.10.0", "local/filesystem@0.0.0"]);
+    }
+    let first = api.get("/v0.1/servers?limit=1").await.json()["servers"][0].clone();
+    assert_eq!(first["server"]["remotes"].as_array().unwrap().len(), 2, "{first}");
+    assert_eq!(first["_meta"][LIVE]["healthy"], 2);
+    let official = &first["_meta"][OFFICIAL];
+    assert_eq!((&official["status"], &official["isLatest"]), (&json!("active"), &json!(false)));
+    for time in ["publishedAt", "updatedAt", "statusChangedAt"] {
+        assert!(official[time].as_str().unwrap().ends_with('Z'), "{official}");
+    }
+    let exact = api.get("/v0.1/servers?version=1.9.0").await;
+    assert_eq!(names(&exact), ["io.github.user/weather@1.9.0"]);
+    api.delete("/v1/servers/w10").await;
+    let latest = api.get("/v0.1/servers?version=latest&search=WEATH").await;
+    assert_eq!(names(&latest), ["io.github.user/weather@1.9.0"], "what is gone is gone at once");
+}
+
+#[tokio::test]
+async fn names_may_be_written_in_two_ways() {
+    let api = Api::new().await;
+    api.register(&server("a", "com.example/a", "1.0.0")).await;
+    api.register(&server("b", "com.example/a", "2.0.0+build")).await;
+    for name in ["com.example/a", "com.example%2Fa", "com.example%2fa"] {
+        let versions = api.get(&format!("/v0.1/servers/{name}/versions")).await;
+        assert_eq!(names(&versions), ["com.example/a@2.0.0+build", "com.example/a@1.0.0"], "newest first");
+        for (version, expected) in [
+            ("latest", "2.0.0+build"),
+            ("1.0.0", "1.0.0"),
+            ("2.0.0+build", "2.0.0+build"),
+            ("2.0.0%2Bbuild", "2.0.0+build"),
+        ] {
+            let one = api.get(&format!("/v0/servers/{name}/versions/{version}")).await.json();
+            assert_eq!(one["server"]["version"], expected, "{version}");
+        }
+    }
+    for missing in ["/v0.1/servers/com.example%2Fb/versions", "/v0.1/servers/com.example/a/versions/3.0.0"] {
+        let refused = api.get(missing).await;
+        assert_eq!((refused.status.as_u16(), refused.code().as_str()), (404, "not_registered"));
+        assert_eq!(refused.json()["error"], refused.json()["detail"]);
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_carries_the_search_and_needs_no_encoding() {
+    let api = Api::new().await;
+    for number in 0..7 {
+        api.register(&server(&format!("s{number}"), &format!("com.example/wanted-{number}"), "1.0.0")).await;
+        api.register(&server(&format!("o{number}"), &format!("com.example/other-{number}"), "1.0.0")).await;
+    }
+    let mut page = api.get("/v0.1/servers?search=wanted&limit=3").await;
+    let mut seen = names(&page);
+    while let Some(cursor) = page.json()["metadata"]["nextCursor"].as_str() {
+        assert!(cursor.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{cursor}");
+        page = api.get(&format!("/v0.1/servers?cursor={cursor}")).await;
+        seen.extend(names(&page));
+    }
+    let expected: Vec<_> = (0..7).map(|number| format!("com.example/wanted-{number}@1.0.0")).collect();
+    assert_eq!(seen, expected);
+    for wrong in ["cursor=nonsense", "limit=many", "updated_since=yesterday", "include_deleted=perhaps"] {
+        let refused = api.get(&format!("/v0.1/servers?{wrong}")).await;
+        assert_eq!(refused.code(), "invalid_query", "{wrong}");
+        assert!(refused.json()["error"].is_string());
+    }
+    let lenient = api.get("/v0.1/servers?limit=1000&search=&unknown=1").await;
+    assert_eq!(names(&lenient).len(), 14, "up to a hundred, and what is unknown is passed over");
+    let later = api.get("/v0.1/servers?updated_since=2999-01-01T00:00:00Z").await;
+    assert!(names(&later).is_empty());
+}
+
+#[tokio::test]
+async fn what_a_client_needs_is_mapped() {
+    let api = Api::new().await;
+    let long = "word ".repeat(60);
+    api.register(&json!({
+        "id": "git", "name": "My Git!".replace('!', ""), "version": "latest", "description": long, "transport": "stdio",
+        "command": ["uvx", "mcp-server-git"],
+        "environment": [{"name": "TOKEN", "description": "of the forge", "required": true, "secret": true}],
+        "metadata": {"registry.name": "com.example/git", "package.registry": "pypi", "package.identifier": "mcp-server-git",
+                     "package.version": "2026.10.19"},
+    }))
+    .await;
+    api.register(&json!({"id": "own", "name": "own", "transport": "stdio", "command": ["./own"]})).await;
+    let git = api.get("/v0.1/servers/com.example/git/versions/latest").await.json()["server"].clone();
+    assert_eq!(git["version"], "0.0.0", "never the word that stands for the newest");
+    assert_eq!(git["description"].as_str().unwrap().chars().count(), 100);
+    assert_eq!(
+        git["packages"],
+        json!([{"registryType": "pypi", "identifier": "mcp-server-git", "version": "2026.10.19", "transport": {"type": "stdio"},
+                "environmentVariables": [{"name": "TOKEN", "description": "of the forge", "isRequired": true, "isSecret": true}]}])
+    );
+    let own = api.get("/v0.1/servers/local/own").await.json();
+    assert!(own["server"].get("packages").is_none() && own["server"].get("remotes").is_none(), "{own}");
+    assert_eq!(own["_meta"][LIVE]["servers"][0]["command"], json!(["./own"]));
+    assert_eq!(own["server"]["description"], "The MCP server own");
+}
+
+#[tokio::test]
+async fn it_is_public_only_when_it_is_told_to_be() {
+    let preflight = |api: &Api| {
+        let request = api.request(Method::OPTIONS, "/v0.1/servers").header("origin", "https://github.com");
+        request.header("access-control-request-method", "GET")
+    };
+    let closed = Api::new().await;
+    let token = closed.token("reader", Role::Read).await;
+    let refused = closed.get("/v0.1/servers").await;
+    assert_eq!(refused.code(), "unauthorized");
+    assert!(refused.json()["error"].is_string());
+    let with = closed.request(Method::GET, "/v0.1/servers").header("authorization", &token);
+    assert_eq!(closed.send(with).await.status, 200);
+    let page = closed.request(Method::GET, "/v0.1/servers").header("origin", "https://github.com");
+    assert_eq!(closed.send(page).await.code(), "origin_not_allowed");
+    assert_eq!(closed.send(preflight(&closed)).await.header("access-control-allow-origin"), "");
+
+    let open = Api::serving(Limits::default(), |server| server.public_catalogue(true)).await;
+    open.token("reader", Role::Read).await;
+    for path in ["/v0.1/servers", "/v0/servers", "/v0.1/servers/com.example/gone/versions"] {
+        let page = open.request(Method::GET, path).header("origin", "https://github.com");
+        let answer = open.send(page).await;
+        assert_eq!(answer.header("access-control-allow-origin"), "*", "{path}");
+        assert_ne!(answer.status, 401, "{path}");
+    }
+    let asked = open.send(preflight(&open)).await;
+    assert_eq!((asked.status.as_u16(), asked.header("access-control-allow-methods")), (204, "GET, OPTIONS"));
+    assert!(asked.header("access-control-allow-headers").contains("Authorization"));
+    assert_eq!(open.get("/v1/servers").await.code(), "unauthorized", "nothing else is public");
+    let other = open.request(Method::GET, "/v1/servers").header("origin", "https://github.com");
+    assert_eq!(open.send(other).await.code(), "origin_not_allowed");
+}
