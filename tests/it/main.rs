@@ -26,6 +26,7 @@ mod heartbeat;
 mod http;
 mod lease_time;
 mod limits;
+mod mcp;
 mod model;
 mod observe;
 mod official;
