@@ -118,11 +118,9 @@ impl Server {
         self
     }
 
-    /// Serves somebody else's answers at a path, behind the same checks and limits. Who may read may ask there; whoever is let
-    /// in with a token has its [actor](crate::model) among the extensions of the request.
+    /// Serves somebody else's answers at a path, behind the same checks and limits: whoever may read with GET may ask there.
     #[must_use]
-    #[cfg(feature = "cli")]
-    pub(crate) fn mount<S>(mut self, path: &'static str, service: S) -> Self
+    pub fn mount<S>(mut self, path: &'static str, service: S) -> Self
     where
         S: tower::Service<axum::extract::Request, Response = axum::response::Response, Error = Infallible>
             + Clone

@@ -70,7 +70,7 @@ pub(crate) use open::{Known, open};
 pub(crate) use place::adopt;
 pub(crate) use reader::Readers;
 #[cfg(feature = "cli")]
-pub(crate) use replicating::{Replicating, identity};
+pub(crate) use replicating::{Replicating, empty_log, identity};
 pub(crate) use rows::Entry;
 pub(crate) use servers::{Put, Registering};
 #[cfg(feature = "cli")]

@@ -1,87 +1,217 @@
-"""The registry beside Litestream: replicated under load, both killed, restored, compared row by row, served again."""
+"""Living with Litestream: a registry is replicated under load while its sidecar is killed, stopped and away, and the copy is
+the original, row by row; machines are lost with all that runs on them, and it is seen what is lost with them.
+
+    litestream.py [seconds of load]
+
+What replication costs is measured beside that, see litestream_cost.py.
+"""
 
 import atexit
-import shutil
-import sqlite3
+import itertools
+import random
 import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
+from statistics import quantiles
 
-from paulina import ROOT, WORK, Registry, environment
+from litestream_lost import lose_machines
+from replica import Machine, contents
+from writers import BEATING, Writers, register
 
-FOLDER = WORK / "litestream"
-LITESTREAM = WORK / "venv-sdk/bin/litestream"
-SERVERS = 200
-TABLES = ["settings", "servers", "leases", "tools", "resources", "prompts", "capabilities", "tags", "metadata", "changes"]
+sys.path.append(str(Path(__file__).resolve().parent / "faults"))
+from process import BINARY, check_file, fresh_folder, same_sqlite  # noqa: E402
+
+SLOW = 1.0  # seconds that no write may take
+# The registry cuts its log back to so much. It begins it anew before it has 32 MiB, and Litestream, which keeps the registry
+# from that, every second: there is no more than that in it, and what is written meanwhile.
+LARGE = 64 << 20
+# Nobody can fold the log while a Litestream that stands still reads it. Bytes a second, twice what these writers write.
+GROWTH = 24 << 20
+CAUGHT_UP = 3  # seconds: Litestream looks every second and uploads every second
 
 
-def body(number, version):
-    tools = [{"name": f"tool_{tool}", "description": "Does something " * 10, "inputSchema": {"type": "object"}}
-             for tool in range(10)]
-    return {"id": f"s{number}", "name": f"server-{number % 7}", "version": f"1.0.{version}", "transport": "stdio",
-            "command": ["true"], "capabilities": {"tools": tools, "resources": [f"db{number}:*"], "prompts": ["p"]},
-            "tags": [f"t{number % 5}"], "metadata": {"n": str(number)}, "ttl": 3600}
+class Log(threading.Thread):
+    """Looks at a write-ahead log fifty times a second: how large it becomes, and how often it is begun anew, which is when
+    all that was in it is in the database."""
+
+    def __init__(self, database):
+        super().__init__(daemon=True)
+        self.path = database.with_name(f"{database.name}-wal")
+        self.stopping = threading.Event()
+        self.highest, self.begun, self.seconds = {}, {}, {}
+        self.phase = ""
+
+    def number(self):
+        """The first salt in its head: SQLite adds one to it whenever it begins the log anew."""
+        with open(self.path, "rb") as log:
+            return int.from_bytes(log.read(20)[16:], "big")
+
+    def run(self):
+        last, looked = self.number(), time.monotonic()
+        while not self.stopping.wait(0.02):
+            phase, number, now = self.phase, self.number(), time.monotonic()
+            self.highest[phase] = max(self.highest.get(phase, 0), self.path.stat().st_size)
+            self.begun[phase] = self.begun.get(phase, 0) + (number - last) % (1 << 32)
+            self.seconds[phase] = self.seconds.get(phase, 0) + now - looked
+            last, looked = number, now
+
+    def stop(self):
+        self.stopping.set()
+        self.join()
 
 
-def rows(path):
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
-        return {table: database.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in TABLES}
+class Living:
+    """A machine under load, and what becomes of its sidecar."""
+
+    def __init__(self, folder, seconds):
+        self.machine, self.seconds = Machine(folder / "living"), seconds
+        self.sidecar = self.machine.sidecar
+        self.machine.registry.start()
+        register(self.machine.registry.port, [f"beating-{number}" for number in range(BEATING)])
+        self.sidecar.start()
+        self.log = Log(self.machine.registry.database)
+        self.load = None
+
+    def phase(self, name, seconds):
+        self.log.phase = name
+        time.sleep(seconds)
+        self.load.check()
+
+    def start_again(self, phase):
+        self.log.phase = phase
+        self.sidecar.start()
+
+    def stop_sidecar(self):
+        """Where it holds up nobody: Litestream writes to the database, too, for milliseconds, and whoever stops it there
+        stops all writers, as with any program that has a transaction open."""
+        for tries in itertools.count(1):
+            self.sidecar.send("SIGSTOP")
+            url = f"{self.machine.registry.url}/v1/servers/beating-0/refresh"
+            asked = ["curl", "--silent", "--fail", "--noproxy", "*", "--max-time", "0.3", "--request", "PUT", url]
+            if subprocess.run(asked, stdout=subprocess.DEVNULL).returncode == 0:
+                return
+            self.sidecar.send("SIGCONT")
+            assert tries < 10, "no write is answered while the sidecar is stopped"
+            time.sleep(random.random())
+
+    def run(self):
+        self.load = Writers(self.machine.registry.port, "living")
+        self.log.start()
+        end, part = time.monotonic() + self.seconds, self.seconds / 100
+        self.phase("running", 10 * part)
+        for name in ["SIGKILL", "SIGTERM", "SIGKILL"] if self.seconds < 60 else ["SIGKILL", "SIGTERM"] * 4:
+            self.sidecar.end(name)
+            self.phase("away", random.random())
+            self.start_again("running")
+            self.phase("running", 2 * part)
+        self.stop_sidecar()
+        stopped = min(8, 10 * part)
+        self.phase("stopped", stopped)
+        self.sidecar.send("SIGCONT")
+        self.phase("continued", 5 * part)
+        self.sidecar.end()
+        self.phase("away for long", 25 * part)
+        self.start_again("running at last")
+        self.phase("running at last", max(2, end - time.monotonic()))
+        told = self.load.stop()
+        self.log.stop()
+        self.tell(told)
+        self.check(told, stopped)
+
+    def tell(self, told):
+        seconds = self.load.seconds
+        requests = sum(len(waits) for one in told for waits in one.waits.values())
+        leases, changes = sum(one.refreshed for one in told), sum(len(one.changes) for one in told)
+        print(f"{seconds:.0f} s of load, all of it acknowledged: {leases / seconds:.0f} leases refreshed and "
+              f"{changes / seconds:.0f} servers registered or taken out a second, by {requests / seconds:.0f} requests")
+        for kind in told[0].waits:
+            waits = sorted(wait * 1e3 for one in told for wait in one.waits[kind])
+            cuts = quantiles(waits, n=100)
+            print(f"  {kind}: {len(waits)}, p50 {cuts[49]:.1f} ms, p99 {cuts[98]:.1f} ms, slowest {waits[-1]:.0f} ms")
+        print("with the sidecar …: MiB of the log at most, how often it was begun anew, in how many seconds")
+        for phase, seconds in self.log.seconds.items():
+            print(f"  {phase}: {self.log.highest[phase] >> 20}, {self.log.begun[phase]}, {seconds:.0f}")
+        print(f"Litestream says that it has folded the whole log {self.sidecar.checkpoints()} times", flush=True)
+
+    def check(self, told, stopped):
+        slowest = max(wait for one in told for waits in one.waits.values() for wait in waits)
+        assert slowest < SLOW, f"a write took {slowest:.2f} s"
+        for phase, size in self.log.highest.items():
+            after = phase in ("stopped", "continued", "away for long")
+            limit = LARGE + (GROWTH * stopped if after else 0)
+            assert size <= limit, f"the log came to {size >> 20} MiB with the sidecar {phase}"
+        # Nobody else is there who could.
+        assert self.log.begun["away for long"] > 0, "the registry has not folded its log"
+        assert self.sidecar.checkpoints() > 0, "Litestream has not folded the log"
+
+    def compare(self, what):
+        """The copy is the original, once nobody writes."""
+        time.sleep(CAUGHT_UP)
+        original = self.machine.registry.database
+        copy = original.with_name("copy.db")
+        copy.unlink(missing_ok=True)
+        self.sidecar.restore(copy)
+        (schema, rows), (copied_schema, copied) = contents(original), contents(copy)
+        differing = [table for table in rows if rows[table] != copied.get(table)]
+        assert not differing, f"{what}: these tables differ: {differing}"
+        assert schema == copied_schema, f"{what}: the schema differs"
+        check_file(copy)
+        counts = ", ".join(f"{table} {len(rows)}" for table, rows in rows.items() if rows)
+        return f"{len(rows)} tables are equal row by row, and so is the schema: {counts}"
+
+    def tokens(self, *arguments):
+        command = [BINARY, "token", arguments[0], "--database", self.machine.registry.database, *arguments[1:]]
+        subprocess.run(command, check=True, capture_output=True)
+
+    def quiet(self, rounds):
+        """The sidecar is away while a few servers come. What it has seen last still lies in the log then, beyond what was
+        written since the log was begun anew: Litestream by itself takes that for all that it has missed."""
+        port, log = self.machine.registry.port, Log(self.machine.registry.database)
+        for round, name in zip(range(rounds), itertools.cycle(["SIGTERM", "SIGKILL"])):
+            before = None
+            for tries in itertools.count():
+                if log.number() == before:
+                    break  # Litestream has seen what came, and has not folded it
+                assert tries < 4, "Litestream folds the log for ten servers: this proves nothing"
+                before = log.number()
+                register(port, [f"seen-{round}-{tries}-{number}" for number in range(10)])
+                time.sleep(CAUGHT_UP)
+            self.sidecar.end(name)
+            for number in itertools.count(1):
+                register(port, [f"missed-{round}-{number}"])
+                if log.number() != before:
+                    break
+                assert number < 100, "the log was not begun anew: this proves nothing"
+                time.sleep(0.05)
+            self.sidecar.start()
+            register(port, [f"after-{round}"])
+            self.compare(f"away from {name} on while {number} servers came")
+            print(f"away from {name} on while {number} servers came: equal", flush=True)
 
 
 def main():
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
-    registry = Registry(FOLDER / "paulina.db")
-    registry.start()
-    atexit.register(lambda: registry.process.kill())
-    names = environment(PAULINA_DATABASE=str(registry.database), PAULINA_REPLICA_URL=f"file://{FOLDER}/replica")
-    config = ROOT / "deploy/litestream.yml"
-    replicating = subprocess.Popen([LITESTREAM, "replicate", "-config", config], env=names,
-                                   stdout=open(FOLDER / "litestream.log", "wb"), stderr=subprocess.STDOUT)
-    atexit.register(replicating.kill)
-
-    refreshing = threading.Event()
-    refreshed = 0
-
-    def refresh():
-        nonlocal refreshed
-        while not refreshing.wait(0.05):
-            answer = registry.curl("/v1/refresh", body={"ids": [f"s{number}" for number in range(SERVERS)]})
-            refreshed += len(answer["refreshed"])
-
-    beating = threading.Thread(target=refresh)
-    beating.start()
-    for version in range(2):
-        for number in range(SERVERS):
-            registry.curl("/v1/servers", body=body(number, version))
-    for number in range(0, SERVERS, 10):
-        registry.curl(f"/v1/servers/s{number}", method="DELETE")
-    refreshing.set()
-    beating.join()
-    time.sleep(3)  # Litestream syncs every second.
-    registry.kill()
-    replicating.kill()
-    replicating.wait()
-    killed = rows(registry.database)
-
-    restored = FOLDER / "restored.db"
-    subprocess.run([LITESTREAM, "restore", "-config", config, "-o", restored, registry.database], check=True, env=names,
-                   stdout=subprocess.DEVNULL)
-    back = rows(restored)
-    for table in TABLES:
-        assert back[table] == killed[table], f"{table} differs after the restore"
-    counts = ", ".join(f"{table} {len(back[table])}" for table in TABLES)
-    print(f"restored, equal row by row: {counts}; {refreshed} refreshes in between")
-
-    epoch = killed["settings"][0][1]
-    again = Registry(restored)
-    again.start()
-    atexit.register(lambda: again.process.kill())
-    stats = again.curl("/v1/stats")
-    assert stats["servers"]["by_health"] == {"healthy": SERVERS - SERVERS // 10, "unhealthy": 0}, stats
-    assert not stats["revision"].startswith(epoch), "a restored database begins a new epoch"
-    again.stop()
-    print(f"served again: {stats['servers']['total']} healthy, epoch {epoch} became {stats['revision'][:8]}")
+    same_sqlite()
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 120
+    short = seconds < 60
+    cost = subprocess.Popen([sys.executable, "litestream_cost.py", "30" if short else "90"], stdout=subprocess.PIPE, text=True,
+                            cwd=Path(__file__).parent)
+    atexit.register(cost.terminate)
+    folder = fresh_folder("litestream")
+    living = Living(folder, seconds)
+    atexit.register(living.sidecar.end)
+    living.run()
+    living.tokens("create", "--name", "ci", "--role", "register")
+    print("restored once nobody writes:", living.compare("after the load"), flush=True)
+    living.tokens("revoke", "--name", "ci")
+    living.quiet(1 if short else 4)
+    living.sidecar.end("SIGTERM")
+    living.machine.registry.stop()
+    lose_machines(folder, 3 if short else 5)
+    said, _ = cost.communicate()
+    print(said, end="")
+    assert cost.returncode == 0, "litestream_cost.py failed"
     print("litestream: passed")
 
 

@@ -11,7 +11,7 @@ use tokio::process::Child;
 
 use super::{Litestream, Replica};
 use crate::shutdown;
-use crate::store::{Replicating, beside, identity, resolved, served};
+use crate::store::{Replicating, beside, empty_log, identity, resolved, served};
 use crate::telemetry::{self, LogFormat};
 
 /// Replicate a database with Litestream, beside the process that serves it.
@@ -147,6 +147,11 @@ impl Sidecar {
         }
         let mut lock = lock(&self.database).await?;
         let file = identity(&self.database).context("the database is gone")?;
+        if !empty_log(&self.database).await? {
+            bail!(
+                "the log cannot be emptied, since another program holds a read transaction open on the database"
+            );
+        }
         command.stdin(lock.input()?);
         let child = command.spawn().context("cannot start litestream")?;
         lock.name(child.id().unwrap_or_default(), file)?;

@@ -24,6 +24,7 @@ use super::answer::{fingerprint, tagged};
 use super::problem::{Code, Problem};
 use catalogue::Catalogue;
 pub(super) use catalogue::Kept;
+#[cfg(feature = "cli")]
 pub(super) use naming::is_namespace;
 use question::Question;
 
