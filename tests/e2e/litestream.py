@@ -44,14 +44,15 @@ class Log(threading.Thread):
         self.phase = ""
 
     def number(self):
-        """The first salt in its head: SQLite adds one to it whenever it begins the log anew."""
+        """The first salt in its head: SQLite adds one to it whenever it begins the log anew. An empty log has none."""
         with open(self.path, "rb") as log:
-            return int.from_bytes(log.read(20)[16:], "big")
+            head = log.read(20)
+        return int.from_bytes(head[16:], "big") if head else None
 
     def run(self):
         last, looked = self.number(), time.monotonic()
         while not self.stopping.wait(0.02):
-            phase, number, now = self.phase, self.number(), time.monotonic()
+            phase, number, now = self.phase, self.number() or last, time.monotonic()
             self.highest[phase] = max(self.highest.get(phase, 0), self.path.stat().st_size)
             self.begun[phase] = self.begun.get(phase, 0) + (number - last) % (1 << 32)
             self.seconds[phase] = self.seconds.get(phase, 0) + now - looked

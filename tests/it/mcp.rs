@@ -39,7 +39,7 @@ impl Session {
         if !self.id.is_empty() {
             request = request.header("mcp-session-id", &self.id);
         }
-        self.token.iter().fold(request, |request, token| request.bearer_auth(token))
+        self.token.iter().fold(request, reqwest::RequestBuilder::bearer_auth)
     }
 
     async fn ask(&self, method: &str, params: Value) -> Value {
