@@ -147,6 +147,17 @@ def main():
     other.stop()
     a.stop()
 
+    # Promoted by a signal; and a primary from then on, whatever its flags say.
+    c = machine("c", "--standby", "--restore-from", f"file://{REPLICA}", "--restore-interval", "1s")
+    assert c.curl("/readyz")["role"] == "standby"
+    c.process.send_signal(signal.SIGUSR1)
+    wait_until(lambda: c.curl("/readyz")["role"] == "primary", 10, "SIGUSR1 promotes it")
+    register(c, "by-signal")
+    c.kill()
+    c.start()
+    assert c.curl("/readyz")["role"] == "primary" and "by-signal" in c.ids(""), "promoted for good"
+    c.stop()
+
     # The replica is gone with the primary: the copy in hand is all there is.
     (FOLDER / "b").mkdir()
     b = Registry(FOLDER / "b/paulina.db", "--litestream", LITESTREAM, "--standby", "--restore-from", f"file://{REPLICA}",
