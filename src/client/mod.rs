@@ -187,7 +187,11 @@ impl Client {
     }
 
     async fn perhaps<T: DeserializeOwned>(&self, path: &[&str], id: &str) -> Result<Option<T>, ClientError> {
-        match self.ask(&Call::new(Method::GET, path.iter().copied())).await?.json(id) {
+        let answer = match self.ask(&Call::new(Method::GET, path.iter().copied())).await {
+            Ok(answer) => answer.json(id),
+            Err(error) => Err(error),
+        };
+        match answer {
             Err(ClientError::NotRegistered { .. }) => Ok(None),
             answer => answer.map(Some),
         }
@@ -294,6 +298,10 @@ impl Client {
     }
 
     async fn ask(&self, call: &Call) -> Result<Answer, ClientError> {
+        // No URL can name these: they would lead elsewhere. Nor can anything be registered under them.
+        if let Some(id) = call.path.iter().find(|segment| matches!(segment.as_str(), "." | "..")) {
+            return Err(ClientError::NotRegistered { id: id.clone() });
+        }
         self.exchange.ask(call, self.timeout).await
     }
 

@@ -28,6 +28,9 @@ const LINGER: Duration = Duration::from_millis(200);
 /// Characters that are shown of a line which is no MCP.
 const SAMPLE: usize = 120;
 
+/// Tells a server that announces itself that this is done for it.
+pub(crate) const ANNOUNCED: &str = "PAULINA_ANNOUNCED";
+
 /// See the [module](self).
 #[derive(Debug)]
 pub(super) struct Child {
@@ -49,7 +52,7 @@ impl Child {
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // What Paulina is trusted with is none of the server's.
-        command.env_remove("PAULINA_TOKEN").kill_on_drop(true);
+        command.env_remove("PAULINA_TOKEN").env(ANNOUNCED, "1").kill_on_drop(true);
         #[cfg(unix)]
         command.process_group(0);
         let mut process = command.spawn().map_err(failed)?;

@@ -13,6 +13,7 @@ pub(crate) mod serve;
 mod session;
 mod sse;
 
+pub(crate) use child::ANNOUNCED;
 pub(crate) use error::McpError;
 pub(crate) use http::{Endpoint, Speaks};
 pub(crate) use session::{Era, Session, Target};

@@ -225,3 +225,18 @@ async fn a_unix_socket_and_a_path_in_front() {
 pub(crate) async fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
+
+#[tokio::test]
+async fn what_no_url_can_name_is_not_registered() {
+    let api = Api::new().await;
+    let client = client(&api);
+    for id in [".", ".."] {
+        assert!(client.get(id).await.unwrap().is_none() && client.health(id).await.unwrap().is_none());
+        for refused in [
+            client.refresh(LeaseRef::new(id, None)).await.map(|_| ()),
+            client.deregister(LeaseRef::new(id, None)).await,
+        ] {
+            assert!(matches!(refused, Err(ClientError::NotRegistered { .. })), "{refused:?}");
+        }
+    }
+}

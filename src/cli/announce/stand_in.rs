@@ -17,7 +17,7 @@ use super::pace::Pace;
 use super::{Announce, beats, pass};
 use crate::client::{Client, Heartbeat};
 use crate::clock::{Clock, SystemClock};
-use crate::mcp::Target;
+use crate::mcp::{ANNOUNCED, Target};
 use crate::model::Registration;
 
 /// How soon a server that could not be described is asked again.
@@ -69,7 +69,8 @@ pub(super) async fn run(
 
 fn start(command: &[String]) -> std::io::Result<Child> {
     let (program, arguments) = command.split_first().ok_or(std::io::ErrorKind::NotFound)?;
-    Command::new(program).args(arguments).stdout(Stdio::piped()).env_remove("PAULINA_TOKEN").spawn()
+    let mut command = Command::new(program);
+    command.args(arguments).stdout(Stdio::piped()).env_remove("PAULINA_TOKEN").env(ANNOUNCED, "1").spawn()
 }
 
 /// As a shell says it: 127 for what is not there, 126 for what cannot be run.
