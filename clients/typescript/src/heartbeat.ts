@@ -1,0 +1,257 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/** A registration that is kept alive. */
+
+import { deregister, deregistration, newId, refresh, register } from "./calls.js";
+import { LeaseReplaced, NotRegistered, PaulinaError } from "./errors.js";
+import type { Exchange } from "./exchange.js";
+import { pause, shortened } from "./time.js";
+import type { Registered, Registration } from "./types.js";
+import type { Place } from "./wire.js";
+
+/** How a heartbeat goes. */
+export type Beat =
+  /** There has been no answer yet. */
+  | { state: "starting" }
+  /** The server is registered, and its lease was renewed when last tried. */
+  | { state: "alive"; registered: Registered }
+  /** The last try failed. It goes on trying. */
+  | { state: "failing"; error: PaulinaError }
+  /** The server was not alive when it was asked: its lease runs out, unless it answers again. */
+  | { state: "lapsing" }
+  /** Another process has registered the id since: this one has let go. */
+  | { state: "replaced" }
+  | { state: "stopped" };
+
+export interface HeartbeatOptions {
+  /** Asked before each time. While it says no, or fails, the lease runs out. */
+  isAlive?: (() => boolean | Promise<boolean>) | undefined;
+  /** Told of each beat. */
+  onBeat?: ((beat: Beat) => void) | undefined;
+}
+
+const TTL = 30;
+const LONGEST = 86_400;
+/** The first pause after a failure; each further one is twice as long. */
+const FIRST_PAUSE = 250;
+/** How long it takes at most to stop: half of it for what is on its way, half to take the server out. */
+const FAREWELL = 2_000;
+/** How many earlier leases are known again. */
+const REMEMBERED = 32;
+
+type Known = Registration & { id: string };
+
+/** What the registry is believed to hold, and what was sent for it. */
+interface Held {
+  sent: Known;
+  registered: Registered;
+}
+
+/** Made by {@link Client.keepAlive}. */
+export class Heartbeat {
+  /** The id under which the server is registered. */
+  readonly id: string;
+  readonly #exchange: Exchange;
+  readonly #timeout: number;
+  readonly #options: HeartbeatOptions;
+  readonly #running: Promise<void>;
+  /** Aborted to give up what is on its way. */
+  readonly #given = new AbortController();
+  readonly #givenUp: Promise<false>;
+  readonly #waiting = new Set<() => void>();
+  #wanted: Known;
+  #held: Held | undefined;
+  /** Leases of this server before that one. */
+  readonly #earlier: string[] = [];
+  #beat: Beat = { state: "starting" };
+  #failures = 0;
+  #stopping = false;
+  #wake = new AbortController();
+
+  /** @internal */
+  constructor(exchange: Exchange, registration: Registration, timeout: number, options: HeartbeatOptions) {
+    this.id = registration.id ?? newId(registration.name);
+    this.#exchange = exchange;
+    this.#timeout = timeout;
+    this.#options = options;
+    this.#wanted = { ...registration, id: this.id };
+    this.#givenUp = new Promise((resolve) => this.#given.signal.addEventListener("abort", () => resolve(false)));
+    this.#running = this.#run();
+  }
+
+  /** How it goes. */
+  get beat(): Beat {
+    return this.#beat;
+  }
+
+  /** Waits until the server is registered; throws why it never will be, unless something is mended. */
+  async registered(): Promise<Registered> {
+    // Whoever waits wants the process to be there.
+    const here = setInterval(() => undefined, 60_000);
+    try {
+      for (;;) {
+        const beat = this.#beat;
+        if (beat.state === "alive") return beat.registered;
+        if (beat.state === "failing" && !beat.error.temporary) throw beat.error;
+        if (beat.state === "replaced") throw new LeaseReplaced(this.id);
+        if (beat.state === "stopped") throw new NotRegistered(this.id);
+        await new Promise<void>((resolve) => this.#waiting.add(resolve));
+      }
+    } finally {
+      clearInterval(here);
+    }
+  }
+
+  /** Registers something else under the same id: what the server can do has changed. */
+  replace(registration: Registration): void {
+    this.#wanted = { ...registration, id: this.id };
+    this.#wake.abort();
+  }
+
+  /** Takes the server out; within two seconds, or its lease runs out by itself. */
+  async stop(): Promise<void> {
+    if (!this.#stopping) {
+      this.#stopping = true;
+      this.#wake.abort();
+      // What is on its way may be done: it is better known under which lease.
+      const timer = setTimeout(() => this.#given.abort(), FAREWELL / 2);
+      void this.#running.finally(() => clearTimeout(timer));
+    }
+    await this.#running;
+  }
+
+  /** `await using heartbeat = client.keepAlive(…)` stops it where its scope ends. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  /** @internal Where a deregistration would go; nowhere, while nothing is registered. */
+  farewells(): Place[] {
+    return this.#held ? this.#exchange.places(deregistration(this.#held.registered)) : [];
+  }
+
+  /** @internal */
+  get token(): string | undefined {
+    return this.#exchange.token;
+  }
+
+  async #run(): Promise<void> {
+    // Whoever made it may say more in the same breath.
+    await undefined;
+    while (!this.#stopping) {
+      this.#wake = new AbortController();
+      const next = await this.#once(this.#wanted);
+      if (next === "replaced") {
+        this.#held = undefined;
+        return this.#tell({ state: "replaced" });
+      }
+      await pause(next, { ref: false, signal: this.#wake.signal });
+    }
+    if (this.#held) {
+      // Under its lease: whoever has registered the id since keeps it.
+      await deregister(this.#exchange, this.#held.registered, {
+        limit: FAREWELL / 2,
+        signal: AbortSignal.timeout(FAREWELL / 2),
+      }).catch(() => undefined);
+      this.#held = undefined;
+    }
+    this.#tell({ state: "stopped" });
+  }
+
+  /** Renews the lease, or registers what is not registered yet. Says how long to wait for the next time. */
+  async #once(wanted: Known): Promise<number | "replaced"> {
+    // What the registry refuses is no reason to ask without a pause.
+    const ttl = Math.min(Math.max(Number(wanted.ttl) || TTL, 1), LONGEST) * 1_000;
+    if (!(await this.#isAlive())) {
+      this.#tell({ state: "lapsing" });
+      return shortened(ttl / 4, 10);
+    }
+    const limit = Math.min(Math.max(ttl / 4, 1_000), this.#timeout);
+    const current = this.#held?.sent === wanted ? this.#held.registered : undefined;
+    try {
+      const registered = current ?? (await this.#register(wanted, limit));
+      if (current) await this.#refresh(current.lease, limit);
+      this.#failures = 0;
+      this.#tell({ state: "alive", registered });
+      return shortened(ttl / 2, 10);
+    } catch (error) {
+      if (error instanceof NotRegistered && current) {
+        this.#forget();
+        return 0;
+      }
+      if (error instanceof LeaseReplaced) return this.#contested(ttl, limit);
+      if (!(error instanceof PaulinaError)) {
+        this.#tell({ state: "failing", error: new PaulinaError(String(error), { cause: error }) });
+        return shortened(ttl / 2, 10);
+      }
+      this.#tell({ state: "failing", error });
+      if (!error.temporary) return shortened(ttl / 2, 10);
+      const longest = Math.min(FIRST_PAUSE * 2 ** this.#failures, ttl / 4);
+      this.#failures += 1;
+      return shortened(longest, 50);
+    }
+  }
+
+  async #isAlive(): Promise<boolean> {
+    const { isAlive } = this.#options;
+    if (!isAlive) return true;
+    const asked = Promise.resolve().then(isAlive);
+    return Promise.race([this.#givenUp, asked]).catch(() => false);
+  }
+
+  /** Registers. What was registered before is kept alive until that is done. */
+  async #register(wanted: Known, limit: number): Promise<Registered> {
+    try {
+      const registered = await register(this.#exchange, wanted, false, { limit, signal: this.#given.signal });
+      this.#forget();
+      this.#held = { sent: wanted, registered };
+      return registered;
+    } catch (error) {
+      const before = this.#held?.registered;
+      if (before) {
+        await this.#refresh(before.lease, limit).catch((reason: unknown) => {
+          if (reason instanceof NotRegistered) this.#forget();
+          if (reason instanceof LeaseReplaced) throw reason;
+        });
+      }
+      throw error;
+    }
+  }
+
+  async #refresh(lease: string, limit: number): Promise<void> {
+    await refresh(this.#exchange, { id: this.id, lease }, { limit, signal: this.#given.signal });
+  }
+
+  #forget(): void {
+    if (!this.#held) return;
+    this.#earlier.push(this.#held.registered.lease);
+    this.#earlier.splice(0, this.#earlier.length - REMEMBERED);
+    this.#held = undefined;
+  }
+
+  /**
+   * Another lease holds the id. Is it an earlier one of this server, the registry has gone back in time, as after a restore
+   * from a backup: then it is registered again.
+   */
+  async #contested(ttl: number, limit: number): Promise<number | "replaced"> {
+    for (const lease of [...this.#earlier].reverse()) {
+      try {
+        await this.#refresh(lease, limit);
+      } catch (error) {
+        if (error instanceof LeaseReplaced) continue;
+        if (!(error instanceof NotRegistered)) return shortened(ttl / 4, 50);
+      }
+      this.#forget();
+      return 0;
+    }
+    return "replaced";
+  }
+
+  #tell(beat: Beat): void {
+    this.#beat = beat;
+    for (const wake of this.#waiting) wake();
+    this.#waiting.clear();
+    const { onBeat } = this.#options;
+    // An error in there is its program's, and stops no heartbeat.
+    if (onBeat) queueMicrotask(() => onBeat(beat));
+  }
+}

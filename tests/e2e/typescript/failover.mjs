@@ -1,0 +1,138 @@
+// Several addresses: one is dead, one loses answers, one is a standby.
+
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import net from "node:net";
+import path from "node:path";
+import { BINARY, CONSUMER, Registry, TEMPORARY, WORK, freePort, sleep, start, timed, until } from "./support.mjs";
+
+const LITESTREAM = path.join(WORK, "venv-sdk/bin/litestream");
+const server = (id) => ({ id, name: "failover", transport: "stdio", command: ["failover"], ttl: 2 });
+
+export async function firstIsDead(registry, { Client }) {
+  const dead = `http://127.0.0.1:${await freePort()}`;
+  const client = new Client({ addresses: [dead, registry.url] });
+  const took = await timed(client.stats());
+  await client.register(server("plain"));
+  const fresh = () => new Client({ addresses: [dead, registry.url] });
+  assert.equal(
+    (await fresh().register(server("new"), { onlyNew: true })).created,
+    true,
+    "what could not be sent is sent elsewhere",
+  );
+  const heartbeat = fresh().keepAlive(server("beating"));
+  await heartbeat.registered();
+  const watching = fresh().watch({ name: "failover" });
+  assert.equal((await watching.next()).value.kind, "snapshot");
+  await watching.return();
+  await heartbeat.stop();
+  for (const id of ["plain", "new"]) await client.deregister(id);
+  return `${took} ms with the dead one first`;
+}
+
+/** A connection that carries a request to the registry and loses the answer. */
+function losing(registry) {
+  const { hostname, port } = new URL(registry.url);
+  const proxy = net.createServer((socket) => {
+    const inner = net.connect(Number(port), hostname);
+    socket.on("data", (data) => {
+      proxy.requests += data.toString().startsWith("POST") || data.toString().startsWith("DELETE") ? 1 : 0;
+      inner.write(data);
+    });
+    inner.on("data", () => socket.destroy());
+    for (const end of [socket, inner]) end.on("error", () => undefined);
+    socket.on("close", () => inner.destroy());
+  });
+  proxy.requests = 0;
+  return new Promise((resolve) => proxy.listen(0, "127.0.0.1", () => resolve(proxy)));
+}
+
+export async function answersGetLost(registry, { Client, Unreachable }) {
+  const proxy = await losing(registry);
+  const through = `http://127.0.0.1:${proxy.address().port}`;
+  const fresh = () => new Client({ addresses: [through, registry.url] });
+  await assert.rejects(fresh().register(server("once"), { onlyNew: true }), (error) => error instanceof Unreachable);
+  assert.equal(proxy.requests, 1, "what must not be done twice is sent once");
+  assert.deepEqual(await registry.ids("name=failover"), ["once"], "and was done");
+
+  assert.equal((await fresh().register(server("twice"))).created, false, "the second try finds the first one done");
+  assert.equal(proxy.requests, 3);
+  await fresh().deregister("twice");
+  await fresh().deregister("once");
+  assert.deepEqual(await registry.ids("name=failover"), []);
+  proxy.close();
+}
+
+export async function standby({ Client, Refused }) {
+  const replica = `file://${path.join(TEMPORARY, "replica")}`;
+  const primary = await Registry.make("primary");
+  const args = ["replicate", "--database", primary.database, "--to", replica, "--litestream", LITESTREAM];
+  const sidecar = start(BINARY, args, { detached: true });
+  try {
+    await new Client({ addresses: primary.url }).register({ ...server("there"), ttl: 600 });
+    const second = await Registry.make(
+      "standby",
+      "--standby",
+      "--peer",
+      primary.url,
+      "--restore-from",
+      replica,
+      "--restore-interval",
+      "1s",
+      "--litestream",
+      LITESTREAM,
+    );
+    const addresses = [second.url, primary.url];
+    await until(second.has("there"), 10, "the standby has a copy");
+    const client = new Client({ addresses });
+    assert.deepEqual(
+      (await client.findPage()).servers.map(({ id }) => id),
+      ["there"],
+      "the standby answers reads",
+    );
+    const { created } = await new Client({ addresses }).register(server("new"), { onlyNew: true });
+    assert(created, "a standby that refuses has done nothing, and another one is asked");
+    const heartbeat = new Client({ addresses }).keepAlive(server("beating"));
+    await heartbeat.registered();
+
+    await primary.kill();
+    process.kill(-sidecar.pid, "SIGKILL");
+    const refused = await client.register(server("late")).catch((error) => error);
+    assert(refused instanceof Refused && refused.temporary, String(refused));
+    assert.deepEqual([refused.code, refused.status, refused.primary], ["standby", 503, primary.url]);
+    await until(() => heartbeat.beat.state === "failing", 3, "nobody takes the heartbeat");
+    second.paulina("promote");
+    const back = await timed(until(() => heartbeat.beat.state === "alive", 5, "the promoted one takes it"));
+    await until(second.has("beating"), 3, "it is there");
+    await heartbeat.stop();
+    await second.kill();
+    return `a heartbeat goes on ${back} ms after the standby was promoted`;
+  } finally {
+    if (sidecar.exitCode === null && sidecar.signalCode === null) process.kill(-sidecar.pid, "SIGKILL");
+  }
+}
+
+export async function overASocket({ Client }) {
+  const registry = new Registry("socket", 0, []);
+  const socket = path.join(TEMPORARY, "paulina.sock");
+  registry.listen = `unix:${socket}`;
+  registry.process = start(BINARY, ["serve", "--listen", registry.listen, "--database", registry.database]);
+  await until(() => fs.existsSync(socket), 10, "it listens");
+  const client = new Client({ addresses: registry.listen });
+  const heartbeat = client.keepAlive(server("local"));
+  await heartbeat.registered();
+  const watching = client.watch({ healthy: "any" });
+  assert.equal((await watching.next()).value.servers[0].id, "local");
+  await sleep(2500);
+  assert.equal((await client.health("local")).health, "healthy");
+  await heartbeat.stop();
+  assert.equal((await watching.next()).value.kind, "deregistered");
+
+  const env = { PAULINA_URL: registry.listen };
+  const announced = start("node", ["announced.js", "1", "exit"], { cwd: CONSUMER, env });
+  assert.equal((await watching.next()).value.kind, "registered");
+  assert.equal(await announced.ended, 5, announced.err);
+  assert.equal((await watching.next()).value.kind, "deregistered");
+  await watching.return();
+  await registry.kill();
+}
