@@ -38,6 +38,7 @@ async function main() {
   for (const generation of ["1", "2"])
     await check(`announced, generation ${generation}`, announcing.whatItCanDo, registry, generation);
   await check("paulina inspect asks an announced server", announcing.inspected, registry);
+  await check("paulina announce announces it", announcing.announcedTwice, registry);
   await check("every end", announcing.everyEnd, registry);
   await check("announced without a registry", announcing.withoutARegistry);
   await check("announced while the registry hangs", announcing.hangs, registry);

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import path from "node:path";
-import { CONSUMER, Registry, freePort, sleep, start, timed, until } from "./support.mjs";
+import { BINARY, CONSUMER, Registry, freePort, sleep, start, timed, until } from "./support.mjs";
 
 /** An announced server, as a client starts it. */
 function announced(registry, id, ...does) {
@@ -174,4 +174,15 @@ export async function inspected(registry) {
     ["add"],
   );
   await until(async () => (await registry.ids("tag=announced")).length === 0, 1, "it is gone");
+}
+
+/** `paulina announce` announces it, and so it does not do that itself. */
+export async function announcedTwice(registry) {
+  const server = [process.execPath, path.join(CONSUMER, "announced.js"), "2"];
+  const child = start(BINARY, ["announce", "--tag", "outside", "--", ...server], { env: { PAULINA_URL: registry.url } });
+  await until(async () => (await registry.ids("tag=outside")).length === 1, 5, "it is announced");
+  await sleep(1_000);
+  assert.deepEqual(await registry.ids("tag=announced"), [], "and that once");
+  child.stdin.end();
+  await until(async () => (await registry.ids("tag=outside")).length === 0, 5, "it is gone");
 }
