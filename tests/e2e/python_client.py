@@ -1,0 +1,120 @@
+"""The Python client (clients/python): built, installed as its users install it, tried against real registries, and in
+servers that announce themselves.
+
+Parts run beside each other, each with the interpreter of the environment that it is about: see tests/e2e/python.
+"""
+
+import atexit
+import re
+import shutil
+import subprocess
+import sys
+
+from paulina import ROOT, WORK, Registry, environment, wait_until
+
+PACKAGE = ROOT / "clients/python"
+PARTS = ROOT / "tests/e2e/python"
+FOLDER = WORK / "python"
+TOOLS = WORK / "venv-python/bin"
+EMPTY = FOLDER / "venv-empty/bin"
+
+
+def run(*words, cwd=None, **variables):
+    """What a program prints, if it does not fail."""
+    command = [str(word) for word in words]
+    caches = {"MYPY_CACHE_DIR": str(FOLDER / "mypy"), "RUFF_CACHE_DIR": str(FOLDER / "ruff")}
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=environment(**caches, **variables))
+    assert done.returncode == 0, f"{words[0]} {words[1:]}:\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def checked():
+    """The types and the style of the package, and the types of what its README shows."""
+    run(TOOLS / "mypy", "--strict", "src", cwd=PACKAGE)
+    run(TOOLS / "ruff", "check", ".", cwd=PACKAGE)
+    run(TOOLS / "ruff", "format", "--check", ".", cwd=PACKAGE)
+    blocks = re.findall(r"```python\n# (\w+\.py)\n(.*?)```", (PACKAGE / "README.md").read_text(), re.DOTALL)
+    examples = FOLDER / "readme"
+    examples.mkdir()
+    for name, text in blocks:
+        (examples / name).write_text(text)
+    run(TOOLS / "mypy", "--strict", *examples.glob("*.py"), MYPYPATH=str(PACKAGE / "src"))
+    print(f"mypy --strict and ruff: nothing; README: {', '.join(name for name, _ in blocks)} have their types")
+    return examples
+
+
+def built():
+    """Wheel and source, the wheel made from the source; installed into an environment that has nothing else."""
+    distributions = FOLDER / "dist"
+    run(TOOLS / "python", "-m", "build", "--no-isolation", "--outdir", distributions, PACKAGE)
+    names = sorted(path.name for path in distributions.iterdir())
+    assert names == ["paulina-0.1.0-py3-none-any.whl", "paulina-0.1.0.tar.gz"], names
+    wheel = distributions / names[0]
+    run(TOOLS / "python", "-m", "venv", EMPTY.parent)
+    run(EMPTY / "pip", "install", "--quiet", "--disable-pip-version-check", wheel)
+    run(EMPTY / "pip", "check")
+    listed = run(EMPTY / "pip", "list", "--format", "freeze").split()
+    packages = [line.replace("==", " ") for line in listed if not line.startswith(("pip=", "setuptools="))]
+    found = run(EMPTY / "python", "-c", "import paulina; print(paulina.__version__, paulina.__file__)", cwd=FOLDER)
+    version, where = found.split()
+    files = {path.name for path in (EMPTY.parent / "lib").glob("*/site-packages/paulina/*")}
+    assert version == "0.1.0" and str(EMPTY.parent) in where and "py.typed" in files, found
+    licences = list(EMPTY.parent.glob("lib/*/site-packages/paulina-*/licenses/LICENSE-*"))
+    assert len(licences) == 2, licences
+    for environment_of in ("venv-python", "venv-python-fastmcp", "venv-older"):
+        pip = WORK / environment_of / "bin/pip"
+        run(pip, "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--force-reinstall", wheel)
+    print(f"{', '.join(names)}; installed with {', '.join(packages)}")
+
+
+def shown(examples):
+    """The server and the client of the README, as they stand there."""
+    registry = Registry(FOLDER / "readme.db")
+    registry.start()
+    atexit.register(lambda: registry.process.poll() is None and registry.kill())
+    server = subprocess.Popen([TOOLS / "python", "server.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=examples,
+                              stderr=subprocess.DEVNULL, env=environment(PAULINA_URL=registry.url))
+    atexit.register(server.kill)
+    wait_until(lambda: registry.ids("tool=read_file&tag=production"), 30, "the README's server is registered")
+    said = run(TOOLS / "python", "client.py", cwd=examples, PAULINA_URL=registry.url)
+    assert said.startswith("files 1.0.0 says: {'result': '") and "localhost" in said, said
+    assert server.stdin.close() is None and server.wait(10) == 0 and server.stdout.read() == b""
+    assert registry.ids("name=files") == []
+    registry.stop()
+    print(f"README: client.py finds server.py and reads with it: {said.splitlines()[0][:60]}…")
+
+
+def parts():
+    """What waits, waits together."""
+    servers = [f"sdk={TOOLS}/python:sdk_server.py", f"older={WORK}/venv-older/bin/python:older_server.py",
+               f"fastmcp={WORK}/venv-python-fastmcp/bin/python:fastmcp_server.py"]
+    commands = {
+        "sync": [EMPTY / "python", "clients.py", "sync"],
+        "async": [EMPTY / "python", "clients.py", "async"],
+        "announced": [sys.executable, "announced.py", *servers],
+    }
+    running = {}
+    for name, command in commands.items():
+        log = open(FOLDER / f"{name}.log", "w")
+        running[name] = subprocess.Popen(command, cwd=PARTS, stdout=log, stderr=log)
+        atexit.register(running[name].kill)
+    failed = []
+    for name, process in running.items():
+        if process.wait() != 0:
+            failed.append(name)
+        print((FOLDER / f"{name}.log").read_text())
+    assert not failed, f"these failed: {failed}"
+
+
+def main():
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(parents=True)
+    examples = checked()
+    built()
+    shown(examples)
+    parts()
+    print("python_client: passed")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
