@@ -202,6 +202,23 @@ def without_registry(registry):
             print(f"{name}, {what}: answered after {seconds:.2f} s, ended after {left:.2f} s")
 
 
+def once(registry):
+    """What `paulina announce` announces does not announce itself as well."""
+    for name, (python, program) in PROGRAMS.items():
+        words = [BINARY, "announce", "--tag", name, "--", python, str(Path(program).resolve()), "stdio"]
+        with open(FOLDER / f"{name}-once.log", "wb") as log:
+            process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log,
+                                       env=environment(PAULINA_URL=registry.url))
+        atexit.register(process.kill)
+        wait_until(lambda tag=name: len(registry.ids(f"tag={tag}")) == 1, 15, f"{name} is announced")
+        time.sleep(1)
+        assert len(registry.ids("limit=1000")) == 1, f"{name} is there twice"
+        process.stdin.close()
+        process.wait(15)
+        wait_until(lambda: registry.ids("limit=1000") == [], 5, f"{name} is gone")
+    print("announced by `paulina announce`: each is there once")
+
+
 def main():
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
@@ -211,6 +228,7 @@ def main():
     servers, behind_http = appear(registry)
     change(registry, servers)
     end(registry, servers, behind_http)
+    once(registry)
     without_registry(registry)
 
 
