@@ -19,8 +19,8 @@ pub(crate) enum LogFormat {
 
 /// Starts logging: `level` is one of error, warn, info, debug and trace, or a list of `target=level`.
 pub(crate) fn start(format: LogFormat, level: &str) -> Result<(), ParseError> {
-    // What the MCP server's library says of each request is of no use to an operator.
-    let quiet = if level.contains("rmcp") { String::new() } else { ",rmcp=warn".to_owned() };
+    // What the MCP server's library says of requests, and of clients that go away, is of no use to an operator.
+    let quiet = if level.contains("rmcp") { String::new() } else { ",rmcp=off".to_owned() };
     let filter = EnvFilter::builder().parse(level.to_owned() + &quiet)?;
     let subscriber =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Redacting(std::io::stderr()));

@@ -7,7 +7,7 @@ use clap::Args;
 use rmcp::ServiceExt;
 
 use super::ask::At;
-use crate::mcp::serve::{Catalogue, Registrar};
+use crate::mcp::serve::{Catalogue, Registrar, Writes};
 use crate::registry::Registry;
 
 /// Serve what is registered to an MCP client, over standard input and output.
@@ -34,7 +34,8 @@ pub(super) async fn run(Mcp { database, allow_writing, at }: Mcp) -> anyhow::Res
         Some(registry) => Catalogue::Registry(registry.clone()),
         None => Catalogue::Client(at.client()?),
     };
-    let registrar = Registrar::new(catalogue, allow_writing);
+    let (_running, stopping) = tokio::sync::watch::channel(false);
+    let registrar = Registrar::new(catalogue, Writes::ByTheClient(allow_writing), stopping);
     let served = async {
         let running = registrar
             .serve(rmcp::transport::stdio())

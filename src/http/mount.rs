@@ -1,6 +1,6 @@
 //! Somebody else's routes behind the same front: the registry as an MCP server, say.
 //!
-//! Their bodies are read within the limits of all bodies, and a stream that one of them answers takes a watcher's place.
+//! Their bodies are read within the limits of all bodies, and a stream that goes on takes a watcher's place before it begins.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -16,6 +16,10 @@ use tower::{Service, ServiceExt};
 use super::App;
 use super::body::JsonBody;
 use super::load::Kind;
+
+/// What a client of MCP says that listens: its stream goes on for as long as it likes. All other streams that answer a POST end
+/// with their answer.
+const LISTENING: &[u8] = b"\"subscriptions/listen\"";
 
 /// A service at a path.
 #[derive(Clone)]
@@ -49,28 +53,38 @@ impl Mounted {
 
     pub(super) async fn answer(self, app: App, request: Request) -> Response {
         let (parts, body) = request.into_parts();
+        let mut place = None;
+        if parts.method == Method::GET {
+            place = Some(app.load().admit(Kind::Watch));
+        }
         let (body, read) = if parts.method == Method::POST {
             match JsonBody::from_request(Request::from_parts(parts.clone(), body), &app).await {
-                Ok(mut read) => (Body::from(std::mem::take(&mut read.bytes)), Some(read)),
+                Ok(mut read) => {
+                    if memchr::memmem::find(&read.bytes, LISTENING).is_some() {
+                        place = Some(app.load().admit(Kind::Watch));
+                    }
+                    (Body::from(std::mem::take(&mut read.bytes)), Some(read))
+                }
                 Err(problem) => return problem.into_response(),
             }
         } else {
             (body, None)
         };
+        let place = match place.transpose() {
+            Ok(place) => place,
+            Err(problem) => return problem.into_response(),
+        };
         let response = self.service.oneshot(Request::from_parts(parts, body)).await;
         let response = response.unwrap_or_else(|never| match never {});
         drop(read);
-        if !is_stream(&response) {
-            return response;
-        }
-        match app.load().admit(Kind::Watch) {
-            Ok(place) => response.map(|body| {
+        match place.filter(|_| is_stream(&response)) {
+            Some(place) => response.map(|body| {
                 Body::new(body.map_frame(move |frame| {
                     let _held = &place;
                     frame
                 }))
             }),
-            Err(problem) => problem.into_response(),
+            None => response,
         }
     }
 }

@@ -20,11 +20,7 @@ impl Session {
     async fn new(registry: &Binary, token: Option<&str>) -> Self {
         let (client, url) = (http_client(), format!("{}/mcp", registry.url));
         let mut session = Self { client, url, token: token.map(str::to_owned), id: String::new() };
-        let hello = json!({
-            "jsonrpc": "2.0", "id": 0, "method": "initialize",
-            "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
-        });
-        let answer = session.post(&hello).send().await.unwrap();
+        let answer = session.post(&hello()).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
         session.id = answer.headers()["mcp-session-id"].to_str().unwrap().to_owned();
         answer.text().await.unwrap();
@@ -66,6 +62,13 @@ impl Session {
             .map(|tool| tool["name"].as_str().unwrap().to_owned())
             .collect()
     }
+}
+
+fn hello() -> Value {
+    json!({
+        "jsonrpc": "2.0", "id": 0, "method": "initialize",
+        "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
+    })
 }
 
 fn token(database: &std::path::Path, role: &str) -> String {
@@ -166,6 +169,26 @@ async fn a_token_may_do_what_it_may_do_elsewhere() {
         .await
         .unwrap();
     assert!(owned.text().await.unwrap().contains("\"owner\":\"register\""));
+}
+
+#[tokio::test]
+async fn there_are_as_many_sessions_as_memory_has_room_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut registry = Binary::start(&folder.path().join("paulina.db"));
+    registry.drain();
+    let first = Session::new(&registry, None).await;
+    let second = Session::new(&registry, None).await;
+    for _ in 0..999 {
+        let new = first.client.post(&first.url).header("accept", "application/json, text/event-stream");
+        new.json(&hello()).send().await.unwrap().text().await.unwrap();
+    }
+    let message = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
+    assert_eq!(
+        first.post(&message).send().await.unwrap().status(),
+        StatusCode::NOT_FOUND,
+        "the oldest has ended"
+    );
+    assert_eq!(second.post(&message).send().await.unwrap().status(), StatusCode::OK);
 }
 
 #[tokio::test]

@@ -144,6 +144,32 @@ async fn what_a_client_needs_is_mapped() {
         json!([{"registryType": "pypi", "identifier": "mcp-server-git", "version": "2026.10.19", "transport": {"type": "stdio"},
                 "environmentVariables": [{"name": "TOKEN", "description": "of the forge", "isRequired": true, "isSecret": true}]}])
     );
+    let package = |registry: &str, identifier: &str, version: &str| {
+        json!({"id": registry, "name": registry, "transport": "stdio", "command": ["x"], "environment": [{"name": "KEY"}],
+               "metadata": {"package.registry": registry, "package.identifier": identifier, "package.version": version}})
+    };
+    for (registry, identifier, version) in [
+        ("npm", "x", "latest"),
+        ("oci", "ghcr.io/x:1.2", "1.2"),
+        ("mcpb", "https://x.example/x.mcpb", "1.0.0"),
+    ] {
+        api.register(&package(registry, identifier, version)).await;
+        let server = api.get(&format!("/v0.1/servers/local/{registry}")).await.json()["server"].clone();
+        if registry == "mcpb" {
+            assert!(server.get("packages").is_none(), "a bundle without digest: {server}");
+            continue;
+        }
+        assert!(server["packages"][0].get("version").is_none(), "{server}");
+        let input = &server["packages"][0]["environmentVariables"][0];
+        assert_eq!(
+            input["description"], "The value of KEY",
+            "what has no description would not be asked for"
+        );
+    }
+    let shouting = json!({"id": "odd", "name": "odd", "transport": "sse", "url": "HTTPS://Odd.Example/SSE"});
+    api.register(&shouting).await;
+    let odd = api.get("/v0.1/servers/local/odd").await.json()["server"]["remotes"].clone();
+    assert_eq!(odd, json!([{"type": "sse", "url": "https://odd.example/SSE"}]));
     let own = api.get("/v0.1/servers/local/own").await.json();
     assert!(own["server"].get("packages").is_none() && own["server"].get("remotes").is_none(), "{own}");
     assert_eq!(own["_meta"][LIVE]["servers"][0]["command"], json!(["./own"]));

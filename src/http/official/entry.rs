@@ -13,7 +13,7 @@ const OFFICIAL: &str = "io.modelcontextprotocol.registry/official";
 /// The key of what Paulina says beside.
 const LIVE: &str = "paulina.registry/live";
 /// The metadata of a registration that says which package it is.
-const PACKAGE: [&str; 3] = ["package.registry", "package.identifier", "package.version"];
+const PACKAGE: [&str; 4] = ["package.registry", "package.identifier", "package.version", "package.sha256"];
 const REGISTRIES: [&str; 6] = ["npm", "pypi", "oci", "nuget", "cargo", "mcpb"];
 
 /// See the [module](self).
@@ -89,6 +89,8 @@ fn remotes(servers: &[Server]) -> Vec<Value> {
             Transport::StreamableHttp { url, headers } => ("streamable-http", url, headers),
             Transport::Sse { url, headers } => ("sse", url, headers),
         };
+        // The schema knows schemes in lower case alone.
+        let url = url::Url::parse(url).map_or_else(|_| url.clone(), String::from);
         let mut remote = json!({"type": kind, "url": url});
         if let (false, Some(remote)) = (headers.is_empty(), remote.as_object_mut()) {
             remote.insert("headers".to_owned(), inputs(headers));
@@ -105,17 +107,25 @@ fn packages(servers: &[Server]) -> Vec<Value> {
     let mut packages: Vec<Value> = Vec::new();
     for server in servers {
         let Transport::Stdio { environment, .. } = &server.transport else { continue };
-        let [registry, identifier, version] = PACKAGE.map(|key| server.metadata.get(key));
+        let [registry, identifier, version, digest] = PACKAGE.map(|key| server.metadata.get(key));
         let (Some(registry), Some(identifier)) = (registry, identifier) else { continue };
-        if !REGISTRIES.contains(&registry.as_str()) || identifier.is_empty() {
+        let digest = digest.filter(|digest| is_digest(digest));
+        // A bundle that is downloaded has to name its digest.
+        let known = REGISTRIES.contains(&registry.as_str()) && (registry != "mcpb" || digest.is_some());
+        if !known || identifier.is_empty() {
             continue;
         }
-        let mut package = json!({
-            "registryType": registry, "identifier": identifier, "transport": {"type": "stdio"},
-            "version": version.cloned().unwrap_or_else(|| naming::version(server)),
-        });
-        if let (false, Some(package)) = (environment.is_empty(), package.as_object_mut()) {
-            package.insert("environmentVariables".to_owned(), inputs(environment));
+        let mut package =
+            json!({"registryType": registry, "identifier": identifier, "transport": {"type": "stdio"}});
+        if let Some(package) = package.as_object_mut() {
+            // An image has its version in its identifier.
+            let version =
+                version.filter(|version| registry != "oci" && !matches!(version.as_str(), "" | "latest"));
+            package.extend(version.map(|version| ("version".to_owned(), json!(version))));
+            package.extend(digest.map(|digest| ("fileSha256".to_owned(), json!(digest))));
+            if !environment.is_empty() {
+                package.insert("environmentVariables".to_owned(), inputs(environment));
+            }
         }
         if !packages.contains(&package) {
             packages.push(package);
@@ -124,13 +134,15 @@ fn packages(servers: &[Server]) -> Vec<Value> {
     packages
 }
 
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+/// What a client has to provide. VS Code asks for nothing that has no description.
 fn inputs(inputs: &[Input]) -> Value {
     let input = |input: &Input| {
-        let mut value = json!({"name": input.name, "isRequired": input.required, "isSecret": input.secret});
-        if let (Some(description), Some(value)) = (&input.description, value.as_object_mut()) {
-            value.insert("description".to_owned(), json!(description));
-        }
-        value
+        let description = input.description.clone().unwrap_or_else(|| format!("The value of {}", input.name));
+        json!({"name": input.name, "description": description, "isRequired": input.required, "isSecret": input.secret})
     };
     inputs.iter().map(input).collect()
 }

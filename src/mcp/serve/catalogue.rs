@@ -21,7 +21,8 @@ pub(super) struct Failure(pub(super) String);
 
 impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self(error.to_string())
+        // The filters have other names here.
+        Self(error.to_string().replace("query parameter \"q\"", "the query"))
     }
 }
 
@@ -72,10 +73,10 @@ impl Catalogue {
         }
     }
 
-    /// Whether it lets everybody write; one over HTTP says so itself.
-    pub(super) fn is_open_to_all(&self) -> bool {
+    /// Whether it lets somebody in; one over HTTP says so itself.
+    pub(super) fn admits(&self, actor: &Actor) -> bool {
         match self {
-            Self::Registry(registry) => registry.tokens_held().is_empty(),
+            Self::Registry(registry) => registry.tokens_held().admit(actor),
             Self::Client(_) => true,
         }
     }

@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, Implementation, ListResourceTemplatesResult,
+    CallToolRequestParams, CallToolResponse, Extensions, Implementation, ListResourceTemplatesResult,
     ListResourcesResult, ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams,
     ReadResourceResponse, ResourceUpdatedNotificationParam, ServerCapabilities, ServerConfig,
     SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams,
 };
 use rmcp::service::{NotificationContext, Peer, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::catalogue::{Catalogue, Changes};
@@ -18,12 +19,21 @@ use super::resources::{self, News};
 use super::{definitions, tools};
 use crate::model::{Actor, Role, Watched};
 
+/// Who may write.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Writes {
+    /// Whoever may over HTTP. `anonymous_read`: who reads without a token may go on to do so when there are tokens.
+    AsTheTokenMay { anonymous_read: bool },
+    /// The client of this process, or not.
+    ByTheClient(bool),
+}
+
 /// See the [module](self).
 #[derive(Debug)]
 pub(crate) struct Registrar {
     catalogue: Catalogue,
-    /// Whether those may write who come without a token.
-    open: bool,
+    writes: Writes,
+    stopping: watch::Receiver<bool>,
     /// What the session asks to be told of, in the era of `initialize`.
     asked_for: Arc<Mutex<HashSet<String>>>,
     telling: Mutex<Option<JoinHandle<()>>>,
@@ -32,19 +42,36 @@ pub(crate) struct Registrar {
 const INSTRUCTIONS: &str = "A registry of MCP servers: which are there, what can they do, are they alive. Use find_tools to \
     find a tool by what it does, find_servers to find servers, and get_server for how one is reached and for whole schemas.";
 
+/// On whose behalf a message comes.
+fn actor(extensions: &Extensions) -> Actor {
+    let parts = extensions.get::<http::request::Parts>();
+    parts.and_then(|parts| parts.extensions.get()).cloned().unwrap_or(Actor::Anybody)
+}
+
 impl Registrar {
-    /// Answers from a catalogue. `open`: those may write who come without a token, as far as the catalogue lets them.
-    pub(crate) fn new(catalogue: Catalogue, open: bool) -> Self {
-        Self { catalogue, open, asked_for: Arc::default(), telling: Mutex::default() }
+    /// Answers from a catalogue, until it is told to stop.
+    pub(crate) fn new(catalogue: Catalogue, writes: Writes, stopping: watch::Receiver<bool>) -> Self {
+        Self { catalogue, writes, stopping, asked_for: Arc::default(), telling: Mutex::default() }
     }
 
-    /// On whose behalf something is to be written; nobody's if it may not be.
-    fn writer(&self, context: &RequestContext<RoleServer>) -> Option<Actor> {
-        let parts = context.extensions.get::<http::request::Parts>();
-        match parts.and_then(|parts| parts.extensions.get::<Actor>()) {
-            Some(actor @ Actor::Bearer(token)) if token.role >= Role::Register => Some(actor.clone()),
-            Some(Actor::Bearer(_)) => None,
-            _ => (self.open && self.catalogue.is_open_to_all()).then_some(Actor::Anybody),
+    /// On whose behalf something is to be written; or what would have to be done first.
+    fn writer(&self, context: &RequestContext<RoleServer>) -> Result<Actor, &'static str> {
+        match (self.writes, actor(&context.extensions)) {
+            (Writes::ByTheClient(true), _) => Ok(Actor::Process),
+            (Writes::ByTheClient(false), _) => Err("this takes `paulina mcp --allow-writing`"),
+            (_, Actor::Bearer(token)) if token.role >= Role::Register => Ok(Actor::Bearer(token)),
+            (_, Actor::Anybody) if self.catalogue.admits(&Actor::Anybody) => Ok(Actor::Anybody),
+            _ => Err("this takes a token with the role register or admin"),
+        }
+    }
+
+    /// Whether who was let in to listen would be let in now.
+    fn still_admits(&self) -> impl Fn(&Actor) -> bool + Send + 'static {
+        let (catalogue, writes) = (self.catalogue.clone(), self.writes);
+        move |actor| match (writes, actor) {
+            (Writes::ByTheClient(_), _)
+            | (Writes::AsTheTokenMay { anonymous_read: true }, Actor::Anybody) => true,
+            _ => catalogue.admits(actor),
         }
     }
 
@@ -81,7 +108,7 @@ impl ServerHandler for Registrar {
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let mut all = definitions::ALL.reading.clone();
-        if self.writer(&context).is_some() {
+        if self.writer(&context).is_ok() {
             all.extend_from_slice(&definitions::ALL.writing);
         }
         Ok(ListToolsResult::with_all_items(all))
@@ -122,7 +149,9 @@ impl ServerHandler for Registrar {
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
         let Ok(changes) = self.catalogue.watch() else { return };
-        let telling = tokio::spawn(tell(context.peer, changes, Arc::clone(&self.asked_for)));
+        let (actor, admits) = (actor(&context.extensions), self.still_admits());
+        let telling = tell(context.peer, changes, Arc::clone(&self.asked_for), move || admits(&actor));
+        let telling = tokio::spawn(telling);
         if let Some(before) = self.telling.lock().unwrap_or_else(PoisonError::into_inner).replace(telling) {
             before.abort();
         }
@@ -168,12 +197,19 @@ impl ServerHandler for Registrar {
         let accepted = context.accepted();
         let lists = accepted.resources_list_changed == Some(true);
         let asked_for: HashSet<String> = accepted.resource_subscriptions.iter().flatten().cloned().collect();
-        let mut first = true;
+        let (actor, admits) = (actor(&context.request_context().extensions), self.still_admits());
+        let (mut first, mut stopping) = (true, self.stopping.clone());
         loop {
             let watched = tokio::select! {
+                biased;
                 () = context.cancelled() => return Ok(()),
+                // The client is told that this is the end.
+                _ = stopping.wait_for(|stopping| *stopping) => return Ok(()),
                 watched = changes.next() => watched.map_err(failed)?,
             };
+            if !admits(&actor) {
+                return Ok(());
+            }
             if std::mem::take(&mut first) && matches!(watched, Watched::Snapshot(_)) {
                 continue;
             }
@@ -194,9 +230,17 @@ impl ServerHandler for Registrar {
 }
 
 /// Tells a session of the era of `initialize` what changes, for as long as it listens.
-async fn tell(peer: Peer<RoleServer>, mut changes: Changes, asked_for: Arc<Mutex<HashSet<String>>>) {
+async fn tell(
+    peer: Peer<RoleServer>,
+    mut changes: Changes,
+    asked_for: Arc<Mutex<HashSet<String>>>,
+    admits: impl Fn() -> bool,
+) {
     let mut first = true;
     while let Ok(watched) = changes.next().await {
+        if !admits() {
+            return;
+        }
         if std::mem::take(&mut first) && matches!(watched, Watched::Snapshot(_)) {
             continue;
         }

@@ -11,9 +11,10 @@ mod handler;
 mod http;
 mod reading;
 mod resources;
+mod sessions;
 mod tools;
 mod writing;
 
 pub(crate) use catalogue::Catalogue;
-pub(crate) use handler::Registrar;
+pub(crate) use handler::{Registrar, Writes};
 pub(crate) use http::service;

@@ -19,19 +19,17 @@ pub(super) struct Given {
 pub(super) async fn call(
     catalogue: &Catalogue,
     request: CallToolRequestParams,
-    actor: Option<Actor>,
+    writer: Result<Actor, &'static str>,
 ) -> Result<CallToolResult, ErrorData> {
     let arguments = Value::Object(request.arguments.unwrap_or_default());
-    let given = match (request.name.as_ref(), actor) {
+    let given = match (request.name.as_ref(), writer) {
         ("find_servers", _) => reading::find_servers(catalogue, arguments).await,
         ("find_tools", _) => reading::find_tools(catalogue, arguments).await,
         ("get_server", _) => reading::get_server(catalogue, arguments).await,
         ("registry_status", _) => reading::status(catalogue, arguments).await,
-        ("register_server", Some(actor)) => writing::register(catalogue, arguments, actor).await,
-        ("deregister_server", Some(actor)) => writing::deregister(catalogue, arguments, actor).await,
-        ("register_server" | "deregister_server", None) => {
-            Err(Failure("this takes a token with the role register or admin".to_owned()))
-        }
+        ("register_server", Ok(actor)) => writing::register(catalogue, arguments, actor).await,
+        ("deregister_server", Ok(actor)) => writing::deregister(catalogue, arguments, actor).await,
+        ("register_server" | "deregister_server", Err(first)) => Err(Failure(first.to_owned())),
         (name, _) => {
             let message = format!("there is no tool {name:?}; tools/list says which there are");
             return Err(ErrorData::invalid_params(message, None));
