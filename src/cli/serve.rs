@@ -136,8 +136,7 @@ impl Service {
             );
         }
         let promoting = promotions.clone();
-        let (mcp, end_mcp) =
-            mcp::serve::service(registry.clone(), self.limits.body_bytes, self.config.anonymous_read);
+        let (mcp, end_mcp) = mcp::serve::service(registry.clone(), self.limits.body_bytes);
         let mcp = ServiceExt::<Request>::map_response(mcp, |response| response.map(Body::new));
         let server = Server::new(registry.clone(), within_the_system(self.limits))
             .allowed_hosts(self.config.allowed_host.clone())

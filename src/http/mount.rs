@@ -4,18 +4,21 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
-use http_body_util::BodyExt;
+use hyper::body::Frame;
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt};
 
 use super::App;
 use super::body::JsonBody;
-use super::load::Kind;
+use super::load::{Kind, Place};
+use crate::model::Actor;
 
 /// What a client of MCP says that listens: its stream goes on for as long as it likes. All other streams that answer a POST end
 /// with their answer.
@@ -53,6 +56,7 @@ impl Mounted {
 
     pub(super) async fn answer(self, app: App, request: Request) -> Response {
         let (parts, body) = request.into_parts();
+        let actor = parts.extensions.get().cloned().unwrap_or(Actor::Anybody);
         let mut place = None;
         if parts.method == Method::GET {
             place = Some(app.load().admit(Kind::Watch));
@@ -78,13 +82,30 @@ impl Mounted {
         let response = response.unwrap_or_else(|never| match never {});
         drop(read);
         match place.filter(|_| is_stream(&response)) {
-            Some(place) => response.map(|body| {
-                Body::new(body.map_frame(move |frame| {
-                    let _held = &place;
-                    frame
-                }))
-            }),
+            Some(place) => response.map(|body| Body::new(Going { body, app, actor, _place: place })),
             None => response,
         }
+    }
+}
+
+/// A stream that goes on for as long as whoever listens would be let in.
+struct Going {
+    body: Body,
+    app: App,
+    actor: Actor,
+    _place: Place,
+}
+
+impl hyper::body::Body for Going {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        // A token may have been revoked since, or the first one made.
+        Poll::Ready(frame.filter(|_| self.app.still_admits(&self.actor)))
     }
 }

@@ -22,8 +22,8 @@ use crate::model::{Actor, Role, Watched};
 /// Who may write.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Writes {
-    /// Whoever may over HTTP. `anonymous_read`: who reads without a token may go on to do so when there are tokens.
-    AsTheTokenMay { anonymous_read: bool },
+    /// Whoever may over HTTP.
+    AsTheTokenMay,
     /// The client of this process, or not.
     ByTheClient(bool),
 }
@@ -62,16 +62,6 @@ impl Registrar {
             (_, Actor::Bearer(token)) if token.role >= Role::Register => Ok(Actor::Bearer(token)),
             (_, Actor::Anybody) if self.catalogue.admits(&Actor::Anybody) => Ok(Actor::Anybody),
             _ => Err("this takes a token with the role register or admin"),
-        }
-    }
-
-    /// Whether who was let in to listen would be let in now.
-    fn still_admits(&self) -> impl Fn(&Actor) -> bool + Send + 'static {
-        let (catalogue, writes) = (self.catalogue.clone(), self.writes);
-        move |actor| match (writes, actor) {
-            (Writes::ByTheClient(_), _)
-            | (Writes::AsTheTokenMay { anonymous_read: true }, Actor::Anybody) => true,
-            _ => catalogue.admits(actor),
         }
     }
 
@@ -149,9 +139,7 @@ impl ServerHandler for Registrar {
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
         let Ok(changes) = self.catalogue.watch() else { return };
-        let (actor, admits) = (actor(&context.extensions), self.still_admits());
-        let telling = tell(context.peer, changes, Arc::clone(&self.asked_for), move || admits(&actor));
-        let telling = tokio::spawn(telling);
+        let telling = tokio::spawn(tell(context.peer, changes, Arc::clone(&self.asked_for)));
         if let Some(before) = self.telling.lock().unwrap_or_else(PoisonError::into_inner).replace(telling) {
             before.abort();
         }
@@ -197,7 +185,6 @@ impl ServerHandler for Registrar {
         let accepted = context.accepted();
         let lists = accepted.resources_list_changed == Some(true);
         let asked_for: HashSet<String> = accepted.resource_subscriptions.iter().flatten().cloned().collect();
-        let (actor, admits) = (actor(&context.request_context().extensions), self.still_admits());
         let (mut first, mut stopping) = (true, self.stopping.clone());
         loop {
             let watched = tokio::select! {
@@ -207,9 +194,6 @@ impl ServerHandler for Registrar {
                 _ = stopping.wait_for(|stopping| *stopping) => return Ok(()),
                 watched = changes.next() => watched.map_err(failed)?,
             };
-            if !admits(&actor) {
-                return Ok(());
-            }
             if std::mem::take(&mut first) && matches!(watched, Watched::Snapshot(_)) {
                 continue;
             }
@@ -230,17 +214,9 @@ impl ServerHandler for Registrar {
 }
 
 /// Tells a session of the era of `initialize` what changes, for as long as it listens.
-async fn tell(
-    peer: Peer<RoleServer>,
-    mut changes: Changes,
-    asked_for: Arc<Mutex<HashSet<String>>>,
-    admits: impl Fn() -> bool,
-) {
+async fn tell(peer: Peer<RoleServer>, mut changes: Changes, asked_for: Arc<Mutex<HashSet<String>>>) {
     let mut first = true;
     while let Ok(watched) = changes.next().await {
-        if !admits() {
-            return;
-        }
         if std::mem::take(&mut first) && matches!(watched, Watched::Snapshot(_)) {
             continue;
         }

@@ -17,13 +17,8 @@ type Service = StreamableHttpService<Registrar, Sessions>;
 /// How long those who listen have to be told that this is the end.
 const FAREWELL: Duration = Duration::from_millis(500);
 
-/// The registry as an MCP server, and the way to end all that goes on there. `anonymous_read`: whoever reads without a token may
-/// go on to do so when there are tokens.
-pub(crate) fn service(
-    registry: Registry,
-    body_bytes: usize,
-    anonymous_read: bool,
-) -> (Service, impl FnOnce() + Send + 'static) {
+/// The registry as an MCP server, and the way to end all that goes on there.
+pub(crate) fn service(registry: Registry, body_bytes: usize) -> (Service, impl FnOnce() + Send + 'static) {
     let config = StreamableHttpServerConfig::default()
         .disable_allowed_hosts()
         .disable_allowed_origins()
@@ -33,7 +28,7 @@ pub(crate) fn service(
     let (stopping, stopped) = watch::channel(false);
     let registrar = move || {
         let catalogue = Catalogue::Registry(registry.clone());
-        Ok(Registrar::new(catalogue, Writes::AsTheTokenMay { anonymous_read }, stopped.clone()))
+        Ok(Registrar::new(catalogue, Writes::AsTheTokenMay, stopped.clone()))
     };
     let service = StreamableHttpService::new(registrar, Arc::new(Sessions::new()), config);
     let end = move || {
