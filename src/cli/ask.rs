@@ -8,6 +8,7 @@
 //! | 3 | what was asked for is not there, or is unhealthy |
 //! | 4 | no registry answers |
 //! | 5 | the registry asks for a token, or for one that may do more |
+//! | 6 | another registry took over from this one |
 
 use std::io;
 
@@ -75,6 +76,9 @@ pub(super) fn exit_code(error: &anyhow::Error) -> u8 {
         }
         if cause.is::<FilterError>() {
             return 2;
+        }
+        if cause.is::<super::replica::Superseded>() {
+            return 6;
         }
         return match cause.downcast_ref::<ClientError>() {
             Some(ClientError::NotRegistered { .. } | ClientError::NoHealthyServers { .. }) => 3,

@@ -34,7 +34,7 @@ use clap::{Parser, Subcommand};
 /// The registry for MCP servers: which are there, what can they do, are they alive?
 ///
 /// Exit codes: 0 done; 1 failed; 2 wrong arguments; 3 what was asked for is not there, or is unhealthy; 4 no registry answers;
-/// 5 the registry asks for a token, or for one that may do more. `announce` ends as its server does.
+/// 5 the registry asks for a token, or for one that may do more; 6 another registry took over from this one. `announce` ends as its server does.
 #[derive(Debug, Parser)]
 #[command(name = "paulina", version, max_term_width = 100)]
 struct Arguments {

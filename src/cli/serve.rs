@@ -4,10 +4,13 @@ use anyhow::{Context, bail};
 
 use axum::body::Body;
 use axum::extract::Request;
+use futures_util::FutureExt;
 use sd_notify::NotifyState;
 use tower::ServiceExt;
 
-use super::replica::{Asked, Keeper, Litestream, Peer, Promotions, Replica, promotions, restore_if_missing};
+use super::replica::{
+    Asked, Keeper, Litestream, Peer, Promotions, Replica, forget, promotions, restore_if_missing,
+};
 use crate::config::{Config, Listen};
 use crate::http::{Limits, Listener, Server};
 use crate::registry::{Options, Registry};
@@ -82,6 +85,9 @@ impl Service {
     /// is a primary.
     async fn restore(&self, asked: Asked) -> anyhow::Result<Option<Registry>> {
         let database = &self.config.database;
+        if self.peer.is_none() {
+            forget(database)?;
+        }
         let missing = !database.exists();
         if let Some(url) = self.config.restore_from.as_deref().filter(|_| missing) {
             let replica = Replica::new(Litestream::at(&self.config.litestream).await?, url);
@@ -150,6 +156,10 @@ impl Service {
                 let promoting = promoting.clone();
                 async move { promoting.ask(force).await }
             });
+        let mut promotion = promotion;
+        if promotion.next().now_or_never().is_some() {
+            tracing::warn!("SIGUSR1 came before there was anything to promote: send it again");
+        }
         let asked = tokio::spawn(when_asked(registry.clone(), promotions, promotion));
         tell(&[NotifyState::Ready]);
         let stop = async move {

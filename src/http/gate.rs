@@ -55,12 +55,17 @@ impl Gate {
 
     /// Lets a request pass and notes on whose behalf it comes, or says why not.
     pub(super) fn admit(&self, request: &mut Request) -> Result<(), Problem> {
-        let path = request.uri().path();
+        let path = request.uri().path().to_owned();
+        let path = path.as_str();
         if is_open(path) || (self.policy.public_catalogue && official::is_of_it(path)) {
             return Ok(());
         }
         let tokens = self.registry.tokens_held();
         if tokens.is_empty() && !self.policy.closed {
+            if path == "/mcp" {
+                // Who comes there without having been let in by this rule may read alone.
+                request.extensions_mut().insert(Actor::Anybody);
+            }
             return Ok(());
         }
         // At `/mcp` every question is a POST; whether a token may also write is seen there.

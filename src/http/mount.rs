@@ -2,6 +2,7 @@
 //!
 //! Their bodies are read within the limits of all bodies, and a stream that goes on takes a watcher's place before it begins.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
@@ -12,6 +13,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Frame;
+use serde::Deserialize;
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt};
 
@@ -22,7 +24,14 @@ use crate::model::Actor;
 
 /// What a client of MCP says that listens: its stream goes on for as long as it likes. All other streams that answer a POST end
 /// with their answer.
-const LISTENING: &[u8] = b"\"subscriptions/listen\"";
+const LISTENING: &str = "subscriptions/listen";
+
+/// What is to be known of a message.
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(borrow)]
+    method: Cow<'a, str>,
+}
 
 /// A service at a path.
 #[derive(Clone)]
@@ -64,7 +73,7 @@ impl Mounted {
         let (body, read) = if parts.method == Method::POST {
             match JsonBody::from_request(Request::from_parts(parts.clone(), body), &app).await {
                 Ok(mut read) => {
-                    if memchr::memmem::find(&read.bytes, LISTENING).is_some() {
+                    if serde_json::from_slice(&read.bytes).is_ok_and(|Head { method }| method == LISTENING) {
                         place = Some(app.load().admit(Kind::Watch));
                     }
                     (Body::from(std::mem::take(&mut read.bytes)), Some(read))
@@ -80,10 +89,12 @@ impl Mounted {
         };
         let response = self.service.oneshot(Request::from_parts(parts, body)).await;
         let response = response.unwrap_or_else(|never| match never {});
-        drop(read);
-        match place.filter(|_| is_stream(&response)) {
-            Some(place) => response.map(|body| Body::new(Going { body, app, actor, _place: place })),
-            None => response,
+        if is_stream(&response) {
+            // Who listens has a watcher's place instead.
+            let read = read.filter(|_| place.is_none());
+            response.map(|body| Body::new(Going { body, app, actor, _place: place, _read: read }))
+        } else {
+            response
         }
     }
 }
@@ -93,7 +104,9 @@ struct Going {
     body: Body,
     app: App,
     actor: Actor,
-    _place: Place,
+    _place: Option<Place>,
+    /// The message that it answers, which counts as in hand until then.
+    _read: Option<JsonBody>,
 }
 
 impl hyper::body::Body for Going {

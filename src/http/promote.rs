@@ -64,7 +64,12 @@ pub(super) async fn promote(State(app): State<App>, uri: Uri) -> Result<Response
         // It goes on although nobody should wait for it any more.
         let promoted = tokio::spawn(promote(force)).await;
         let promoted = promoted.unwrap_or_else(|error| Err(error.to_string()));
-        promoted.map_err(|detail| Problem::new(Code::NotPromoted, detail))?;
+        // It may be one all the same: somebody else has asked at the same time.
+        if let Err(detail) = promoted
+            && app.registry().is_standby()
+        {
+            return Err(Problem::new(Code::NotPromoted, detail));
+        }
     }
     Ok(json(StatusCode::OK, &Ready::of(app.registry())))
 }

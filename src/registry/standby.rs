@@ -183,8 +183,9 @@ impl Following {
         self.seat.inner.counts.copied(copied.committed_at);
         // Whoever reads is done with the copy before.
         let mut readers = self.seat.inner.readers.write().await;
-        self.seat.inner.lease_clock.set(copied.committed);
+        let committed = copied.committed;
         let before = readers.replace(copied.succeed(&self.seat.inner.live));
+        self.seat.inner.lease_clock.set(committed);
         drop(readers);
         if let Some(before) = before {
             settled(before.close()).await;
@@ -199,12 +200,28 @@ impl Following {
         database: &Path,
     ) -> Result<(store::Writer, Option<store::Beside>), OpenError> {
         let location = Location::of(database)?;
+        if location == Location::Memory {
+            let reason = std::io::Error::other("a primary that is to go on needs a database in a file");
+            return Err(OpenError::Io { path: database.to_owned(), reason });
+        }
         store::adopt(copy, location.path()).await?;
+        let opened = self.open_adopted(&location).await;
+        if opened.is_err() {
+            // Another try is to find what this one has found.
+            let _ = std::fs::rename(location.path(), copy);
+        }
+        opened
+    }
+
+    async fn open_adopted(
+        &self,
+        location: &Location,
+    ) -> Result<(store::Writer, Option<store::Beside>), OpenError> {
         let wall = self.seat.clock.wall().timestamp_millis();
         let mut readers = self.seat.inner.readers.write().await;
-        let mut opened = store::open(&location, Known::Of(Arc::clone(&self.seat.inner.live))).await?;
+        let mut opened = store::open(location, Known::Of(Arc::clone(&self.seat.inner.live))).await?;
         let lease = start::lease_time(&mut opened.writer, opened.beside.as_mut(), wall).await;
-        let lease = lease.map_err(|error| start::failed(&location, &error))?;
+        let lease = lease.map_err(|error| start::failed(location, &error))?;
         let before = readers.replace(opened.readers);
         self.seat.inner.lease_clock.set(lease);
         drop(readers);

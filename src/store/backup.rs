@@ -1,12 +1,13 @@
 //! A copy of a database, made while it is served.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 
 use sqlx::Connection;
 
 use super::location::beside;
+use super::place::name;
 use super::{Examination, OpenError, examine, open};
 
 /// Writes a whole copy of a database to a file that is not there yet, and looks at it as `doctor` does. What is served goes
@@ -26,13 +27,7 @@ pub(crate) async fn back_up(database: &Path, to: &Path) -> Result<Examination, O
         Err(error) => Err(error),
     };
     let sound = examined.as_ref().is_ok_and(|examined| examined.faults.is_empty());
-    let placed = if sound {
-        File::open(&unfinished)
-            .and_then(|file| file.sync_all())
-            .and_then(|()| std::fs::rename(&unfinished, to))
-    } else {
-        std::fs::remove_file(&unfinished)
-    };
+    let placed = if sound { name(&unfinished, to) } else { std::fs::remove_file(&unfinished) };
     let examined = examined?;
     placed.map_err(failed)?;
     Ok(examined)

@@ -134,7 +134,9 @@ impl Beside {
 /// The epoch that a process serves a database in, and when it last wrote that down.
 #[cfg(feature = "cli")]
 pub(crate) fn served(database: &Path) -> Option<(String, std::time::SystemTime)> {
-    Some((Beside::served(database)?.epoch, Beside::written(database)?))
+    // A write in between makes it older than it is, never newer.
+    let written = Beside::written(database)?;
+    Some((Beside::served(database)?.epoch, written))
 }
 
 /// Keeps others from what lies at a path, until it is dropped.

@@ -33,8 +33,10 @@ impl Copied {
     pub(crate) async fn open(path: &Path) -> Result<Self, OpenError> {
         private(path).map_err(|reason| OpenError::Io { path: path.to_owned(), reason })?;
         let options = file_options(path).read_only(true).immutable(true);
-        if inspect_schema(path, options.clone()).await? != Some(schema::newest()) {
-            fold(path).await?;
+        match inspect_schema(path, options.clone()).await? {
+            None => return Err(OpenError::NotADatabase { path: path.to_owned() }),
+            Some(known) if known == schema::newest() => {}
+            Some(_) => fold(path).await?,
         }
         let mut connection = options.connect().await.map_err(|error| OpenError::sqlite(path, &error))?;
         let read = async {

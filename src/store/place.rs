@@ -11,6 +11,7 @@ use sqlx::Connection;
 
 use super::location::{beside, resolved};
 use super::open::{inspect, migrated};
+use super::replicating::wait_for_others;
 use super::{Beside, OpenError};
 
 /// Makes a new database. Only who holds the lock may do this.
@@ -34,7 +35,10 @@ pub(crate) async fn adopt(copy: &Path, path: &Path) -> Result<(), OpenError> {
         return Err(OpenError::NotADatabase { path: copy.to_owned() });
     }
     private(copy).map_err(|reason| io(copy, reason))?;
+    wait_for_others(path).await?;
     beside.forget().map_err(|reason| io(path, reason))?;
+    gone(std::fs::remove_file(super::location::beside(path, "-superseded")))
+        .map_err(|reason| io(path, reason))?;
     finish(copy, path).await
 }
 
@@ -51,12 +55,17 @@ async fn finish(unfinished: &Path, path: &Path) -> Result<(), OpenError> {
     }
     gone(std::fs::remove_file(beside(path, "-shm"))).map_err(failed)?;
     fold(unfinished).await.map_err(|error| error.at(path))?;
-    File::open(unfinished).and_then(|file| file.sync_all()).map_err(failed)?;
-    std::fs::rename(unfinished, path).map_err(failed)?;
+    name(unfinished, path).map_err(failed)
+}
+
+/// Gives a file its name, for good.
+pub(super) fn name(unfinished: &Path, path: &Path) -> io::Result<()> {
+    File::open(unfinished).and_then(|file| file.sync_all())?;
+    std::fs::rename(unfinished, path)?;
     #[cfg(unix)]
     {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+        File::open(folder).and_then(|folder| folder.sync_all())?;
     }
     Ok(())
 }

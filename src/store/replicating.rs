@@ -11,7 +11,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::OpenError;
-use super::location::beside;
 
 /// How often, and how many times, it is looked whether it has ended: 40 s in all.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -34,6 +33,15 @@ pub(crate) fn identity(path: &Path) -> Option<u64> {
     return path.exists().then_some(0);
 }
 
+/// Beside Litestream's own folder, and not among the files that are moved away with a database.
+fn lock_file(database: &Path) -> std::path::PathBuf {
+    let name = database.file_name().unwrap_or_default();
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(name);
+    hidden.push("-replicating");
+    database.with_file_name(hidden)
+}
+
 /// The lock; the Litestream that it is passed to as standard input holds it for as long as it lives.
 #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "who holds it alone starts Litestream"))]
 pub(crate) struct Replicating(File);
@@ -41,7 +49,7 @@ pub(crate) struct Replicating(File);
 impl Replicating {
     /// Takes the lock of a database, or says who holds it.
     pub(crate) fn lock(database: &Path) -> io::Result<Result<Self, Option<Holder>>> {
-        let path = beside(database, "-replicating");
+        let path = lock_file(database);
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Ok(Self(file))),
@@ -75,7 +83,7 @@ fn holder(file: &mut File) -> Option<Holder> {
 
 /// Waits until no Litestream is left that was begun for another file than the one that lies there.
 pub(super) async fn wait_for_others(database: &Path) -> Result<(), OpenError> {
-    if !beside(database, "-replicating").exists() {
+    if !lock_file(database).exists() {
         return Ok(());
     }
     let mut process = None;

@@ -172,6 +172,27 @@ async fn a_token_may_do_what_it_may_do_elsewhere() {
 }
 
 #[tokio::test]
+async fn who_may_only_read_without_a_token_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("paulina.db");
+    token(&database, "admin");
+    let registry = Binary::with(&database, &["--listen", "0.0.0.0:0", "--anonymous-read"]);
+    let mut revoke = Command::new(env!("CARGO_BIN_EXE_paulina"));
+    let revoked =
+        revoke.args(["token", "revoke", "--name", "admin", "--database"]).arg(&database).output().unwrap();
+    assert!(revoked.status.success());
+    let session = Session::new(&registry, None).await;
+    assert_eq!(
+        session.tools().await.len(),
+        4,
+        "there is no token left, and it is none the more open for that"
+    );
+    let registration = json!({"name": "evil", "transport": "stdio", "command": ["x"]});
+    let refused = session.call("register_server", json!({ "registration": registration })).await;
+    assert_eq!(refused["isError"], true, "{refused}");
+}
+
+#[tokio::test]
 async fn there_are_as_many_sessions_as_memory_has_room_for() {
     let folder = tempfile::tempdir().unwrap();
     let mut registry = Binary::start(&folder.path().join("paulina.db"));

@@ -94,7 +94,7 @@ fn two_primaries_keep_out_of_each_other_s_way() {
     let first = Binary::start(&folder.path().join("first.db"));
     let second = folder.path().join("second.db");
     let refused = binary::command(&second, &["--peer", &first.url]).output().unwrap();
-    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(refused.status.code(), Some(6));
     assert!(said(&refused).contains("serves as a primary. If it was promoted"), "{}", said(&refused));
     assert!(!second.exists());
     let url = first.url.clone();

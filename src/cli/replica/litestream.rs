@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
@@ -10,6 +11,10 @@ use tokio::process::Command;
 
 /// Older ones bundle a SQLite that can damage a WAL database which two programs checkpoint at once.
 const OLDEST: [u32; 3] = [0, 5, 17];
+
+/// How long it may look, and restore: a place that does not answer must not hold up a promotion.
+const LOOKING: Duration = Duration::from_secs(15);
+const RESTORING: Duration = Duration::from_mins(4);
 
 /// Where Litestream is.
 #[derive(Debug, Clone)]
@@ -26,7 +31,7 @@ impl Litestream {
     /// Sees that it is there and no older than it has to be.
     pub(in crate::cli) async fn at(program: &Path) -> anyhow::Result<Self> {
         let litestream = Self(program.to_owned());
-        let version = litestream.run(&[OsStr::new("version")]).await?;
+        let version = litestream.run(&[OsStr::new("version")], LOOKING).await?;
         let version = version.trim().trim_start_matches('v');
         // A build from somebody's own sources has no number.
         let numbers: Result<Vec<u32>, _> = version.split(['.', '-']).take(3).map(str::parse).collect();
@@ -48,8 +53,9 @@ impl Litestream {
     }
 
     /// Runs it to its end and gives what it wrote to its standard output.
-    async fn run(&self, arguments: &[&OsStr]) -> anyhow::Result<String> {
-        let output = self.command().args(arguments).output().await;
+    async fn run(&self, arguments: &[&OsStr], limit: Duration) -> anyhow::Result<String> {
+        let output = tokio::time::timeout(limit, self.command().args(arguments).output()).await;
+        let Ok(output) = output else { bail!("litestream has not ended within {} s", limit.as_secs()) };
         let output = output.with_context(|| {
             format!("cannot start {}; install Litestream, or name it with --litestream", self.0.display())
         })?;
@@ -64,14 +70,14 @@ impl Litestream {
 
     /// Forgets what it remembers of a database, so that it begins with a snapshot.
     pub(super) async fn reset(&self, database: &Path) -> anyhow::Result<()> {
-        self.run(&[OsStr::new("reset"), database.as_os_str()]).await.map(|_| ())
+        self.run(&[OsStr::new("reset"), database.as_os_str()], LOOKING).await.map(|_| ())
     }
 
     /// How far the folder of an epoch has come; none if there is nothing in it. What came last lies at level 0 for five
     /// minutes, and one level is one request where all are ten.
     async fn reached(&self, folder: &str) -> anyhow::Result<Option<String>> {
         for level in ["0", "all"] {
-            let list = self.run(&["ltx", "-json", "-level", level, folder].map(OsStr::new)).await?;
+            let list = self.run(&["ltx", "-json", "-level", level, folder].map(OsStr::new), LOOKING).await?;
             let parts: Vec<Part> = serde_json::from_str(&list).context("litestream ltx gives no list")?;
             if let Some(last) = parts.into_iter().map(|part| part.max_txid).max() {
                 return Ok(Some(last));
@@ -143,21 +149,27 @@ impl Replica {
 
     /// Restores an epoch to a file, in the place of what lies there.
     pub(super) async fn restore(&self, number: u32, to: &Path, check: bool) -> anyhow::Result<()> {
-        for ending in ["", ".tmp", "-wal", "-shm", "-journal"] {
-            let left = crate::store::beside(to, ending);
-            match std::fs::remove_file(&left) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(error).with_context(|| format!("cannot remove {}", left.display()));
-                }
-                _ => {}
-            }
-        }
+        clear(to)?;
         let check = OsStr::new(if check { "full" } else { "none" });
         let words = [OsStr::new("restore"), OsStr::new("-integrity-check"), check, OsStr::new("-o")];
         let folder = self.folder(number);
         let words = words.into_iter().chain([to.as_os_str(), OsStr::new(&folder)]);
-        self.litestream.run(&words.collect::<Vec<_>>()).await.map(|_| ())
+        self.litestream.run(&words.collect::<Vec<_>>(), RESTORING).await.map(|_| ())
     }
+}
+
+/// Takes away what lies where a copy is to be, and beside it: a log that was left would be taken for the copy's.
+pub(super) fn clear(to: &Path) -> anyhow::Result<()> {
+    for ending in ["", ".tmp", "-wal", "-shm", "-journal"] {
+        let left = crate::store::beside(to, ending);
+        match std::fs::remove_file(&left) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot remove {}", left.display()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

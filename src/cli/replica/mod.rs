@@ -11,7 +11,7 @@ mod sidecar;
 mod standby;
 
 pub(super) use litestream::{Litestream, Replica};
-pub(super) use peer::Peer;
+pub(super) use peer::{Peer, Superseded, forget};
 pub(super) use restore::restore_if_missing;
 pub(super) use sidecar::{Replicate, replicate};
 pub(super) use standby::{Asked, Keeper, Promotions, promotions};

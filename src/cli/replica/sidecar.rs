@@ -42,6 +42,8 @@ pub(in crate::cli) struct Replicate {
 const LOOK: Duration = Duration::from_millis(250);
 /// How long it rests when Litestream cannot be started.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How long Litestream has to end by itself when the keyboard has told it to.
+const TOLD: Duration = Duration::from_secs(10);
 /// How long Litestream may take to upload the rest when it is stopped.
 const FAREWELL: Duration = Duration::from_secs(30);
 
@@ -53,12 +55,15 @@ pub(in crate::cli) async fn replicate(arguments: Replicate) -> anyhow::Result<()
     let notes = Notes::open(&database)?;
     let mut sidecar = Sidecar { database, litestream, replica, config: arguments.config, notes, seen: None };
     let signal = shutdown::signal().context("cannot wait for signals")?;
-    let mut running = None;
+    let (mut running, mut told) = (None, false);
     tokio::select! {
         failed = sidecar.run(&mut running) => failed?,
-        name = signal => tracing::info!(signal = name, "stopping: the rest is uploaded"),
+        name = signal => {
+            tracing::info!(signal = name, "stopping: the rest is uploaded");
+            told = name == "SIGINT";
+        }
     }
-    stop(&mut running).await
+    stop(&mut running, told).await
 }
 
 struct Sidecar {
@@ -80,15 +85,18 @@ struct Running {
 impl Sidecar {
     /// Keeps the Litestream running that belongs to the epoch which is served.
     async fn run(&mut self, running: &mut Option<Running>) -> anyhow::Result<()> {
-        let mut replicated = None;
+        let (mut replicated, mut file) = (None, identity(&self.database));
         loop {
-            if running.as_ref().is_some_and(|running| identity(&self.database) != Some(running.file)) {
+            let now = identity(&self.database);
+            if std::mem::replace(&mut file, now) != now
+                || running.as_ref().is_some_and(|running| now != Some(running.file))
+            {
                 tracing::warn!("another file was put in the place of the database: its replica ends");
                 kill(running).await?;
-                replicated = None;
+                (replicated, self.seen) = (None, None);
             }
             if let Some(epoch) = self.served().filter(|epoch| replicated.as_ref() != Some(epoch)) {
-                stop(running).await?;
+                stop(running, false).await?;
                 replicated = Some(epoch);
             }
             if let Some(status) =
@@ -170,10 +178,12 @@ fn end(process: Option<u32>) {
     let _ = process;
 }
 
-/// Lets Litestream upload the rest.
-async fn stop(running: &mut Option<Running>) -> anyhow::Result<()> {
+/// Lets Litestream upload the rest. A second signal would break that off: from the keyboard it may have been told already.
+async fn stop(running: &mut Option<Running>, told: bool) -> anyhow::Result<()> {
     let Some(Running { child, .. }) = running else { return Ok(()) };
-    end(child.id());
+    if !told || tokio::time::timeout(TOLD, child.wait()).await.is_err() {
+        end(child.id());
+    }
     if tokio::time::timeout(FAREWELL, child.wait()).await.is_err() {
         tracing::warn!("litestream has not ended within {} s: it is killed", FAREWELL.as_secs());
     }

@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Replica;
-use super::litestream::Newest;
+use super::litestream::{Newest, clear};
 use super::peer::Peer;
 use crate::clock::{Clock, SystemClock};
 use crate::registry::Standby;
@@ -70,6 +70,9 @@ impl Keeper {
         interval: Duration,
         peer: Option<Peer>,
     ) -> anyhow::Result<Self> {
+        if database == Path::new(":memory:") {
+            bail!("--standby needs a database in a file");
+        }
         let database = resolved(database)?;
         let copy = beside(&database, "-standby");
         let held = hold(&copy).await?;
@@ -82,9 +85,12 @@ impl Keeper {
         let mut told = false;
         loop {
             match self.restore_news().await {
-                Ok(true) => return &self.copy,
-                Ok(false) if told => {}
-                Ok(false) => {
+                Ok(Some(newest)) => {
+                    self.newest = Some(newest);
+                    return &self.copy;
+                }
+                Ok(None) if told => {}
+                Ok(None) => {
                     told = true;
                     tracing::info!(replica = self.replica.url(), "there is nothing to restore yet: waiting");
                 }
@@ -120,8 +126,12 @@ impl Keeper {
     async fn follow(&mut self, standby: &Standby) -> Duration {
         let begin = self.clock.monotonic();
         let followed = match self.restore_news().await {
-            Ok(true) => standby.follow(&self.copy).await.map_err(anyhow::Error::from),
-            Ok(false) => Ok(()),
+            Ok(Some(newest)) => {
+                let followed = standby.follow(&self.copy).await;
+                self.newest = followed.is_ok().then_some(newest).or(self.newest.take());
+                followed.map_err(anyhow::Error::from)
+            }
+            Ok(None) => Ok(()),
             Err(error) => Err(error),
         };
         if let Err(error) = followed {
@@ -134,7 +144,7 @@ impl Keeper {
 
     /// Restores what there is, if it is more than at the last time. A new epoch is looked for when the old one has nothing
     /// new.
-    async fn restore_news(&mut self) -> anyhow::Result<bool> {
+    async fn restore_news(&self) -> anyhow::Result<Option<Newest>> {
         let from = self.newest.as_ref().map_or(1, |newest| newest.number);
         let newest = match &self.newest {
             Some(before) => match self.replica.reached(from).await? {
@@ -144,10 +154,10 @@ impl Keeper {
             None => self.replica.newest(1).await?,
         };
         let Some(newest) = newest else {
-            return if self.newest.is_none() { Ok(false) } else { Err(gone()) };
+            return if self.newest.is_none() { Ok(None) } else { Err(gone()) };
         };
         if self.newest.as_ref() == Some(&newest) {
-            return Ok(false);
+            return Ok(None);
         }
         // The copy in use goes on to exist for those who read it, without its name.
         let unfinished = beside(&self.copy, "-new");
@@ -155,8 +165,7 @@ impl Keeper {
         std::fs::rename(&unfinished, &self.copy)
             .with_context(|| format!("cannot write {}", self.copy.display()))?;
         tracing::debug!(folder = newest.number, "restored");
-        self.newest = Some(newest);
-        Ok(true)
+        Ok(Some(newest))
     }
 
     /// Once, until it is well again.
@@ -171,9 +180,9 @@ impl Keeper {
     /// Makes a primary of it.
     async fn promote(&mut self, standby: &Standby, force: bool) -> anyhow::Result<()> {
         if let Some(peer) = self.peer.as_ref().filter(|_| !force)
-            && peer.is_primary().await
+            && let Some(reason) = peer.primary().await
         {
-            bail!("{peer} still serves as a primary: stop it first, or promote with --force");
+            bail!("{reason}: stop it first, or promote with --force");
         }
         let last = beside(&self.database, "-restored");
         match self.restore_last(&last).await {
@@ -182,6 +191,7 @@ impl Keeper {
                 tracing::warn!(
                     "the replica cannot be restored any more: {error:#}; the copy in hand is promoted"
                 );
+                clear(&last)?;
                 std::fs::copy(&self.copy, &last).context("cannot take the copy in hand")?;
             }
             Err(error) => {

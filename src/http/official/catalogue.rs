@@ -2,7 +2,9 @@
 //! nothing has changed: whoever comes, goes or changes moves the revision on.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
 
 use super::entry::Entry;
 use super::naming;
@@ -16,20 +18,25 @@ pub(super) struct Catalogue {
     entries: Vec<Arc<Entry>>,
 }
 
-/// What it depends on: the revision, and how many are alive. That a lease has run out is known before it is a change.
-type State = (Revision, u64);
+/// What it depends on: the revision, and how many are alive and how many are not. That a lease has run out is known before
+/// it is a change.
+type State = (Revision, u64, u64);
 
-/// The one that was put together last, and at which revision.
+/// One, and the state that it was put together at.
+type Last = Mutex<Option<(State, Arc<Catalogue>)>>;
+
+/// Those that were put together last, with what is deleted and without, and at which state. Whoever asks while one is put together
+/// waits for it.
 #[derive(Debug)]
 pub(in crate::http) struct Kept {
     namespace: String,
-    last: Mutex<Option<(State, Arc<Catalogue>)>>,
+    last: [Last; 2],
 }
 
 impl Kept {
     /// Names that have no namespace get this one.
     pub(in crate::http) fn new(namespace: &str) -> Self {
-        Self { namespace: namespace.to_owned(), last: Mutex::default() }
+        Self { namespace: namespace.to_owned(), last: Default::default() }
     }
 
     pub(super) async fn catalogue(
@@ -37,21 +44,18 @@ impl Kept {
         registry: &Registry,
         include_deleted: bool,
     ) -> Result<Arc<Catalogue>, Error> {
+        let [alive, any] = &self.last;
+        let mut last = if include_deleted { any } else { alive }.lock().await;
         let totals = registry.stats().await?;
-        let state = (totals.revision, totals.servers.by_health.get("healthy").copied().unwrap_or_default());
-        if !include_deleted {
-            let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((_, catalogue)) = last.as_ref().filter(|(known, _)| *known == state) {
-                return Ok(Arc::clone(catalogue));
-            }
+        let count = |health: &str| totals.servers.by_health.get(health).copied().unwrap_or_default();
+        let state = (totals.revision.clone(), count("healthy"), count("unhealthy"));
+        if let Some((_, catalogue)) = last.as_ref().filter(|(known, _)| *known == state) {
+            return Ok(Arc::clone(catalogue));
         }
         let servers = all(registry, include_deleted).await?;
         let catalogue = Arc::new(Catalogue::new(servers, &self.namespace));
-        if !include_deleted {
-            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-            // It may already have more than this state, never less.
-            *last = Some((state, Arc::clone(&catalogue)));
-        }
+        // It may already have more than this state, never less.
+        *last = Some((state, Arc::clone(&catalogue)));
         Ok(catalogue)
     }
 }

@@ -42,10 +42,12 @@ pub(crate) struct Registrar {
 const INSTRUCTIONS: &str = "A registry of MCP servers: which are there, what can they do, are they alive. Use find_tools to \
     find a tool by what it does, find_servers to find servers, and get_server for how one is reached and for whole schemas.";
 
-/// On whose behalf a message comes.
-fn actor(extensions: &Extensions) -> Actor {
-    let parts = extensions.get::<http::request::Parts>();
-    parts.and_then(|parts| parts.extensions.get()).cloned().unwrap_or(Actor::Anybody)
+/// Resources that one session may subscribe to.
+const MOST_ASKED_FOR: usize = 1_000;
+
+/// On whose behalf a message comes; nobody's, if the gate has let it in to read alone.
+fn actor(extensions: &Extensions) -> Option<Actor> {
+    extensions.get::<http::request::Parts>()?.extensions.get().cloned()
 }
 
 impl Registrar {
@@ -59,8 +61,8 @@ impl Registrar {
         match (self.writes, actor(&context.extensions)) {
             (Writes::ByTheClient(true), _) => Ok(Actor::Process),
             (Writes::ByTheClient(false), _) => Err("this takes `paulina mcp --allow-writing`"),
-            (_, Actor::Bearer(token)) if token.role >= Role::Register => Ok(Actor::Bearer(token)),
-            (_, Actor::Anybody) if self.catalogue.admits(&Actor::Anybody) => Ok(Actor::Anybody),
+            (_, Some(Actor::Bearer(token))) if token.role >= Role::Register => Ok(Actor::Bearer(token)),
+            (_, Some(Actor::Anybody)) if self.catalogue.admits(&Actor::Anybody) => Ok(Actor::Anybody),
             _ => Err("this takes a token with the role register or admin"),
         }
     }
@@ -156,7 +158,11 @@ impl ServerHandler for Registrar {
                 None,
             ));
         }
-        self.asked_for().insert(request.uri);
+        let mut asked_for = self.asked_for();
+        if asked_for.len() >= MOST_ASKED_FOR {
+            return Err(ErrorData::invalid_params("too many subscriptions; end some first", None));
+        }
+        asked_for.insert(request.uri);
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::catalogue::{Answer, Catalogue, Failure};
 use super::reading::brief;
-use crate::model::{Change, ChangeKind, Cursor, Filter, Watched};
+use crate::model::{Change, ChangeKind, Cursor, Filter, MAX_ID_CHARACTERS, PAGE_LIMITS, Watched};
 
 pub(super) const ALL: &str = "paulina://servers";
 const PAGE: u32 = 100;
@@ -21,8 +21,13 @@ pub(super) fn address(id: &str) -> String {
 
 /// Whether an address is one of these.
 pub(super) fn is_known(uri: &str) -> bool {
-    uri == ALL
-        || uri.strip_prefix(ALL).and_then(|rest| rest.strip_prefix('/')).is_some_and(|id| !id.is_empty())
+    uri == ALL || uri.strip_prefix(ALL).and_then(|rest| rest.strip_prefix('/')).is_some_and(is_id)
+}
+
+/// Whether something could be registered under it.
+fn is_id(text: &str) -> bool {
+    (1..=MAX_ID_CHARACTERS).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
 pub(super) fn template() -> ResourceTemplate {
@@ -75,16 +80,11 @@ pub(super) async fn read(catalogue: &Catalogue, uri: &str) -> Result<ReadResourc
     Ok(ReadResourceResult::new(vec![ResourceContents::text(text, uri).with_mime_type(JSON)]))
 }
 
+/// As many as one page has.
 async fn all(catalogue: &Catalogue) -> Answer<Value> {
-    let (mut servers, mut filter) = (Vec::new(), Filter::new().limit(PAGE));
-    loop {
-        let page = catalogue.find(filter.clone()).await?;
-        servers.extend(page.servers.iter().map(brief));
-        match page.next_cursor {
-            Some(cursor) => filter = filter.after(&cursor),
-            None => return Ok(json!({"servers": servers, "revision": page.revision})),
-        }
-    }
+    let page = catalogue.find(Filter::new().limit(*PAGE_LIMITS.end())).await?;
+    let servers: Vec<Value> = page.servers.iter().map(brief).collect();
+    Ok(json!({"servers": servers, "more": page.next_cursor.is_some(), "revision": page.revision}))
 }
 
 fn internal(Failure(reason): Failure) -> ErrorData {

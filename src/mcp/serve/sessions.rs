@@ -1,7 +1,8 @@
 //! The sessions of clients of the era of `initialize`: as many as memory has room for, and each for as long as it may be used.
 //!
 //! Clients of that era do not begin anew when their session is gone, so one that is quiet is kept for half a day. Nobody has to
-//! end one either, so there is a limit: one more ends the oldest.
+//! end one either, so there is a limit: one more ends the one that was not used
+//! for longest.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,7 +23,7 @@ const QUIET: Duration = Duration::from_hours(12);
 #[derive(Debug)]
 pub(crate) struct Sessions {
     local: LocalSessionManager,
-    /// All of them, oldest first.
+    /// All of them, the one that is not used for longest first.
     ages: Mutex<VecDeque<SessionId>>,
 }
 
@@ -35,6 +36,15 @@ impl Sessions {
         config.keep_alive = Some(QUIET);
         local.session_config = config;
         Self { local, ages: Mutex::default() }
+    }
+
+    fn used(&self, id: &SessionId) {
+        let mut ages = self.ages();
+        if let Some(place) = ages.iter().position(|known| known == id)
+            && let Some(id) = ages.remove(place)
+        {
+            ages.push_back(id);
+        }
     }
 
     fn ages(&self) -> MutexGuard<'_, VecDeque<SessionId>> {
@@ -54,8 +64,9 @@ impl SessionManager for Sessions {
             if ages.len() > MOST { ages.pop_front() } else { None }
         };
         if let Some(oldest) = oldest {
-            tracing::info!("more than {MOST} sessions of MCP clients: the oldest ends");
-            self.local.close_session(&oldest).await?;
+            tracing::info!("more than {MOST} sessions of MCP clients: the one not used for longest ends");
+            // What becomes of it is nothing to the newcomer.
+            let _ = self.local.close_session(&oldest).await;
         }
         Ok(created)
     }
@@ -82,10 +93,12 @@ impl SessionManager for Sessions {
         id: &SessionId,
         message: ClientJsonRpcMessage,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
+        self.used(id);
         self.local.create_stream(id, message).await
     }
 
     async fn accept_message(&self, id: &SessionId, message: ClientJsonRpcMessage) -> Result<(), Self::Error> {
+        self.used(id);
         self.local.accept_message(id, message).await
     }
 
