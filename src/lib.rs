@@ -60,7 +60,7 @@
 //!
 //! `model` ← `store` ← `registry` ← `http` ← `cli`: plain types, the only SQL, the registry itself, status codes, the
 //! command line. Each knows only what stands to its left. Beside them, `client` knows `model` alone, and `mcp` speaks to
-//! MCP servers for `cli`.
+//! MCP servers, and is one, for `cli`.
 
 pub mod clock;
 mod model;
