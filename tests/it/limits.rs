@@ -6,6 +6,8 @@ use paulina::Registry;
 use paulina::http::Limits;
 use reqwest::Method;
 use serde_json::json;
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -66,8 +68,13 @@ async fn bodies_that_never_end_lock_nobody_out() {
 #[tokio::test]
 async fn a_request_that_takes_too_long_is_answered_503() {
     let api = Api::with(Limits { request_time: Duration::ZERO, ..Limits::default() }, &[]).await;
+    // Somebody else holds the write lock: it cannot be done in time.
+    let options = SqliteConnectOptions::new().filename(api.database());
+    let mut other = options.connect().await.unwrap();
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
     let body = json!({"name": "n", "transport": "stdio", "command": ["x"]});
     let answer = api.post("/v1/servers", &body).await;
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
     assert_eq!((answer.status.as_u16(), answer.code().as_str()), (503, "overloaded"));
     assert_eq!(answer.header("retry-after"), "1");
 }

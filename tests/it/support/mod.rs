@@ -99,7 +99,7 @@ pub(crate) struct Api {
     pub(crate) registry: Registry,
     client: reqwest::Client,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// An answer, read whole.
@@ -169,7 +169,12 @@ impl Api {
             server.run(listener, stop, Duration::from_secs(5)).await.unwrap();
         });
         let client = http_client();
-        Self { address, registry, client, stop: Some(stop), _folder: folder }
+        Self { address, registry, client, stop: Some(stop), folder }
+    }
+
+    /// The registry's file.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.folder.path().join("paulina.db")
     }
 
     /// A token, as the value of `authorization`.
