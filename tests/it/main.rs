@@ -27,6 +27,7 @@ mod http;
 mod lease_time;
 mod limits;
 mod mcp;
+mod mcp_news;
 mod model;
 mod observe;
 mod official;
