@@ -164,7 +164,7 @@ pub(crate) struct Config {
     #[arg(long, env = "PAULINA_MAX_REQUESTS", default_value_t = DEFAULT.requests, value_name = "COUNT")]
     pub(crate) max_requests: usize,
 
-    /// How many may watch at once (`/v1/watch`); more get 503.
+    /// How many may watch `/v1/watch` or listen at `/mcp` at once; more get 503.
     #[arg(long, env = "PAULINA_MAX_WATCHERS", default_value_t = DEFAULT.watchers, value_name = "COUNT")]
     pub(crate) max_watchers: usize,
 

@@ -7,7 +7,7 @@ use clap::Args;
 use rmcp::ServiceExt;
 
 use super::ask::At;
-use crate::mcp::serve::{Catalogue, Registrar, Writes};
+use crate::mcp::serve::{Attentive, Catalogue, Registrar, Writes};
 use crate::registry::Registry;
 
 /// Serve what is registered to an MCP client, over standard input and output.
@@ -37,7 +37,7 @@ pub(super) async fn run(Mcp { database, allow_writing, at }: Mcp) -> anyhow::Res
     let (_running, stopping) = tokio::sync::watch::channel(false);
     let registrar = Registrar::new(catalogue, Writes::ByTheClient(allow_writing), stopping);
     let served = async {
-        let running = registrar
+        let running = Attentive(registrar)
             .serve(rmcp::transport::stdio())
             .await
             .context("the client does not begin as MCP does")?;

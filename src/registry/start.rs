@@ -47,7 +47,7 @@ pub(super) async fn lease_time(
         writer.begin_epoch().await?;
         tracing::warn!(
             epoch = writer.revision().epoch,
-            "the database was put back from a backup, or moved without the file beside it: a new epoch begins"
+            "the database does not go with the file beside it, as after a restore or a promotion: a new epoch begins"
         );
         return Ok(writer.committed());
     };

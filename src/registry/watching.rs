@@ -81,11 +81,16 @@ impl Registry {
         self.watch_from(filter, Some(since))
     }
 
+    /// The revision of what was written last.
+    pub(crate) fn newest(&self) -> Revision {
+        self.inner.live.revision()
+    }
+
     fn watch_from(&self, filter: Filter, since: Option<Revision>) -> Result<Watch, Error> {
         filter.check_watch()?;
         self.check_open()?;
         let subscription = self.inner.live.subscribe(&filter);
-        let here = self.inner.live.revision();
+        let here = self.newest();
         let known = since.filter(|since| since.epoch == here.epoch && since.number <= here.number);
         let place = if known.is_some() { Place::Table } else { Place::Snapshot };
         Ok(Watch {

@@ -1,13 +1,12 @@
 //! A copy of a database, made while it is served.
 
-use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 
 use sqlx::Connection;
 
 use super::location::beside;
-use super::place::name;
+use super::place::{create_private, name};
 use super::{Examination, OpenError, examine, open};
 
 /// Writes a whole copy of a database to a file that is not there yet, and looks at it as `doctor` does. What is served goes
@@ -35,11 +34,8 @@ pub(crate) async fn back_up(database: &Path, to: &Path) -> Result<Examination, O
 
 async fn copy(database: &Path, to: &Path) -> Result<(), OpenError> {
     let sqlite = |error: sqlx::Error| OpenError::sqlite(database, &error);
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(to).map_err(|reason| OpenError::Io { path: to.to_owned(), reason })?;
+    let created = create_private(to).and_then(|file| file.set_len(0));
+    created.map_err(|reason| OpenError::Io { path: to.to_owned(), reason })?;
     let mut connection = open::reading(database).await?;
     let copied = sqlx::query("VACUUM INTO ?").bind(to.to_str()).execute(&mut connection).await;
     connection.close().await.map_err(sqlite)?;

@@ -68,6 +68,8 @@ pub(crate) use location::resolved;
 pub(crate) use location::{Location, beside};
 pub(crate) use open::{Known, open};
 pub(crate) use place::adopt;
+#[cfg(feature = "cli")]
+pub(crate) use place::create_private;
 pub(crate) use reader::Readers;
 #[cfg(feature = "cli")]
 pub(crate) use replicating::{Replicating, empty_log, identity};

@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use super::fold::Folding;
 use super::live::Live;
 use super::location::Location;
-use super::place::make;
+use super::place::{create_private, make};
 use super::replicating::wait_for_others;
 use super::schema;
 use super::{Beside, OpenError, Readers, Writer};
@@ -109,7 +109,7 @@ async fn prepare(path: &Path) -> Result<Beside, OpenError> {
 
 /// A connection that writes, to a database whose schema is up to date.
 pub(super) async fn migrated(path: &Path) -> Result<SqliteConnection, OpenError> {
-    create(path)?;
+    create_private(path).map_err(|reason| OpenError::Io { path: path.to_owned(), reason })?;
     let mut writing = writing(path).await?;
     let migrated = schema::migrate(&mut writing).await;
     migrated.map_err(|detail| OpenError::Migration { path: path.to_owned(), detail })?;
@@ -172,20 +172,6 @@ pub(super) fn file_options(path: &Path) -> SqliteConnectOptions {
 /// Requests are logged, statements are not.
 fn quiet(options: SqliteConnectOptions) -> SqliteConnectOptions {
     options.disable_statement_logging()
-}
-
-/// Creates the file so that only its owner may read it; SQLite would leave that to the umask.
-fn create(path: &Path) -> Result<(), OpenError> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Err(reason) if reason.kind() != std::io::ErrorKind::AlreadyExists => {
-            Err(OpenError::Io { path: path.to_owned(), reason })
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Refuses a file that is no SQLite database, somebody else's, or a newer Paulina's. Reads only. Gives the version of the

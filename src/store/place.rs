@@ -3,7 +3,7 @@
 //! It is made whole under another name, and gets its own when it is on disk: whoever is killed on the way leaves nothing
 //! behind that the next start could take for a database.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
@@ -81,6 +81,16 @@ pub(super) async fn fold(path: &Path) -> Result<(), OpenError> {
         return Err(OpenError::Migration { path: path.to_owned(), detail });
     }
     connection.close().await.map_err(|error| OpenError::sqlite(path, &error))
+}
+
+/// Opens a file that is to become a database, or makes it, so that only its owner may read it: there are tokens in it.
+/// Whoever writes it next would leave that to the umask.
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 /// Lets nobody but its owner read a file: there are tokens in it.

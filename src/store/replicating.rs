@@ -52,7 +52,11 @@ impl Replicating {
         let path = lock_file(database);
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         match file.try_lock() {
-            Ok(()) => Ok(Ok(Self(file))),
+            Ok(()) => {
+                // The process that it named may have become another one.
+                file.set_len(0)?;
+                Ok(Ok(Self(file)))
+            }
             Err(TryLockError::WouldBlock) => Ok(Err(holder(&mut file))),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -67,8 +71,6 @@ impl Replicating {
     /// Says whose it is from now on.
     #[cfg(feature = "cli")]
     pub(crate) fn name(&mut self, process: u32, file: u64) -> io::Result<()> {
-        self.0.set_len(0)?;
-        self.0.seek(SeekFrom::Start(0))?;
         io::Write::write_all(&mut self.0, format!("{process} {file}\n").as_bytes())
     }
 }

@@ -61,7 +61,7 @@ impl Mcp {
 
     async fn next(&mut self) -> Value {
         let line = tokio::time::timeout(Duration::from_secs(20), self.output.next_line());
-        serde_json::from_str(&line.await.expect("nothing is told").unwrap().expect("it goes on")).unwrap()
+        serde_json::from_str(&line.await.unwrap().unwrap().unwrap()).unwrap()
     }
 
     /// The methods of as many notifications.
@@ -75,8 +75,7 @@ impl Mcp {
 }
 
 async fn register(registry: &Binary) {
-    let one =
-        json!({"id": "new", "name": "new", "transport": "stdio", "command": ["new"], "ttl": 600});
+    let one = json!({"id": "new", "name": "new", "transport": "stdio", "command": ["new"], "ttl": 600});
     let answer = http_client().post(format!("{}/v1/servers", registry.url)).json(&one).send().await.unwrap();
     assert_eq!(answer.status(), 201);
 }

@@ -9,6 +9,8 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 use tokio::process::Command;
 
+use crate::store::create_private;
+
 /// Older ones bundle a SQLite that can damage a WAL database which two programs checkpoint at once.
 const OLDEST: [u32; 3] = [0, 5, 17];
 
@@ -150,6 +152,9 @@ impl Replica {
     /// Restores an epoch to a file, in the place of what lies there.
     pub(super) async fn restore(&self, number: u32, to: &Path, check: bool) -> anyhow::Result<()> {
         clear(to)?;
+        // Litestream writes there first.
+        let unfinished = crate::store::beside(to, ".tmp");
+        create_private(&unfinished).with_context(|| format!("cannot write {}", unfinished.display()))?;
         let check = OsStr::new(if check { "full" } else { "none" });
         let words = [OsStr::new("restore"), OsStr::new("-integrity-check"), check, OsStr::new("-o")];
         let folder = self.folder(number);

@@ -168,21 +168,32 @@ impl Sidecar {
     }
 }
 
-/// Tells a Litestream to upload the rest and to end.
-fn end(process: Option<u32>) {
+/// How a Litestream is told to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// It uploads the rest first.
+    Asked,
+    Killed,
+}
+
+fn end(process: Option<u32>, how: End) {
     #[cfg(unix)]
     if let Some(id) = process.and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw) {
-        let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
+        let signal = match how {
+            End::Asked => rustix::process::Signal::TERM,
+            End::Killed => rustix::process::Signal::KILL,
+        };
+        let _ = rustix::process::kill_process(id, signal);
     }
     #[cfg(not(unix))]
-    let _ = process;
+    let _ = (process, how);
 }
 
 /// Lets Litestream upload the rest. A second signal would break that off: from the keyboard it may have been told already.
 async fn stop(running: &mut Option<Running>, told: bool) -> anyhow::Result<()> {
     let Some(Running { child, .. }) = running else { return Ok(()) };
     if !told || tokio::time::timeout(TOLD, child.wait()).await.is_err() {
-        end(child.id());
+        end(child.id(), End::Asked);
     }
     if tokio::time::timeout(FAREWELL, child.wait()).await.is_err() {
         tracing::warn!("litestream has not ended within {} s: it is killed", FAREWELL.as_secs());
@@ -198,22 +209,34 @@ async fn kill(running: &mut Option<Running>) -> anyhow::Result<()> {
     running.child.wait().await.map(|_| ()).context("cannot wait for litestream")
 }
 
-/// The lock of the Litestream that is to be started. One that has outlived its `paulina replicate` is told to end first: two
-/// would write one replica.
+/// The lock of the Litestream that is to be started. One that has outlived its `paulina replicate` is ended first: two would
+/// write one replica.
 async fn lock(database: &Path) -> anyhow::Result<Replicating> {
-    let mut told = false;
+    let mut asked: Option<(Option<u32>, Duration)> = None;
     loop {
-        match Replicating::lock(database).context("cannot lock the database against a second litestream")? {
+        let held =
+            Replicating::lock(database).context("cannot lock the database against a second litestream")?;
+        let process = match held {
             Ok(lock) => return Ok(lock),
-            Err(holder) if !std::mem::replace(&mut told, true) => {
-                let process = holder.map(|holder| holder.process);
+            Err(holder) => holder.map(|holder| holder.process),
+        };
+        match &mut asked {
+            Some((before, waited)) if *before == process => {
+                *waited += LOOK;
+                if *waited >= FAREWELL {
+                    tracing::warn!(process, "it has not ended within {} s: it is killed", FAREWELL.as_secs());
+                    end(process, End::Killed);
+                    *waited = Duration::ZERO;
+                }
+            }
+            _ => {
                 tracing::warn!(
                     process,
                     "a litestream was left when its `paulina replicate` was killed: ending it"
                 );
-                end(process);
+                end(process, End::Asked);
+                asked = Some((process, Duration::ZERO));
             }
-            Err(_) => {}
         }
         tokio::time::sleep(LOOK).await;
     }

@@ -1,8 +1,9 @@
 //! Names, descriptions and versions as the official registry's schema wants them.
 //!
 //! A name there is `namespace/name`, 3–200 characters, of `[a-zA-Z0-9.-]` before the one slash and `[a-zA-Z0-9._-]` behind
-//! it. A name that is none is mapped always in the same way, and two names never to one: where characters had to be
-//! replaced or cut, the beginning of the name's SHA-256 stands behind it.
+//! it. A name that is none is mapped always in the same way: the `@` of an npm scope falls away, and a name without a
+//! namespace gets the registry's own. Where characters had to be replaced or cut, the beginning of the name's SHA-256
+//! stands behind it, so that no two of them become one.
 
 use sha2::{Digest, Sha256};
 

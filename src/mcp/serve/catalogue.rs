@@ -2,7 +2,7 @@
 
 use crate::client::{Client, ClientWatch};
 use crate::model::{
-    Actor, Filter, LeaseRef, Page, Registered, Server, Stats, ToolPage, ValidRegistration, Watched,
+    Actor, Filter, LeaseRef, Page, Registered, Revision, Server, Stats, ToolPage, ValidRegistration, Watched,
 };
 use crate::registry::{Registry, Watch};
 
@@ -21,8 +21,7 @@ pub(super) struct Failure(pub(super) String);
 
 impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Self {
-        // The filters have other names here.
-        Self(error.to_string().replace("query parameter \"q\"", "the query"))
+        Self(error.to_string())
     }
 }
 
@@ -91,10 +90,40 @@ impl Catalogue {
         }
     }
 
-    pub(super) fn watch(&self) -> Answer<Changes> {
+    /// What happened last, if nobody has to be asked for it.
+    pub(super) fn known(&self) -> Option<Revision> {
         match self {
-            Self::Registry(registry) => Ok(Changes::Registry(Box::new(registry.watch(Filter::new())?))),
-            Self::Client(client) => Ok(Changes::Client(Box::new(client.watch(Filter::new())?))),
+            Self::Registry(registry) => Some(registry.newest()),
+            Self::Client(_) => None,
+        }
+    }
+
+    /// What happened last, unless nobody answers that.
+    pub(super) async fn newest(&self) -> Option<Revision> {
+        match self {
+            Self::Registry(registry) => Some(registry.newest()),
+            Self::Client(client) => client.stats().await.map(|stats| stats.revision).ok(),
+        }
+    }
+
+    /// What happens after a revision; what is told first without one is a snapshot.
+    pub(super) fn watch(&self, since: Option<Revision>) -> Answer<Changes> {
+        let all = Filter::new();
+        match self {
+            Self::Registry(registry) => {
+                let watch = since.map_or_else(
+                    || registry.watch(all.clone()),
+                    |since| registry.watch_since(all.clone(), since),
+                );
+                Ok(Changes::Registry(Box::new(watch?)))
+            }
+            Self::Client(client) => {
+                let watch = since.map_or_else(
+                    || client.watch(all.clone()),
+                    |since| client.watch_since(all.clone(), since),
+                );
+                Ok(Changes::Client(Box::new(watch?)))
+            }
         }
     }
 

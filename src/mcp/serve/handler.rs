@@ -1,23 +1,19 @@
 //! The server as the protocol sees it, one for each session.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, Extensions, Implementation, ListResourceTemplatesResult,
     ListResourcesResult, ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams,
-    ReadResourceResponse, ResourceUpdatedNotificationParam, ServerCapabilities, ServerConfig,
-    SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams,
+    ReadResourceResponse, ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter,
+    UnsubscribeRequestParams,
 };
-use rmcp::service::{NotificationContext, Peer, RequestContext, SubscriptionContext};
+use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
-use super::catalogue::{Catalogue, Changes};
-use super::resources::{self, News};
-use super::{definitions, tools};
-use crate::model::{Actor, Role, Watched};
+use super::catalogue::Catalogue;
+use super::news::Session;
+use super::{definitions, resources, tools};
+use crate::model::{Actor, Role};
 
 /// Who may write.
 #[derive(Debug, Clone, Copy)]
@@ -31,12 +27,10 @@ pub(crate) enum Writes {
 /// See the [module](self).
 #[derive(Debug)]
 pub(crate) struct Registrar {
-    catalogue: Catalogue,
+    pub(super) catalogue: Catalogue,
     writes: Writes,
     stopping: watch::Receiver<bool>,
-    /// What the session asks to be told of, in the era of `initialize`.
-    asked_for: Arc<Mutex<HashSet<String>>>,
-    telling: Mutex<Option<JoinHandle<()>>>,
+    pub(super) session: Session,
 }
 
 const INSTRUCTIONS: &str = "A registry of MCP servers: which are there, what can they do, are they alive. Use find_tools to \
@@ -53,7 +47,8 @@ fn actor(extensions: &Extensions) -> Option<Actor> {
 impl Registrar {
     /// Answers from a catalogue, until it is told to stop.
     pub(crate) fn new(catalogue: Catalogue, writes: Writes, stopping: watch::Receiver<bool>) -> Self {
-        Self { catalogue, writes, stopping, asked_for: Arc::default(), telling: Mutex::default() }
+        let session = Session::new(catalogue.known());
+        Self { catalogue, writes, stopping, session }
     }
 
     /// On whose behalf something is to be written; or what would have to be done first.
@@ -64,18 +59,6 @@ impl Registrar {
             (_, Some(Actor::Bearer(token))) if token.role >= Role::Register => Ok(Actor::Bearer(token)),
             (_, Some(Actor::Anybody)) if self.catalogue.admits(&Actor::Anybody) => Ok(Actor::Anybody),
             _ => Err("this takes a token with the role register or admin"),
-        }
-    }
-
-    fn asked_for(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.asked_for.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Registrar {
-    fn drop(&mut self) {
-        if let Some(telling) = self.telling.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            telling.abort();
         }
     }
 }
@@ -140,11 +123,7 @@ impl ServerHandler for Registrar {
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
-        let Ok(changes) = self.catalogue.watch() else { return };
-        let telling = tokio::spawn(tell(context.peer, changes, Arc::clone(&self.asked_for)));
-        if let Some(before) = self.telling.lock().unwrap_or_else(PoisonError::into_inner).replace(telling) {
-            before.abort();
-        }
+        self.session.tell(&self.catalogue, context.peer);
     }
 
     async fn subscribe(
@@ -158,7 +137,7 @@ impl ServerHandler for Registrar {
                 None,
             ));
         }
-        let mut asked_for = self.asked_for();
+        let mut asked_for = self.session.asked_for();
         if asked_for.len() >= MOST_ASKED_FOR {
             return Err(ErrorData::invalid_params("too many subscriptions; end some first", None));
         }
@@ -171,7 +150,7 @@ impl ServerHandler for Registrar {
         request: UnsubscribeRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.asked_for().remove(&request.uri);
+        self.session.asked_for().remove(&request.uri);
         Ok(())
     }
 
@@ -186,54 +165,6 @@ impl ServerHandler for Registrar {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        let failed = |reason: super::catalogue::Failure| ErrorData::internal_error(reason.0, None);
-        let mut changes = self.catalogue.watch().map_err(failed)?;
-        let accepted = context.accepted();
-        let lists = accepted.resources_list_changed == Some(true);
-        let asked_for: HashSet<String> = accepted.resource_subscriptions.iter().flatten().cloned().collect();
-        let (mut first, mut stopping) = (true, self.stopping.clone());
-        loop {
-            let watched = tokio::select! {
-                biased;
-                () = context.cancelled() => return Ok(()),
-                // The client is told that this is the end.
-                _ = stopping.wait_for(|stopping| *stopping) => return Ok(()),
-                watched = changes.next() => watched.map_err(failed)?,
-            };
-            if std::mem::take(&mut first) && matches!(watched, Watched::Snapshot(_)) {
-                continue;
-            }
-            let news = News::of(&watched, &asked_for);
-            let sink = context.sink();
-            let mut sent = Ok(());
-            if lists && news.list_changed {
-                sent = sink.notify_resource_list_changed().await;
-            }
-            for uri in news.updated {
-                sent = sent.and(sink.notify_resource_updated(uri).await);
-            }
-            if sent.is_err() {
-                return Ok(());
-            }
-        }
-    }
-}
-
-/// Tells a session of the era of `initialize` what changes, for as long as it listens.
-async fn tell(peer: Peer<RoleServer>, mut changes: Changes, asked_for: Arc<Mutex<HashSet<String>>>) {
-    let mut first = true;
-    while let Ok(watched) = changes.next().await {
-        if std::mem::take(&mut first) && matches!(watched, Watched::Snapshot(_)) {
-            continue;
-        }
-        let news = News::of(&watched, &asked_for.lock().unwrap_or_else(PoisonError::into_inner));
-        if news.list_changed && peer.notify_resource_list_changed().await.is_err() {
-            return;
-        }
-        for uri in news.updated {
-            if peer.notify_resource_updated(ResourceUpdatedNotificationParam::new(uri)).await.is_err() {
-                return;
-            }
-        }
+        self.session.listen(&self.catalogue, self.stopping.clone(), context).await
     }
 }

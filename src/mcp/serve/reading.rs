@@ -64,6 +64,7 @@ pub(super) async fn find_servers(catalogue: &Catalogue, given: Value) -> Answer<
     if include_unhealthy {
         filter = filter.health(HealthFilter::Any);
     }
+    searchable(&filter)?;
     let page = catalogue.find(filter).await?;
     let lines: Vec<String> = page.servers.iter().map(line).collect();
     let more = page.next_cursor.is_some();
@@ -91,7 +92,9 @@ pub(super) async fn find_tools(catalogue: &Catalogue, given: Value) -> Answer<Gi
     let FindTools { query, tags, server, limit } = arguments(given)?;
     let limit = within(limit, FEW_TOOLS, MOST_TOOLS)?;
     let filter = server.into_iter().fold(Filter::new().tags(tags).limit(limit), Filter::name);
-    let page = catalogue.tools(filter.clone().words(&query)).await?;
+    let with_all_words = filter.clone().words(&query);
+    searchable(&with_all_words)?;
+    let page = catalogue.tools(with_all_words).await?;
     let (mut more, all_words) = (page.next_cursor.is_some(), !page.tools.is_empty());
     let mut found = page.tools;
     if !all_words {
@@ -122,6 +125,11 @@ pub(super) async fn find_tools(catalogue: &Catalogue, given: Value) -> Answer<Gi
         (lines, false) => format!("no tool has all these words; these have some:\n{}", lines.join("\n")),
     };
     Ok(Given { structured: json!({"tools": tools, "more": more, "all_words": all_words}), text })
+}
+
+/// The query is called otherwise over HTTP.
+fn searchable(filter: &Filter) -> Answer<()> {
+    filter.expression().map(|_| ()).map_err(|wrong| Failure(format!("the query {}", wrong.detail)))
 }
 
 /// The tools that have some of the words, those with most of them first.

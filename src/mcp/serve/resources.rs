@@ -1,6 +1,4 @@
-//! `paulina://servers` and `paulina://servers/{id}`, and the news of them.
-
-use std::collections::HashSet;
+//! `paulina://servers` and `paulina://servers/{id}`.
 
 use rmcp::ErrorData;
 use rmcp::model::{ListResourcesResult, ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
@@ -8,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::catalogue::{Answer, Catalogue, Failure};
 use super::reading::brief;
-use crate::model::{Change, ChangeKind, Cursor, Filter, MAX_ID_CHARACTERS, PAGE_LIMITS, Watched};
+use crate::model::{Cursor, Filter, MAX_ID_CHARACTERS, PAGE_LIMITS};
 
 pub(super) const ALL: &str = "paulina://servers";
 const PAGE: u32 = 100;
@@ -89,33 +87,4 @@ async fn all(catalogue: &Catalogue) -> Answer<Value> {
 
 fn internal(Failure(reason): Failure) -> ErrorData {
     ErrorData::internal_error(reason, None)
-}
-
-/// What is to be told of something that happened.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct News {
-    /// Servers have come or gone.
-    pub(super) list_changed: bool,
-    /// The resources that read differently now, of those that are asked for.
-    pub(super) updated: Vec<String>,
-}
-
-impl News {
-    /// A snapshot after the first one may have any change in it.
-    pub(super) fn of(watched: &Watched, asked_for: &HashSet<String>) -> Self {
-        match watched {
-            Watched::Snapshot(_) => {
-                let mut updated: Vec<String> = asked_for.iter().cloned().collect();
-                updated.sort();
-                Self { list_changed: true, updated }
-            }
-            Watched::Change(Change { kind, server, .. }) => {
-                let changed = [ALL.to_owned(), address(&server.id)];
-                Self {
-                    list_changed: *kind != ChangeKind::Updated,
-                    updated: changed.into_iter().filter(|uri| asked_for.contains(uri)).collect(),
-                }
-            }
-        }
-    }
 }
