@@ -6,8 +6,6 @@ use super::ask::At;
 use super::filters::Filters;
 use super::output::{Output, Sheet, Shown, cell, json, lines};
 use super::patience::{ASKING, patiently};
-use crate::client::{Client, ClientError};
-use crate::model::{Filter, ToolEntry};
 
 /// List tools, each once, with the servers that offer it.
 ///
@@ -23,8 +21,7 @@ pub(super) struct Tools {
 }
 
 pub(super) async fn run(Tools { filters, at, shown }: Tools) -> anyhow::Result<()> {
-    let client = at.client()?;
-    let tools = patiently(ASKING, all(&client, filters.filter()?)).await?;
+    let tools = patiently(ASKING, at.client()?.all_tools(filters.filter()?)).await?;
     match shown.output {
         Output::Json => json(&tools),
         Output::Ids => lines(tools.iter().map(|tool| tool.name.as_str())),
@@ -37,18 +34,6 @@ pub(super) async fn run(Tools { filters, at, shown }: Tools) -> anyhow::Result<(
                 sheet.row(vec![cell(&tool.name), cell(&servers.join(", ")), cell(what)]);
             }
             sheet.print()
-        }
-    }
-}
-
-async fn all(client: &Client, filter: Filter) -> Result<Vec<ToolEntry>, ClientError> {
-    let (mut tools, mut next) = (Vec::new(), filter);
-    loop {
-        let page = client.tools(next.clone()).await?;
-        tools.extend(page.tools);
-        match page.next_cursor {
-            Some(cursor) => next = next.after(&cursor),
-            None => return Ok(tools),
         }
     }
 }

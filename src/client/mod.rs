@@ -19,6 +19,7 @@
 //!
 //! Give it the addresses of a primary and its standby, and it asks whichever answers.
 
+mod asking;
 mod error;
 mod events;
 mod exchange;
@@ -42,13 +43,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use serde::de::DeserializeOwned;
 
 use crate::clock::Clock;
-use crate::model::{
-    Cursor, Filter, Invalid, LeaseRef, LeaseState, Page, Refreshed, RefreshedMany, Registered, Registration,
-    Server, Stats, ToolPage, new_id,
-};
+use crate::model::{Invalid, LeaseRef, Refreshed, RefreshedMany, Registered, Registration, new_id};
 pub(crate) use exchange::Answer;
 use exchange::Exchange;
 use wire::Call;
@@ -168,94 +165,6 @@ impl Client {
         call.query.push(("force".to_owned(), force.to_string()));
         let answer = self.exchange.ask(&call, PROMOTION).await?;
         if answer.status().is_success() { Ok(()) } else { Err(answer.refusal("")) }
-    }
-
-    /// One server with all that it registered; none if the id is not registered.
-    ///
-    /// # Errors
-    /// Whatever keeps the registry from answering.
-    pub async fn get(&self, id: &str) -> Result<Option<Server>, ClientError> {
-        self.perhaps(&["v1", "servers", id], id).await
-    }
-
-    /// Whether a server is alive, and what is left of its lease; none if the id is not registered.
-    ///
-    /// # Errors
-    /// Whatever keeps the registry from answering.
-    pub async fn health(&self, id: &str) -> Result<Option<LeaseState>, ClientError> {
-        self.perhaps(&["v1", "servers", id, "health"], id).await
-    }
-
-    async fn perhaps<T: DeserializeOwned>(&self, path: &[&str], id: &str) -> Result<Option<T>, ClientError> {
-        let answer = match self.ask(&Call::new(Method::GET, path.iter().copied())).await {
-            Ok(answer) => answer.json(id),
-            Err(error) => Err(error),
-        };
-        match answer {
-            Err(ClientError::NotRegistered { .. }) => Ok(None),
-            answer => answer.map(Some),
-        }
-    }
-
-    /// The servers that match a filter, a page of them.
-    ///
-    /// # Errors
-    /// [`ClientError::InvalidFilter`], and whatever keeps the registry from answering.
-    pub async fn find(&self, filter: Filter) -> Result<Page, ClientError> {
-        self.list("servers", &filter).await
-    }
-
-    /// All servers that match a filter, page by page.
-    ///
-    /// # Errors
-    /// As [`find`](Self::find).
-    pub async fn find_all(&self, filter: Filter) -> Result<Vec<Server>, ClientError> {
-        let (mut servers, mut next) = (Vec::new(), filter);
-        loop {
-            let page = self.find(next.clone()).await?;
-            servers.extend(page.servers);
-            match page.next_cursor {
-                Some(cursor) => next = next.after(&cursor),
-                None => return Ok(servers),
-            }
-        }
-    }
-
-    /// The tools that match a filter, each once, with the servers that offer it: a page of them.
-    ///
-    /// # Errors
-    /// As [`find`](Self::find).
-    pub async fn tools(&self, filter: Filter) -> Result<ToolPage, ClientError> {
-        self.list("tools", &filter).await
-    }
-
-    async fn list<T: DeserializeOwned>(&self, what: &str, filter: &Filter) -> Result<T, ClientError> {
-        filter.check()?;
-        let mut call = Call::new(Method::GET, ["v1", what]);
-        call.query = match &filter.after {
-            Some(position) => vec![("cursor".to_owned(), Cursor::new(filter, position.clone()).to_string())],
-            None => filter.pairs(),
-        };
-        self.ask(&call).await?.json("")
-    }
-
-    /// Totals of what is registered.
-    ///
-    /// # Errors
-    /// Whatever keeps the registry from answering.
-    pub async fn stats(&self) -> Result<Stats, ClientError> {
-        self.ask(&Call::new(Method::GET, ["v1", "stats"])).await?.json("")
-    }
-
-    /// A healthy server of this name: any one of them, by chance, so that many clients spread over all.
-    ///
-    /// # Errors
-    /// [`ClientError::NoHealthyServers`].
-    pub async fn pick(&self, name: &str) -> Result<Server, ClientError> {
-        let found = self.find_all(Filter::new().name(name).limit(*crate::model::PAGE_LIMITS.end())).await?;
-        let count = u32::try_from(found.len()).unwrap_or(u32::MAX).max(1);
-        let chosen = usize::try_from(random() % count).unwrap_or_default();
-        found.into_iter().nth(chosen).ok_or_else(|| ClientError::NoHealthyServers { name: name.to_owned() })
     }
 
     /// Registers a server, keeps its lease alive, registers it again when the registry has lost it, and takes it out when

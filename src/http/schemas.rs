@@ -141,46 +141,45 @@ pub(super) struct Tools {
     next_cursor: Option<String>,
 }
 
-macro_rules! filters {
-    ($name:ident { $($(#[$extra:meta])* $field:ident: $kind:ty,)* }) => {
-        #[derive(IntoParams)]
-        #[into_params(parameter_in = Query)]
-        #[expect(dead_code, reason = "describes what model/filter.rs reads; a test holds the two equal")]
-        pub(super) struct $name {
-            /// Servers of this name.
-            #[param(example = "filesystem")]
-            name: Option<Vec<String>>,
-            /// This tool.
-            #[param(example = "read_file")]
-            tool: Option<Vec<String>>,
-            /// Servers that offer this prompt.
-            prompt: Option<Vec<String>>,
-            /// Servers that can serve this URI: equal to a registered one, or matching a template or glob.
-            #[param(example = "file:///etc/hosts")]
-            resource: Option<Vec<String>>,
-            /// Servers with this capability; `tools`, `resources` and `prompts` find those that have any.
-            #[param(example = "sampling")]
-            capability: Option<Vec<String>>,
-            /// Servers with this tag.
-            #[param(example = "local")]
-            tag: Option<Vec<String>>,
-            /// Servers with all these tags, parted by commas.
-            #[param(example = "local,production", pattern = "^[^,]+(,[^,]+)*$")]
-            tags: Option<String>,
-            /// Servers reached by this transport.
-            transport: Option<TransportName>,
-            /// Servers of this version.
-            version: Option<Vec<String>>,
-            /// Servers registered with the token of this name.
-            owner: Option<Vec<String>>,
-            /// Servers with this pair of metadata, `key:value`.
-            #[param(example = "team:search")]
-            metadata: Option<Vec<String>>,
-            $($(#[$extra])* $field: $kind,)*
-        }
-    };
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what model/query.rs reads; a test holds the two equal")]
+pub(super) struct FilterQuery {
+    /// Servers of this name.
+    #[param(example = "filesystem")]
+    name: Option<Vec<String>>,
+    /// This tool.
+    #[param(example = "read_file")]
+    tool: Option<Vec<String>>,
+    /// Servers that offer this prompt.
+    prompt: Option<Vec<String>>,
+    /// Servers that can serve this URI: equal to a registered one, or matching a template or glob.
+    #[param(example = "file:///etc/hosts")]
+    resource: Option<Vec<String>>,
+    /// Servers with this capability; `tools`, `resources` and `prompts` find those that have any.
+    #[param(example = "sampling")]
+    capability: Option<Vec<String>>,
+    /// Servers with this tag.
+    #[param(example = "local")]
+    tag: Option<Vec<String>>,
+    /// Servers with all these tags, parted by commas.
+    #[param(example = "local,production", pattern = "^[^,]+(,[^,]+)*$")]
+    tags: Option<String>,
+    /// Servers reached by this transport.
+    transport: Option<TransportName>,
+    /// Servers of this version.
+    version: Option<Vec<String>>,
+    /// Servers registered with the token of this name.
+    owner: Option<Vec<String>>,
+    /// Servers with this pair of metadata, `key:value`.
+    #[param(example = "team:search")]
+    metadata: Option<Vec<String>>,
 }
-filters!(FilterQuery {
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what model/query.rs reads; a test holds the two equal")]
+pub(super) struct PageQuery {
     /// Full text, best first: every word must match, as the beginning of a word, stemmed and without case or diacritics.
     /// `read_file` and `readFile` are two words. Nothing in it is query syntax.
     #[param(example = "read file", min_length = 1)]
@@ -194,26 +193,21 @@ filters!(FilterQuery {
     /// Where a page ended. It carries the filters of its query; other ones beside it are refused.
     #[param(pattern = "^[A-Za-z0-9_-]+$")]
     cursor: Option<String>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what model/query.rs reads; a test holds the two equal")]
+pub(super) struct ViewQuery {
     /// `summary` leaves schemas out; `full` holds all that was registered.
     #[param(default = "summary")]
     view: Option<ViewName>,
-});
-filters!(ToolQuery {
-    /// Full text, best first: every word must match, as the beginning of a word, stemmed and without case or diacritics.
-    /// `read_file` and `readFile` are two words. Nothing in it is query syntax.
-    #[param(example = "read file", min_length = 1)]
-    q: Option<String>,
-    /// `true`, `false` or `any`.
-    #[param(default = "true")]
-    healthy: Option<HealthyName>,
-    /// How many a page holds.
-    #[param(minimum = 1, maximum = 1000, default = 100)]
-    limit: Option<u32>,
-    /// Where a page ended. It carries the filters of its query; other ones beside it are refused.
-    #[param(pattern = "^[A-Za-z0-9_-]+$")]
-    cursor: Option<String>,
-});
-filters!(WatchQuery {
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what model/query.rs reads; a test holds the two equal")]
+pub(super) struct WatchQuery {
     /// `true` and `any` are the same here: an unhealthy server is told of as `expired`.
     #[param(default = "true")]
     healthy: Option<AliveName>,
@@ -223,11 +217,11 @@ filters!(WatchQuery {
     /// The `id` of the last event that was seen, where the header `Last-Event-ID` cannot be set; that one counts.
     #[param(example = "8f3a1c02-17", pattern = "^[0-9a-f]{8}-[0-9]+$")]
     since: Option<String>,
-});
+}
 
 /// How much of each server an answer holds.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what model/filter.rs reads")]
+#[expect(dead_code, reason = "describes what model/query.rs reads")]
 #[schema(rename_all = "snake_case")]
 pub(super) enum ViewName {
     Summary,
@@ -236,7 +230,7 @@ pub(super) enum ViewName {
 
 /// Which servers by health.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what model/filter.rs reads")]
+#[expect(dead_code, reason = "describes what model/query.rs reads")]
 #[schema(rename_all = "snake_case")]
 pub(super) enum HealthyName {
     True,
@@ -246,7 +240,7 @@ pub(super) enum HealthyName {
 
 /// Which servers can be watched.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what model/filter.rs reads")]
+#[expect(dead_code, reason = "describes what model/query.rs reads")]
 #[schema(rename_all = "snake_case")]
 pub(super) enum AliveName {
     True,
@@ -255,7 +249,7 @@ pub(super) enum AliveName {
 
 /// How much of each server an event holds.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what model/filter.rs reads")]
+#[expect(dead_code, reason = "describes what model/query.rs reads")]
 #[schema(rename_all = "snake_case")]
 pub(super) enum SummaryName {
     Summary,

@@ -10,7 +10,9 @@ use super::answer::{fingerprint, json, tagged};
 use super::body::JsonBody;
 use super::gate::Caller;
 use super::problem::{Code, Problem};
-use super::schemas::{FilterQuery, RegisteredRecord, RegistrationBody, ServerPage, ServerRecord};
+use super::schemas::{
+    FilterQuery, PageQuery, RegisteredRecord, RegistrationBody, ServerPage, ServerRecord, ViewQuery,
+};
 use super::{App, query};
 use crate::model::{LeaseId, LeaseRef, Registration, Server};
 use crate::store::{Entry, Found, Tagged};
@@ -76,7 +78,7 @@ pub(super) async fn register(
 /// first.
 #[utoipa::path(
     get, path = "/v1/servers", operation_id = "find", tag = "finding",
-    params(FilterQuery, ("If-None-Match" = Option<String>, Header, description = "the `ETag` of an earlier answer")),
+    params(FilterQuery, PageQuery, ViewQuery, ("If-None-Match" = Option<String>, Header, description = "the `ETag` of an earlier answer")),
     responses(
         (status = 200, description = "A page of servers.", body = ServerPage, headers(("ETag" = String, description = "weak; lease times are not part of it"))),
         (status = 304, description = "The answer to this question has not changed but for lease times."),

@@ -5,7 +5,7 @@ use axum::response::Response;
 
 use super::answer::{fingerprint, tagged, unwritable};
 use super::problem::Problem;
-use super::schemas::{ToolQuery, Tools};
+use super::schemas::{FilterQuery, PageQuery, Tools};
 use super::{App, query};
 
 /// Find tools.
@@ -14,7 +14,7 @@ use super::{App, query};
 /// all other filters choose servers.
 #[utoipa::path(
     get, path = "/v1/tools", operation_id = "tools", tag = "finding",
-    params(ToolQuery, ("If-None-Match" = Option<String>, Header, description = "the `ETag` of an earlier answer")),
+    params(FilterQuery, PageQuery, ("If-None-Match" = Option<String>, Header, description = "the `ETag` of an earlier answer")),
     responses(
         (status = 200, description = "A page of tools.", body = Tools, headers(("ETag" = String, description = "weak"))),
         (status = 304, description = "The answer to this question has not changed."),

@@ -15,7 +15,7 @@ use super::body::PIECE;
 use super::gate::Caller;
 use super::load::{self, Kind, Place};
 use super::problem::Problem;
-use super::schemas::WatchQuery;
+use super::schemas::{FilterQuery, WatchQuery};
 use super::{App, query};
 use crate::model::{Actor, Revision, push_time};
 use crate::registry::{Item, Watch};
@@ -35,7 +35,7 @@ const ALIVE: &str = ": alive\n\n";
 /// every 15 s keeps the connection. A client that takes nothing for 30 s is cut off, and resumes.
 #[utoipa::path(
     get, path = "/v1/watch", operation_id = "watch", tag = "finding",
-    params(WatchQuery, ("Last-Event-ID" = Option<String>, Header, description = "the `id` of the last event that was seen")),
+    params(FilterQuery, WatchQuery, ("Last-Event-ID" = Option<String>, Header, description = "the `id` of the last event that was seen")),
     responses((status = 200, description = "The stream.", body = String, content_type = "text/event-stream"))
 )]
 pub(super) async fn watch(

@@ -152,3 +152,87 @@ fn fallback_name(transport: &Transport) -> String {
 fn cut(text: &str, characters: usize) -> String {
     text.chars().take(characters).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
+    use tokio::sync::watch;
+
+    use super::super::greeting::{Ears, Era, greeted};
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// A server of the older era that says what it is told to, and an error to all else.
+    async fn serve(stream: DuplexStream, answers: Value) {
+        let (read, mut write) = tokio::io::split(stream);
+        let mut lines = BufReader::new(read).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            let request: Value = serde_json::from_str(&line).unwrap();
+            let Some(id) = request.get("id") else { continue };
+            let method = request["method"].as_str().unwrap();
+            let cursor = request["params"]["cursor"].as_str().unwrap_or_default();
+            let answer = match answers.get(format!("{method}{cursor}")) {
+                Some(result) => json!({"jsonrpc": "2.0", "id": id, "result": result}),
+                None => {
+                    json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": "no such method"}})
+                }
+            };
+            write.write_all(format!("{answer}\n").as_bytes()).await.unwrap();
+        }
+    }
+
+    async fn described(answers: Value) -> Result<Registration, Failed> {
+        let (ours, theirs) = tokio::io::duplex(1 << 20);
+        tokio::spawn(serve(theirs, answers));
+        let (sender, _) = watch::channel(0);
+        let service =
+            greeted(Ears(sender), tokio::io::split(ours), PATIENCE, Era::Either).await.ok().unwrap();
+        let transport =
+            Transport::Stdio { command: vec!["/opt/a-server.py".into()], environment: Vec::new() };
+        describe(service.peer(), transport, PATIENCE).await
+    }
+
+    fn greeting(capabilities: &Value, name: &str) -> Value {
+        json!({"protocolVersion": "2025-06-18", "capabilities": capabilities, "instructions": "Ask.",
+            "serverInfo": {"name": name, "title": "T", "version": "1.2"}})
+    }
+
+    #[tokio::test]
+    async fn every_page_is_read_of_what_a_server_says_that_it_has() {
+        let tool = |name: &str| json!({"name": name, "description": "d", "inputSchema": {"type": "object", "b": 1, "a": 2}});
+        let registration = described(json!({
+            "initialize": greeting(&json!({"tools": {}, "resources": {}, "logging": {}, "completions": {"x": 1}}), "a server!"),
+            "tools/list": {"tools": [tool("one"), tool("one")], "nextCursor": "next"},
+            "tools/listnext": {"tools": [tool("two")]},
+            "resources/list": {"resources": [{"uri": "a://b", "name": "B", "mimeType": "text/plain"}]},
+            "prompts/list": {"prompts": [{"name": "unsaid"}]},
+        }))
+        .await
+        .ok()
+        .unwrap();
+        assert_eq!(
+            serde_json::to_value(registration).unwrap(),
+            json!({"name": "a server-", "title": "T", "version": "1.2", "description": "Ask.", "transport": "stdio",
+                "command": ["/opt/a-server.py"], "ttl": 30, "capabilities": {
+                    "tools": [tool("one"), tool("two")], "prompts": [],
+                    "resources": [{"uri": "a://b", "name": "B", "mimeType": "text/plain"}],
+                    "completions": {"x": 1}, "logging": {}}})
+        );
+        let nameless = described(json!({"initialize": greeting(&json!({}), "")})).await.ok().unwrap();
+        assert_eq!(nameless.name, "a-server");
+    }
+
+    #[tokio::test]
+    async fn a_list_without_end_and_one_that_is_refused() {
+        let tools = json!({"tools": {}});
+        let endless = json!({"initialize": greeting(&tools, "s"),
+            "tools/list": {"tools": [], "nextCursor": "x"}, "tools/listx": {"tools": [], "nextCursor": "x"}});
+        assert!(matches!(described(endless).await, Err(Failed::Endless("tools/list", _))));
+        let refused = json!({"initialize": greeting(&tools, "s")});
+        let failed = described(refused).await;
+        assert!(
+            matches!(failed, Err(Failed::At("tools/list", Some(Cause::Refused(text)))) if text == "no such method")
+        );
+    }
+}

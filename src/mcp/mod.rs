@@ -8,6 +8,7 @@
 mod child;
 mod describe;
 mod error;
+mod greeting;
 mod http;
 pub(crate) mod serve;
 mod session;
@@ -15,5 +16,6 @@ mod sse;
 
 pub(crate) use child::ANNOUNCED;
 pub(crate) use error::McpError;
+pub(crate) use greeting::Era;
 pub(crate) use http::{Endpoint, Speaks};
-pub(crate) use session::{Era, Session, Target};
+pub(crate) use session::{Session, Target};

@@ -3,21 +3,17 @@
 use std::time::Duration;
 
 use rmcp::model::{
-    ClientCapabilities, ClientConfig, ClientRequest, DiscoverRequest, DiscoverRequestParams, Implementation,
-    PingRequest, ProtocolVersion, RequestMetaObject, ServerPeerInfo, SubscriptionFilter,
+    ClientRequest, DiscoverRequest, DiscoverRequestParams, PingRequest, RequestMetaObject, SubscriptionFilter,
 };
-use rmcp::service::{
-    ClientCacheConfig, ClientInitializeError, ClientLifecycleMode, ClientServiceExt, NotificationContext,
-    Peer, RunningService, ServiceError,
-};
-use rmcp::transport::IntoTransport;
+use rmcp::service::{RunningService, ServiceError};
 use rmcp::{ClientHandler, RoleClient};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::child::Child;
-use super::error::Cause;
-use super::http::{Endpoint, Speaks};
+use super::error::{Cause, of_child, of_endpoint};
+use super::greeting::{Ears, Era, GREETING, era_of, greeted, greeted_over_http, modern};
+use super::http::Endpoint;
 use super::{McpError, describe};
 use crate::model::{Registration, Transport};
 
@@ -42,52 +38,11 @@ pub(crate) struct Session {
     listening: Option<AbortHandle>,
 }
 
-/// How a server is greeted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Era {
-    /// By `server/discover`, or else by `initialize`.
-    #[default]
-    Either,
-    /// By `initialize`.
-    Older,
-}
-
-/// What a client of ours hears.
-#[derive(Debug, Clone)]
-struct Ears(watch::Sender<u64>);
-
-impl ClientHandler for Ears {
-    fn get_info(&self) -> ClientConfig {
-        let implementation = Implementation::new("paulina", env!("CARGO_PKG_VERSION"));
-        let config = ClientConfig::new(ClientCapabilities::default(), implementation);
-        config.with_protocol_version(ProtocolVersion::LATEST_WITH_INITIALIZE)
-    }
-
-    async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
-        self.heard();
-    }
-
-    async fn on_resource_list_changed(&self, _: NotificationContext<RoleClient>) {
-        self.heard();
-    }
-
-    async fn on_prompt_list_changed(&self, _: NotificationContext<RoleClient>) {
-        self.heard();
-    }
-}
-
-impl Ears {
-    fn heard(&self) {
-        self.0.send_modify(|count| *count += 1);
-    }
-}
-
 /// How long rmcp waits for an answer to `server/discover` before it sends `initialize`, and a little more.
 const UNANSWERED: Duration = Duration::from_secs(15);
 /// How soon it is asked again to be told of changes; each further time it takes twice as long.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 const LISTEN_RARELY: Duration = Duration::from_mins(1);
-const GREETING: &str = "the greeting (server/discover, initialize)";
 
 impl Session {
     /// Greets a server. Each of its answers may take as long as this.
@@ -238,195 +193,5 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.stop_listening();
-    }
-}
-
-fn era_of(service: &RunningService<RoleClient, Ears>) -> Era {
-    if modern(service.peer()).is_some() { Era::Either } else { Era::Older }
-}
-
-/// The version, if it is one without a handshake.
-fn modern(peer: &Peer<RoleClient>) -> Option<ProtocolVersion> {
-    let info: std::sync::Arc<ServerPeerInfo> = peer.peer_info()?;
-    (!info.protocol_version.has_initialize()).then(|| info.protocol_version.clone())
-}
-
-/// None: it took too long.
-async fn greeted<T, E, A>(
-    ears: Ears,
-    transport: T,
-    patience: Duration,
-    era: Era,
-) -> Result<RunningService<RoleClient, Ears>, Option<Cause>>
-where
-    T: IntoTransport<RoleClient, E, A>,
-    E: std::error::Error + Send + Sync + 'static,
-{
-    let lifecycle = match era {
-        Era::Older => ClientLifecycleMode::Initialize,
-        Era::Either => ClientLifecycleMode::Auto {
-            preferred_versions: vec![ProtocolVersion::V_2026_07_28],
-            legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
-        },
-    };
-    let greeting = ears.serve_with_lifecycle(transport, lifecycle);
-    let service = tokio::time::timeout(patience, greeting).await;
-    let service = service.map_err(|_| None)?.map_err(|error: ClientInitializeError| Some(error.into()))?;
-    // A description is to be what the server says now.
-    service.peer().set_response_cache_config(ClientCacheConfig::disabled()).await;
-    Ok(service)
-}
-
-/// Greets over what the endpoint speaks; says whether that is the older way.
-async fn greeted_over_http(
-    ears: Ears,
-    endpoint: &Endpoint,
-    patience: Duration,
-    era: Era,
-) -> Result<(RunningService<RoleClient, Ears>, bool), McpError> {
-    let failed = |cause| of_endpoint(endpoint.url.as_str(), GREETING, patience, cause);
-    let first = if endpoint.speaks == Speaks::Sse {
-        None
-    } else {
-        match greeted(ears.clone(), endpoint.streamable()?, patience, era).await {
-            Ok(service) => return Ok((service, false)),
-            Err(cause) => {
-                let perhaps = matches!(cause, Some(Cause::NotMcp(_) | Cause::Refused(_) | Cause::Closed));
-                if endpoint.speaks == Speaks::StreamableHttp || !perhaps {
-                    return Err(failed(cause));
-                }
-                Some(cause)
-            }
-        }
-    };
-    let opened = tokio::time::timeout(patience, endpoint.sse()).await;
-    let second = match opened {
-        Ok(transport) => match transport? {
-            Ok(transport) => match greeted(ears, transport, patience, Era::Older).await {
-                Ok(service) => return Ok((service, true)),
-                Err(cause) => return Err(failed(cause)),
-            },
-            Err(error) => Some(Cause::of_transport(&error)),
-        },
-        Err(_) => None,
-    };
-    // What it said to the newer way says more of what it is.
-    Err(failed(first.unwrap_or(second)))
-}
-
-async fn of_child(
-    child: &mut Child,
-    step: &'static str,
-    patience: Duration,
-    cause: Option<Cause>,
-) -> McpError {
-    if let Some(line) = child.rubbish() {
-        return McpError::Rubbish { line: line.to_owned() };
-    }
-    match cause {
-        None => McpError::Silent { step, seconds: patience.as_secs(), said: child.last_words().await },
-        Some(Cause::Refused(detail) | Cause::NotMcp(detail)) => McpError::Refused { step, detail },
-        Some(Cause::Credentials(how)) => McpError::Credentials { how },
-        Some(Cause::Closed | Cause::Unreachable(_)) => {
-            let status = match child.ended().await {
-                Some(status) => status.to_string(),
-                None => "it closed its standard output".to_owned(),
-            };
-            McpError::Ended { step, status, said: child.last_words().await }
-        }
-    }
-}
-
-fn of_endpoint(url: &str, step: &'static str, patience: Duration, cause: Option<Cause>) -> McpError {
-    let url = url.to_owned();
-    match cause {
-        None => McpError::Silent { step, seconds: patience.as_secs(), said: String::new() },
-        Some(Cause::Unreachable(reason)) => McpError::Unreachable { url, reason },
-        Some(Cause::Credentials(how)) => McpError::Credentials { how },
-        Some(Cause::Refused(detail)) => McpError::Refused { step, detail },
-        Some(Cause::NotMcp(detail)) => McpError::NotMcp { url, detail },
-        Some(Cause::Closed) => McpError::NotMcp { url, detail: "it closes the connection".to_owned() },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
-
-    const PATIENCE: Duration = Duration::from_secs(20);
-
-    /// A server of the older era that says what it is told to, and an error to all else.
-    async fn serve(stream: DuplexStream, answers: Value) {
-        let (read, mut write) = tokio::io::split(stream);
-        let mut lines = BufReader::new(read).lines();
-        while let Ok(Some(line)) = lines.next_line().await {
-            let request: Value = serde_json::from_str(&line).unwrap();
-            let Some(id) = request.get("id") else { continue };
-            let method = request["method"].as_str().unwrap();
-            let cursor = request["params"]["cursor"].as_str().unwrap_or_default();
-            let answer = match answers.get(format!("{method}{cursor}")) {
-                Some(result) => json!({"jsonrpc": "2.0", "id": id, "result": result}),
-                None => {
-                    json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": "no such method"}})
-                }
-            };
-            write.write_all(format!("{answer}\n").as_bytes()).await.unwrap();
-        }
-    }
-
-    async fn described(answers: Value) -> Result<Registration, describe::Failed> {
-        let (ours, theirs) = tokio::io::duplex(1 << 20);
-        tokio::spawn(serve(theirs, answers));
-        let (sender, _) = watch::channel(0);
-        let service =
-            greeted(Ears(sender), tokio::io::split(ours), PATIENCE, Era::Either).await.ok().unwrap();
-        let transport =
-            Transport::Stdio { command: vec!["/opt/a-server.py".into()], environment: Vec::new() };
-        describe::describe(service.peer(), transport, PATIENCE).await
-    }
-
-    fn greeting(capabilities: &Value, name: &str) -> Value {
-        json!({"protocolVersion": "2025-06-18", "capabilities": capabilities, "instructions": "Ask.",
-            "serverInfo": {"name": name, "title": "T", "version": "1.2"}})
-    }
-
-    #[tokio::test]
-    async fn every_page_is_read_of_what_a_server_says_that_it_has() {
-        let tool = |name: &str| json!({"name": name, "description": "d", "inputSchema": {"type": "object", "b": 1, "a": 2}});
-        let registration = described(json!({
-            "initialize": greeting(&json!({"tools": {}, "resources": {}, "logging": {}, "completions": {"x": 1}}), "a server!"),
-            "tools/list": {"tools": [tool("one"), tool("one")], "nextCursor": "next"},
-            "tools/listnext": {"tools": [tool("two")]},
-            "resources/list": {"resources": [{"uri": "a://b", "name": "B", "mimeType": "text/plain"}]},
-            "prompts/list": {"prompts": [{"name": "unsaid"}]},
-        }))
-        .await
-        .ok()
-        .unwrap();
-        assert_eq!(
-            serde_json::to_value(registration).unwrap(),
-            json!({"name": "a server-", "title": "T", "version": "1.2", "description": "Ask.", "transport": "stdio",
-                "command": ["/opt/a-server.py"], "ttl": 30, "capabilities": {
-                    "tools": [tool("one"), tool("two")], "prompts": [],
-                    "resources": [{"uri": "a://b", "name": "B", "mimeType": "text/plain"}],
-                    "completions": {"x": 1}, "logging": {}}})
-        );
-        let nameless = described(json!({"initialize": greeting(&json!({}), "")})).await.ok().unwrap();
-        assert_eq!(nameless.name, "a-server");
-    }
-
-    #[tokio::test]
-    async fn a_list_without_end_and_one_that_is_refused() {
-        let tools = json!({"tools": {}});
-        let endless = json!({"initialize": greeting(&tools, "s"),
-            "tools/list": {"tools": [], "nextCursor": "x"}, "tools/listx": {"tools": [], "nextCursor": "x"}});
-        assert!(matches!(described(endless).await, Err(describe::Failed::Endless("tools/list", _))));
-        let refused = json!({"initialize": greeting(&tools, "s")});
-        let failed = described(refused).await;
-        assert!(
-            matches!(failed, Err(describe::Failed::At("tools/list", Some(Cause::Refused(text)))) if text == "no such method")
-        );
     }
 }

@@ -13,6 +13,7 @@ mod json;
 mod lease;
 mod limits;
 mod parse;
+mod query;
 mod record;
 mod registration;
 mod resource;

@@ -11,6 +11,7 @@
 mod answers;
 #[cfg(feature = "cli")]
 mod backup;
+mod batch;
 mod beside;
 mod changes;
 mod children;

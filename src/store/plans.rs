@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 use super::Location;
 use super::open::{Known, Shared, open};
 use super::servers::Key;
-use super::{Moment, filter, leases, rows, writer};
+use super::{Moment, batch, filter, leases, rows};
 use crate::model::{Cursor, Filter, HealthFilter, Position, TransportKind, View};
 
 const NOW: Moment = Moment { lease: 1_000, wall: 1_000, offset: 0 };
@@ -94,7 +94,7 @@ async fn no_fixed_statement_scans_a_table_that_grows() {
 
 #[tokio::test]
 async fn no_statement_put_together_of_parts_scans_a_table_that_grows() {
-    let begin = writer::BEGIN.split(';').filter(|part| part.contains("SELECT")).map(str::to_owned);
+    let begin = batch::BEGIN.split(';').filter(|part| part.contains("SELECT")).map(str::to_owned);
     let mut statements: Vec<String> = begin.collect();
     statements.extend([leases::due_sql(), rows::MAKE_SUMMARIES.to_owned()]);
     for view in [View::Summary, View::Full] {

@@ -1,8 +1,6 @@
 //! The one writing connection: batches of commands, each batch one transaction.
 //!
-//! A batch holds what was waiting when it began. Nobody has been answered yet, so its commands may be run in any
-//! order: all refreshes go first, in one statement, and what is newly registered goes last, in one statement a table.
-//! The answers are kept back until the commit has succeeded.
+//! A batch holds what was waiting when it began. The answers are kept back until the commit has succeeded.
 //!
 //! When anything fails, the whole batch is rolled back, and each command is run again in a transaction of its own and
 //! gets its own answer: a bad one can't fail its neighbours. (A savepoint for each would do the same, but SQLite writes
@@ -12,18 +10,14 @@ use std::sync::Arc;
 
 use sqlx::{Connection, SqliteConnection};
 
-use super::changes::Ledger;
-use super::command::{Job, asked, spread, tell};
-use super::draft::Draft;
+use super::command::{asked, spread, tell};
 use super::fold::Folding;
 use super::live::Effects;
 use super::mirror::Mirror;
 use super::open::{Known, Shared};
-use super::script::Script;
-use super::servers::{Fresh, Registering};
 use super::touch::Slot;
 use super::watchers::Event;
-use super::{Command, Live, Moment, StoreError, changes, leases, rows, servers, tokens};
+use super::{Command, Live, Moment, StoreError, leases, rows, tokens};
 use crate::model::Revision;
 
 /// How SQLite waits for the disk at a commit.
@@ -37,15 +31,15 @@ enum Synchronous {
 pub(crate) struct Writer {
     connection: Shared,
     folding: Option<Folding>,
-    live: Arc<Live>,
+    pub(super) live: Arc<Live>,
     synchronous: Synchronous,
     /// What SQLite said when this writer last knew all that is in the file: another number means that somebody else has
     /// written. None: that is so in any case.
-    data_version: Option<i64>,
+    pub(super) data_version: Option<i64>,
     committed: i64,
     leases: bool,
     /// Servers whose lease has run out, found and not yet pruned.
-    due: Vec<i64>,
+    pub(super) due: Vec<i64>,
     /// What watchers are to be told.
     news: News,
 }
@@ -263,94 +257,6 @@ impl Writer {
         asked(batch).any(|(lease, _)| state.mirror.get(&lease.id).is_some_and(|held| held.expired))
     }
 
-    async fn in_transaction(
-        &mut self,
-        connection: &mut SqliteConnection,
-        batch: &mut [Command],
-        now: Moment,
-    ) -> Result<(Effects, Ledger), StoreError> {
-        let Begun { data_version, next_server, next_tool } = begin(connection).await?;
-        if self.data_version != Some(data_version) {
-            make_summaries(connection).await?;
-            let (revision, ..) = settings(connection).await?;
-            self.live.replace(Mirror::load(connection).await?, revision, tokens::load(connection).await?);
-            self.data_version = Some(data_version);
-            tracing::debug!(
-                "somebody else has written to the database: what is kept in memory was read anew"
-            );
-        }
-        let live = Arc::clone(&self.live);
-        let mut draft = Draft::new(&live, &live.revision(), next_server, next_tool);
-        let mut script = Script::new();
-        self.execute(connection, &mut script, &mut draft, batch, now).await?;
-        draft.ledger.write(&mut script, now);
-        script.push("COMMIT").run(connection).await?;
-        Ok((draft.effects, draft.ledger))
-    }
-
-    async fn execute(
-        &mut self,
-        connection: &mut SqliteConnection,
-        script: &mut Script,
-        draft: &mut Draft<'_>,
-        batch: &mut [Command],
-        now: Moment,
-    ) -> Result<(), StoreError> {
-        refresh_all(connection, draft, batch, now).await?;
-        let mut fresh: Vec<Fresh<'_>> = Vec::new();
-        for command in batch.iter_mut() {
-            match command {
-                Command::Refresh(_) => {}
-                Command::Register(job) => {
-                    let Job { input: put, outcome, .. } = &mut **job;
-                    if fresh.iter().any(|fresh| fresh.id() == put.id()) {
-                        servers::insert(script, draft, &std::mem::take(&mut fresh), now)?;
-                        script.run(connection).await?;
-                    }
-                    *outcome = Some(Ok(if !draft.live().tokens().admit(&put.actor) {
-                        Registering::Forbidden
-                    } else if let Some(before) = draft.lease(put.id()) {
-                        servers::replace(connection, draft, &before, put, now).await?
-                    } else {
-                        let new = Fresh::new(draft.next_server, put, now);
-                        draft.next_server += 1;
-                        let registered = new.registered(now);
-                        fresh.push(new);
-                        registered
-                    }));
-                }
-                Command::Deregister(job) => {
-                    if fresh.iter().any(|fresh| fresh.id() == job.input.lease.id) {
-                        servers::insert(script, draft, &std::mem::take(&mut fresh), now)?;
-                        script.run(connection).await?;
-                    }
-                    job.outcome = Some(Ok(leases::deregister(connection, draft, &job.input, now).await?));
-                }
-                Command::Prune(job) => {
-                    let retention = job.input;
-                    if self.due.is_empty() {
-                        self.due = self.live.due(retention, now);
-                    }
-                    let rest = self.due.split_off(self.due.len().min(leases::BITE));
-                    let bite = std::mem::replace(&mut self.due, rest);
-                    let mut pruned = leases::prune(connection, draft, &bite, retention, now).await?;
-                    pruned.more = !self.due.is_empty();
-                    job.outcome = Some(Ok(pruned));
-                }
-                Command::Token(job) => {
-                    let done = tokens::change(connection, &job.input).await?;
-                    draft.effects.tokens = Some(tokens::load(connection).await?);
-                    job.outcome = Some(Ok(done));
-                }
-                Command::Trim(job) => {
-                    job.outcome = Some(Ok(changes::trim(connection, job.input, now).await?));
-                }
-                Command::Commit(job) => job.outcome = Some(Ok(())),
-            }
-        }
-        servers::insert(script, draft, &fresh, now)
-    }
-
     /// Set before BEGIN, since it is refused inside a transaction, and never from a cached statement: the pragma acts
     /// when it is prepared.
     async fn set_synchronous(&mut self, wanted: Synchronous) -> Result<(), StoreError> {
@@ -384,25 +290,6 @@ async fn data_version(connection: &mut SqliteConnection) -> Result<i64, StoreErr
     Ok(sqlx::query_scalar("PRAGMA data_version").fetch_one(connection).await?)
 }
 
-/// What is asked as a transaction begins.
-struct Begun {
-    data_version: i64,
-    next_server: i64,
-    next_tool: i64,
-}
-
-pub(super) const BEGIN: &str = "BEGIN IMMEDIATE; PRAGMA data_version; \
-    SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'servers'), 0) + 1; \
-    SELECT coalesce((SELECT max(number) FROM tools), 0) + 1";
-
-async fn begin(connection: &mut SqliteConnection) -> Result<Begun, StoreError> {
-    let rows: Vec<i64> = sqlx::query_scalar(BEGIN).fetch_all(connection).await?;
-    match rows[..] {
-        [data_version, next_server, next_tool] => Ok(Begun { data_version, next_server, next_tool }),
-        _ => Err(sqlx::Error::RowNotFound.into()),
-    }
-}
-
 /// How far the catalogue has come, the lease time of the last commit, and what added to it gives wall time.
 pub(super) async fn settings(connection: &mut SqliteConnection) -> Result<(Revision, i64, i64), StoreError> {
     let row = sqlx::query!("SELECT epoch, revision, lease_clock, wall_offset FROM settings");
@@ -412,27 +299,8 @@ pub(super) async fn settings(connection: &mut SqliteConnection) -> Result<(Revis
 }
 
 /// Makes the summaries that are missing.
-async fn make_summaries(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+pub(super) async fn make_summaries(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     sqlx::query(rows::MISSING_SUMMARIES).execute(&mut *connection).await?;
     sqlx::query(rows::MAKE_SUMMARIES).execute(connection).await?;
-    Ok(())
-}
-
-/// All refreshes of a batch.
-async fn refresh_all(
-    connection: &mut SqliteConnection,
-    draft: &mut Draft<'_>,
-    batch: &mut [Command],
-    now: Moment,
-) -> Result<(), StoreError> {
-    let refreshing = leases::resolve(&draft.live().read(), asked(batch), now);
-    if !refreshing.numbers.is_empty() {
-        if !leases::refresh(connection, &refreshing.numbers, now).await? {
-            return Err(sqlx::Error::RowNotFound.into());
-        }
-        draft.effects.refreshed.extend(&refreshing.numbers);
-        leases::revive(connection, draft, refreshing.revived, now).await?;
-    }
-    tell(batch, refreshing.outcomes);
     Ok(())
 }

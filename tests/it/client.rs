@@ -70,11 +70,22 @@ async fn says_what_the_registry_in_process_says() {
 async fn pages_are_followed_to_the_end() {
     let api = Api::new().await;
     for number in 0..25 {
-        api.registry.register(Registration::stdio("s", ["x"]).id(format!("s-{number}"))).await.unwrap();
+        let server = Registration::stdio("s", ["x"]).id(format!("s-{number}")).tool(format!("t-{number:02}"));
+        api.registry.register(server).await.unwrap();
     }
-    let all = client(&api).find_all(Filter::new().name("s").limit(10)).await.unwrap();
+    let client = client(&api);
+    let filter = Filter::new().name("s").limit(10);
+    // In tasks of their own, as their users would.
+    let all = tokio::spawn({
+        let (client, filter) = (client.clone(), filter.clone());
+        async move { client.find_all(filter).await }
+    });
     let expected: Vec<_> = (0..25).map(|number| format!("s-{number}")).collect();
-    assert_eq!(all.iter().map(|server| server.id.clone()).collect::<Vec<_>>(), expected);
+    let found = all.await.unwrap().unwrap();
+    assert_eq!(found.iter().map(|server| server.id.clone()).collect::<Vec<_>>(), expected);
+    let tools = tokio::spawn(async move { client.all_tools(filter).await }).await.unwrap().unwrap();
+    let expected: Vec<_> = (0..25).map(|number| format!("t-{number:02}")).collect();
+    assert_eq!(tools.iter().map(|tool| tool.name.clone()).collect::<Vec<_>>(), expected);
 }
 
 #[tokio::test]

@@ -31,15 +31,27 @@ fn server(id: usize, version: usize) -> Registration {
     (0..5).fold(server, |server, tool| server.tool(definition(tool)))
 }
 
-/// What must stay as it is.
+/// What must stay as it is, of one hour.
 #[derive(Debug, Clone, Copy, Default)]
 struct Reading {
     file: u64,
     wal: u64,
     memory: u64,
+    quickest: Quickest,
+}
+
+/// How long each took when it was quickest: what else the machine does then makes no difference.
+#[derive(Debug, Clone, Copy)]
+struct Quickest {
     refresh: Duration,
     find: Duration,
     register: Duration,
+}
+
+impl Default for Quickest {
+    fn default() -> Self {
+        Self { refresh: Duration::MAX, find: Duration::MAX, register: Duration::MAX }
+    }
 }
 
 fn bytes(path: &Path) -> u64 {
@@ -58,17 +70,10 @@ async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
     (done, clock.monotonic())
 }
 
-/// The middle one of a figure over these hours.
-fn median<T: Ord + Copy>(hours: &[Reading], of: impl Fn(&Reading) -> T) -> T {
-    let mut figures: Vec<T> = hours.iter().map(of).collect();
-    figures.sort();
-    figures[figures.len() / 2]
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes; CI runs it: cargo test --test it -- --ignored"]
 async fn a_day_of_load_leaves_everything_as_it_was() {
-    type Figure = fn(&Reading) -> Duration;
+    type Figure = fn(&Quickest) -> Duration;
     let Fixture { clock, folder, registry, .. } = Fixture::new().await;
     registry.close().await;
     let path = folder.path().join("day.db");
@@ -80,6 +85,7 @@ async fn a_day_of_load_leaves_everything_as_it_was() {
     let (mut next, mut operations, mut hours) = (SERVERS, SERVERS, Vec::new());
     let day: usize = std::env::var(HOURS).map_or(DAY, |hours| hours.parse().unwrap());
     assert!(day >= 12, "less than half a day says nothing");
+    let mut quickest = Quickest::default();
     for round in 0..day * HOUR {
         let mut passed = Duration::ZERO;
         while passed < ROUND {
@@ -107,13 +113,17 @@ async fn a_day_of_load_leaves_everything_as_it_was() {
             next += 1;
         }
         operations += 5;
+        let (page, find) = timed(registry.find(Filter::new().tag("t").limit(50))).await;
+        assert_eq!(page.unwrap().servers.len(), 50);
+        quickest.refresh = quickest.refresh.min(refresh);
+        quickest.find = quickest.find.min(find);
+        quickest.register = quickest.register.min(register);
         if round % HOUR == HOUR - 1 {
             // Everything is read, so that what SQLite keeps of the file in memory is full from the first hour on.
             everything(&registry).await;
-            let (page, find) = timed(registry.find(Filter::new().tag("t").limit(50))).await;
-            assert_eq!(page.unwrap().servers.len(), 50);
             let wal = bytes(&folder.path().join("day.db-wal"));
-            hours.push(Reading { file: bytes(&path), wal, memory: memory(), refresh, find, register });
+            let quickest = std::mem::take(&mut quickest);
+            hours.push(Reading { file: bytes(&path), wal, memory: memory(), quickest });
         }
     }
     let stats = registry.stats().await.unwrap();
@@ -138,12 +148,13 @@ async fn a_day_of_load_leaves_everything_as_it_was() {
     let [before, after] = largest(|hour| hour.memory);
     of("MiB of memory", before, after, 1.1);
     let times: [(&str, Figure); 3] = [
-        ("ms for the refreshes of a round", |hour| hour.refresh),
-        ("ms for a page", |hour| hour.find),
-        ("ms for a registration", |hour| hour.register),
+        ("ms for the refreshes of a round", |quickest| quickest.refresh),
+        ("ms for a page", |quickest| quickest.find),
+        ("ms for a registration", |quickest| quickest.register),
     ];
     for (what, figure) in times {
-        let [before, after] = [early, late].map(|hours| median(hours, figure).as_secs_f64() * 1_000.0);
+        let quickest = |hours: &[Reading]| hours.iter().map(|hour| figure(&hour.quickest)).min().unwrap();
+        let [before, after] = [early, late].map(|hours| quickest(hours).as_secs_f64() * 1_000.0);
         of(what, before, after, 2.0);
     }
     let kept = kept_changes(&path).await;

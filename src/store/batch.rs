@@ -1,0 +1,146 @@
+//! What a batch does inside its transaction.
+//!
+//! Nobody has been answered yet, so its commands may be run in any order: all refreshes go first, in one statement, and what
+//! is newly registered goes last, in one statement a table.
+
+use std::sync::Arc;
+
+use sqlx::SqliteConnection;
+
+use super::changes::Ledger;
+use super::command::{Job, asked, tell};
+use super::draft::Draft;
+use super::live::Effects;
+use super::mirror::Mirror;
+use super::script::Script;
+use super::servers::{Fresh, Registering};
+use super::writer::{make_summaries, settings};
+use super::{Command, Moment, StoreError, Writer, changes, leases, servers, tokens};
+
+impl Writer {
+    pub(super) async fn in_transaction(
+        &mut self,
+        connection: &mut SqliteConnection,
+        batch: &mut [Command],
+        now: Moment,
+    ) -> Result<(Effects, Ledger), StoreError> {
+        let Begun { data_version, next_server, next_tool } = begin(connection).await?;
+        if self.data_version != Some(data_version) {
+            make_summaries(connection).await?;
+            let (revision, ..) = settings(connection).await?;
+            self.live.replace(Mirror::load(connection).await?, revision, tokens::load(connection).await?);
+            self.data_version = Some(data_version);
+            tracing::debug!(
+                "somebody else has written to the database: what is kept in memory was read anew"
+            );
+        }
+        let live = Arc::clone(&self.live);
+        let mut draft = Draft::new(&live, &live.revision(), next_server, next_tool);
+        let mut script = Script::new();
+        self.execute(connection, &mut script, &mut draft, batch, now).await?;
+        draft.ledger.write(&mut script, now);
+        script.push("COMMIT").run(connection).await?;
+        Ok((draft.effects, draft.ledger))
+    }
+
+    async fn execute(
+        &mut self,
+        connection: &mut SqliteConnection,
+        script: &mut Script,
+        draft: &mut Draft<'_>,
+        batch: &mut [Command],
+        now: Moment,
+    ) -> Result<(), StoreError> {
+        refresh_all(connection, draft, batch, now).await?;
+        let mut fresh: Vec<Fresh<'_>> = Vec::new();
+        for command in batch.iter_mut() {
+            match command {
+                Command::Refresh(_) => {}
+                Command::Register(job) => {
+                    let Job { input: put, outcome, .. } = &mut **job;
+                    if fresh.iter().any(|fresh| fresh.id() == put.id()) {
+                        servers::insert(script, draft, &std::mem::take(&mut fresh), now)?;
+                        script.run(connection).await?;
+                    }
+                    *outcome = Some(Ok(if !draft.live().tokens().admit(&put.actor) {
+                        Registering::Forbidden
+                    } else if let Some(before) = draft.lease(put.id()) {
+                        servers::replace(connection, draft, &before, put, now).await?
+                    } else {
+                        let new = Fresh::new(draft.next_server, put, now);
+                        draft.next_server += 1;
+                        let registered = new.registered(now);
+                        fresh.push(new);
+                        registered
+                    }));
+                }
+                Command::Deregister(job) => {
+                    if fresh.iter().any(|fresh| fresh.id() == job.input.lease.id) {
+                        servers::insert(script, draft, &std::mem::take(&mut fresh), now)?;
+                        script.run(connection).await?;
+                    }
+                    job.outcome = Some(Ok(leases::deregister(connection, draft, &job.input, now).await?));
+                }
+                Command::Prune(job) => {
+                    let retention = job.input;
+                    if self.due.is_empty() {
+                        self.due = self.live.due(retention, now);
+                    }
+                    let rest = self.due.split_off(self.due.len().min(leases::BITE));
+                    let bite = std::mem::replace(&mut self.due, rest);
+                    let mut pruned = leases::prune(connection, draft, &bite, retention, now).await?;
+                    pruned.more = !self.due.is_empty();
+                    job.outcome = Some(Ok(pruned));
+                }
+                Command::Token(job) => {
+                    let done = tokens::change(connection, &job.input).await?;
+                    draft.effects.tokens = Some(tokens::load(connection).await?);
+                    job.outcome = Some(Ok(done));
+                }
+                Command::Trim(job) => {
+                    job.outcome = Some(Ok(changes::trim(connection, job.input, now).await?));
+                }
+                Command::Commit(job) => job.outcome = Some(Ok(())),
+            }
+        }
+        servers::insert(script, draft, &fresh, now)
+    }
+}
+
+/// What is asked as a transaction begins.
+struct Begun {
+    data_version: i64,
+    next_server: i64,
+    next_tool: i64,
+}
+
+pub(super) const BEGIN: &str = "BEGIN IMMEDIATE; PRAGMA data_version; \
+    SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'servers'), 0) + 1; \
+    SELECT coalesce((SELECT max(number) FROM tools), 0) + 1";
+
+async fn begin(connection: &mut SqliteConnection) -> Result<Begun, StoreError> {
+    let rows: Vec<i64> = sqlx::query_scalar(BEGIN).fetch_all(connection).await?;
+    match rows[..] {
+        [data_version, next_server, next_tool] => Ok(Begun { data_version, next_server, next_tool }),
+        _ => Err(sqlx::Error::RowNotFound.into()),
+    }
+}
+
+/// All refreshes of a batch.
+async fn refresh_all(
+    connection: &mut SqliteConnection,
+    draft: &mut Draft<'_>,
+    batch: &mut [Command],
+    now: Moment,
+) -> Result<(), StoreError> {
+    let refreshing = leases::resolve(&draft.live().read(), asked(batch), now);
+    if !refreshing.numbers.is_empty() {
+        if !leases::refresh(connection, &refreshing.numbers, now).await? {
+            return Err(sqlx::Error::RowNotFound.into());
+        }
+        draft.effects.refreshed.extend(&refreshing.numbers);
+        leases::revive(connection, draft, refreshing.revived, now).await?;
+    }
+    tell(batch, refreshing.outcomes);
+    Ok(())
+}
