@@ -1,28 +1,42 @@
 //! One question to whichever of the addresses answers.
 //!
-//! The address that answered last is asked first, and once more if the connection breaks off: it may be one that was kept
+//! The address that answered last is asked first (a standby only for a while, since it may be behind), and once more if the connection breaks off: it may be one that was kept
 //! and that the other side had given up. Another one is asked when nothing could be sent, when the answer is lost and asking
 //! twice does no harm, or when the registry there cannot do it now (502–504): it is a standby, say, which has done nothing.
 //! Asking twice does no harm when the second time finds the first one done: a refresh, a registration under an id, a
 //! deregistration, every read. Only "if the id is not taken" would take the first time for somebody else.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::StatusCode;
 use http::header::HeaderValue;
+use http::{HeaderMap, StatusCode};
 use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
 
 use super::wire::{Call, Failure, Reply, Wire};
 use super::{ClientError, Refusal};
+use crate::clock::Clock;
 
-/// The addresses, and which of them answered last.
+/// How long a standby that has answered is asked before anybody else.
+const STANDING_IN: Duration = Duration::from_secs(30);
+
+/// The addresses, and which of them is asked first.
 #[derive(Debug)]
 pub(super) struct Exchange {
     wires: Vec<Wire>,
-    last: AtomicUsize,
+    turn: Mutex<Turn>,
     token: Option<HeaderValue>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Which address is asked first.
+#[derive(Debug, Default)]
+struct Turn {
+    /// The one that answered last, standbys left aside.
+    first: usize,
+    /// A standby that has answered in its place, and until when.
+    instead: Option<(usize, Duration)>,
 }
 
 /// An answer, from whom, and whether an earlier try may have been carried out already.
@@ -33,18 +47,35 @@ pub(crate) struct Answer {
 }
 
 impl Exchange {
-    pub(super) fn new(wires: Vec<Wire>, token: Option<HeaderValue>) -> Self {
-        Self { wires, last: AtomicUsize::new(0), token }
+    pub(super) fn new(wires: Vec<Wire>, token: Option<HeaderValue>, clock: Arc<dyn Clock>) -> Self {
+        Self { wires, turn: Mutex::default(), token, clock }
     }
 
     pub(super) fn addresses(&self) -> String {
         self.wires.iter().map(|wire| wire.address.as_str()).collect::<Vec<_>>().join(", ")
     }
 
-    /// All addresses, from the one that answered last.
+    fn turn(&self) -> MutexGuard<'_, Turn> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All addresses, in the order in which they are asked.
     fn in_turn(&self) -> impl Iterator<Item = (usize, &Wire)> {
-        let first = self.last.load(Ordering::Relaxed);
+        let now = self.clock.monotonic();
+        let mut turn = self.turn();
+        turn.instead = turn.instead.filter(|(_, until)| now < *until);
+        let first = turn.instead.map_or(turn.first, |(standby, _)| standby);
+        drop(turn);
         self.wires.iter().enumerate().cycle().skip(first).take(self.wires.len())
+    }
+
+    fn answered(&self, index: usize, headers: &HeaderMap) {
+        let mut turn = self.turn();
+        if !is_standby(headers) {
+            *turn = Turn { first: index, instead: None };
+        } else if index != turn.first && turn.instead.is_none_or(|(standby, _)| standby != index) {
+            turn.instead = Some((index, self.clock.monotonic().saturating_add(STANDING_IN)));
+        }
     }
 
     /// Asks; the answer has any status.
@@ -59,10 +90,10 @@ impl Exchange {
             match sent {
                 Ok(reply) => {
                     let elsewhere = matches!(reply.status.as_u16(), 502..=504);
-                    let undone = reply.headers.get("paulina-role").is_some_and(|role| role == "standby");
+                    let undone = is_standby(&reply.headers);
                     let answer = Answer { reply, address: wire.address.clone(), repeated };
                     if !elsewhere || (call.new_only && !undone) {
-                        self.last.store(index, Ordering::Relaxed);
+                        self.answered(index, &answer.reply.headers);
                         return Ok(answer);
                     }
                     busy = Some(answer);
@@ -87,7 +118,7 @@ impl Exchange {
             let address = wire.address.clone();
             match wire.open(call, self.token.as_ref(), limit).await {
                 Ok(response) if response.status() == StatusCode::OK => {
-                    self.last.store(index, Ordering::Relaxed);
+                    self.answered(index, response.headers());
                     return Ok((response.into_body(), address));
                 }
                 Ok(response) => match tokio::time::timeout(limit, Reply::read(response)).await {
@@ -99,6 +130,10 @@ impl Exchange {
         }
         Err(refused.unwrap_or_else(|| ClientError::Unreachable { addresses: self.addresses(), reason }))
     }
+}
+
+fn is_standby(headers: &HeaderMap) -> bool {
+    headers.get("paulina-role").is_some_and(|role| role == "standby")
 }
 
 impl Answer {

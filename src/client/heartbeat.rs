@@ -38,7 +38,7 @@ pub enum Beat {
     Failing(Arc<ClientError>),
     /// The server did not answer when it was asked whether it is alive: its lease runs out, unless it answers again.
     Lapsing,
-    /// Another process has registered the id since: this one has let go.
+    /// Another process has registered the id since: this one has let go, and takes it up again only when nobody holds it.
     Replaced,
     /// It was told to stop.
     Stopped,
@@ -77,8 +77,16 @@ impl Heartbeat {
         let registration = checked(registration.id(&id))?;
         let (wanted, orders) = watch::channel(Wanted { registration, stopped: false });
         let (told, beat) = watch::channel(Beat::Starting);
-        let keeper =
-            Keeper { client, check, orders, told, held: None, earlier: VecDeque::new(), failures: 0 };
+        let keeper = Keeper {
+            client,
+            check,
+            orders,
+            told,
+            held: None,
+            earlier: VecDeque::new(),
+            replaced: false,
+            failures: 0,
+        };
         Ok(Self { id, wanted, beat, task: tokio::spawn(keeper.run()) })
     }
 
@@ -150,15 +158,9 @@ struct Keeper {
     held: Option<(Arc<Registration>, Registered)>,
     /// Leases of this server before that one.
     earlier: VecDeque<LeaseId>,
+    /// Somebody else holds the id.
+    replaced: bool,
     failures: u32,
-}
-
-/// What follows from one try.
-enum Next {
-    /// The next one, after this time.
-    After(Duration),
-    /// The id is somebody else's now.
-    Replaced,
 }
 
 impl Keeper {
@@ -171,21 +173,17 @@ impl Keeper {
         let mut stopped = std::pin::pin!(stopped);
         loop {
             let wanted = Arc::clone(&self.orders.borrow_and_update().registration);
-            let next = {
+            let pause = {
                 let mut beating = std::pin::pin!(self.beat(&wanted));
                 tokio::select! {
                     biased;
-                    next = &mut beating => next,
+                    pause = &mut beating => pause,
                     () = &mut stopped => {
                         // What is on its way may be done: it is better known under which lease.
                         let _ = tokio::time::timeout(FAREWELL / 2, beating).await;
                         break;
                     }
                 }
-            };
-            let Next::After(pause) = next else {
-                self.told.send_replace(Beat::Replaced);
-                return;
             };
             let due = self.client.clock.monotonic().saturating_add(pause);
             tokio::select! {
@@ -202,16 +200,21 @@ impl Keeper {
         self.told.send_replace(Beat::Stopped);
     }
 
-    /// Renews the lease, or registers what is not registered yet.
-    async fn beat(&mut self, wanted: &Arc<Registration>) -> Next {
+    /// Renews the lease, or registers what is not registered yet; gives the time until it is to be done again.
+    async fn beat(&mut self, wanted: &Arc<Registration>) -> Duration {
         let ttl = Duration::from_secs(wanted.ttl.into());
         if let Some(Check(is_alive)) = &self.check
             && !is_alive().await
         {
-            self.told.send_replace(Beat::Lapsing);
-            return Next::After(shortened(ttl / 4, 10));
+            if !self.replaced {
+                self.told.send_replace(Beat::Lapsing);
+            }
+            return shortened(ttl / 4, 10);
         }
         let client = self.client.patience((ttl / 4).max(Duration::from_secs(1)));
+        if self.replaced {
+            return self.replaced(&client, wanted, ttl).await;
+        }
         let current = self.held.as_ref().filter(|(sent, _)| Arc::ptr_eq(sent, wanted));
         let current = current.map(|(_, registered)| registered.clone());
         let outcome = match &current {
@@ -224,22 +227,22 @@ impl Keeper {
                 if let Some((_, registered)) = &self.held {
                     self.told.send_replace(Beat::Alive(registered.clone()));
                 }
-                Next::After(shortened(ttl / 2, 10))
+                shortened(ttl / 2, 10)
             }
             Err(ClientError::NotRegistered { .. }) if current.is_some() => {
                 self.forget();
-                Next::After(Duration::ZERO)
+                Duration::ZERO
             }
             Err(ClientError::LeaseReplaced { .. }) => self.contested(&client, id(wanted), ttl).await,
             Err(error) => {
                 let temporary = error.is_temporary();
                 self.told.send_replace(Beat::Failing(Arc::new(error)));
                 if !temporary {
-                    return Next::After(shortened(ttl / 2, 10));
+                    return shortened(ttl / 2, 10);
                 }
                 let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(16)).min(ttl / 4);
                 self.failures += 1;
-                Next::After(shortened(pause, 50))
+                shortened(pause, 50)
             }
         }
     }
@@ -257,7 +260,10 @@ impl Keeper {
                 if let Some(before) = before {
                     match client.refresh(&before).await {
                         Err(ClientError::NotRegistered { .. }) => self.forget(),
-                        Err(replaced @ ClientError::LeaseReplaced { .. }) => return Err(replaced),
+                        // What was not answered may have been done: then this is the lease of this server that is not known.
+                        Err(replaced @ ClientError::LeaseReplaced { .. }) if !error.is_temporary() => {
+                            return Err(replaced);
+                        }
                         _ => {}
                     }
                 }
@@ -276,18 +282,35 @@ impl Keeper {
 
     /// Another lease holds the id. Is it an earlier one of this server, the registry has gone back in time, as after a restore
     /// from a backup: then it is registered again.
-    async fn contested(&mut self, client: &Client, id: &str, ttl: Duration) -> Next {
+    async fn contested(&mut self, client: &Client, id: &str, ttl: Duration) -> Duration {
         for lease in self.earlier.iter().rev() {
             match client.refresh(LeaseRef::new(id, Some(*lease))).await {
                 Err(ClientError::LeaseReplaced { .. }) => {}
                 Ok(_) | Err(ClientError::NotRegistered { .. }) => {
                     self.forget();
-                    return Next::After(Duration::ZERO);
+                    return Duration::ZERO;
                 }
-                Err(_) => return Next::After(shortened(ttl / 4, 50)),
+                Err(_) => return shortened(ttl / 4, 50),
             }
         }
-        Next::Replaced
+        self.forget();
+        self.replaced = true;
+        self.told.send_replace(Beat::Replaced);
+        shortened(ttl, 10)
+    }
+
+    /// Takes the id up again once nobody holds it. Who held it may have been an earlier process of this server, and alive in
+    /// the memory alone of a registry that was restored from a backup.
+    async fn replaced(&mut self, client: &Client, wanted: &Arc<Registration>, ttl: Duration) -> Duration {
+        if matches!(client.health(id(wanted)).await, Ok(None))
+            && let Ok(registered) = client.register_new(Registration::clone(wanted)).await
+        {
+            self.replaced = false;
+            self.told.send_replace(Beat::Alive(registered.clone()));
+            self.held = Some((Arc::clone(wanted), registered));
+            return shortened(ttl / 2, 10);
+        }
+        shortened(ttl, 10)
     }
 }
 

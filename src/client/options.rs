@@ -106,9 +106,10 @@ impl ClientOptions {
             value.set_sensitive(true);
             Ok::<_, ClientError>(value)
         });
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         Ok(Client {
-            exchange: Arc::new(Exchange::new(wires, token.transpose()?)),
-            clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
+            exchange: Arc::new(Exchange::new(wires, token.transpose()?, Arc::clone(&clock))),
+            clock,
             timeout: self.timeout,
         })
     }

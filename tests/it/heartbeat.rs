@@ -11,6 +11,8 @@ use paulina::http::{Limits, Listener, Server};
 use paulina::{Filter, Options, Registration, Registry};
 
 use crate::client::free_address;
+use crate::standby_http::StandbyApi;
+use crate::support::between::{Between, Mood};
 use crate::support::{Api, edit};
 
 /// Half the ttl of 30 s, and a quarter of it.
@@ -127,6 +129,60 @@ async fn leaves_the_id_to_who_has_registered_it_since() {
     assert!(heartbeat.registered().await.is_err());
     heartbeat.stop().await;
     assert!(api.registry.get("files-1").await.unwrap().is_some(), "its successor stays");
+}
+
+#[tokio::test]
+async fn takes_the_id_up_again_when_nobody_holds_it() {
+    let api = Api::new().await;
+    let clock = ManualClock::new();
+    let heartbeat = client(api.address, &clock).keep_alive(files().tool("ours")).unwrap();
+    heartbeat.registered().await.unwrap();
+    let successor = api.registry.register(files().tool("theirs")).await.unwrap();
+    clock.advance(HALF);
+    until(&heartbeat, |beat| matches!(beat, Beat::Replaced)).await;
+    api.registry.deregister(&successor).await.unwrap();
+    clock.advance(2 * HALF);
+    until(&heartbeat, is_alive).await;
+    let found = api.registry.find(Filter::new().tool("ours")).await.unwrap();
+    assert_eq!(found.servers.len(), 1);
+    heartbeat.stop().await;
+    assert_eq!(api.registry.get("files-1").await.unwrap(), None);
+}
+
+/// The lease that it does not know of then is its own.
+#[tokio::test]
+async fn an_answer_that_is_lost_makes_nobody_else_of_it() {
+    let api = Api::new().await;
+    let clock = ManualClock::new();
+    let between = Between::before(api.address, Mood::Passing).await;
+    let heartbeat = client(between.address, &clock).keep_alive(files()).unwrap();
+    let first = heartbeat.registered().await.unwrap();
+    between.mood.send_replace(Mood::Losing("POST /v1/servers"));
+    let beat = next(&heartbeat, || heartbeat.replace(files().tool("new")).unwrap()).await;
+    assert!(matches!(beat, Beat::Failing(error) if error.is_temporary()));
+    let found = api.registry.find(Filter::new().tool("new")).await.unwrap();
+    assert_eq!(found.servers.len(), 1, "it was done");
+    between.mood.send_replace(Mood::Passing);
+    let Beat::Alive(again) = next(&heartbeat, || clock.advance(QUARTER)).await else { panic!("not alive") };
+    assert_ne!(again.lease, first.lease);
+}
+
+#[tokio::test]
+async fn a_standby_stands_in_for_a_while() {
+    let standby = StandbyApi::new(|server, _| server).await;
+    let clock = ManualClock::new();
+    let (registry, mut primary) = served(&clock).await;
+    let addresses = [primary.address, standby.api.address].map(|address| format!("http://{address}"));
+    let client = ClientOptions::new().clock(clock.clone());
+    let client = addresses.into_iter().fold(client, ClientOptions::address).build().unwrap();
+    let asked = async || client.find(Filter::new()).await.unwrap().servers.len();
+    assert_eq!(asked().await, 0, "the primary has none");
+    primary.stop().await;
+    assert_eq!(asked().await, 1, "the standby has one");
+    let _primary = serve(&registry, primary.address);
+    assert_eq!(asked().await, 1, "it is asked first for a while");
+    clock.advance(Duration::from_secs(30));
+    assert_eq!(asked().await, 0, "and then the primary again");
 }
 
 /// A registry that was restored from a backup holds an earlier lease of the same server.

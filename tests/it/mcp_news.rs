@@ -4,39 +4,17 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
-use tokio::sync::watch;
 
+use crate::support::between::{Between, Mood};
 use crate::support::binary::Binary;
 use crate::support::http_client;
 
-/// Stands before a registry and lets all questions through at once, but those to watch only once it is opened.
-async fn gate(registry: &Binary) -> (String, watch::Sender<bool>) {
-    let upstream = registry.url.strip_prefix("http://").unwrap().to_owned();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let (open, opened) = watch::channel(false);
-    tokio::spawn(async move {
-        while let Ok((client, _)) = listener.accept().await {
-            tokio::spawn(passed_on(client, upstream.clone(), opened.clone()));
-        }
-    });
-    (url, open)
-}
-
-async fn passed_on(client: TcpStream, upstream: String, mut opened: watch::Receiver<bool>) {
-    let (mut questions, mut answered) = client.into_split();
-    let (mut answers, mut asked) = TcpStream::connect(upstream).await.unwrap().into_split();
-    tokio::spawn(async move { tokio::io::copy(&mut answers, &mut answered).await });
-    let mut buffer = vec![0; 64 * 1024];
-    while let Ok(count @ 1..) = questions.read(&mut buffer).await {
-        if buffer[..count].starts_with(b"GET /v1/watch") {
-            opened.wait_for(|opened| *opened).await.unwrap();
-        }
-        asked.write_all(&buffer[..count]).await.unwrap();
-    }
+/// A registry that lets nobody watch it yet.
+async fn slow(registry: &Binary) -> (String, Between) {
+    let between = Between::before(registry.address(), Mood::Holding("GET /v1/watch")).await;
+    (format!("http://{}", between.address), between)
 }
 
 /// `paulina mcp`, asked line by line.
@@ -64,6 +42,17 @@ impl Mcp {
         serde_json::from_str(&line.await.unwrap().unwrap().unwrap()).unwrap()
     }
 
+    /// As a client of the era of `initialize` that wants to know of all servers.
+    async fn greet(&mut self) {
+        let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}});
+        self.send(json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params})).await;
+        assert_eq!(self.next().await["result"]["serverInfo"]["name"], "paulina");
+        self.send(json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
+        let uri = json!({"uri": "paulina://servers"});
+        self.send(json!({"jsonrpc": "2.0", "id": 2, "method": "resources/subscribe", "params": uri})).await;
+        assert_eq!(self.next().await["id"], 2);
+    }
+
     /// The methods of as many notifications.
     async fn told(&mut self, count: usize) -> Vec<String> {
         let mut told = Vec::new();
@@ -86,7 +75,7 @@ const CHANGED: [&str; 2] = ["notifications/resources/list_changed", "notificatio
 async fn what_follows_an_acknowledgement_at_once_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let registry = Binary::start(&folder.path().join("paulina.db"));
-    let (url, open) = gate(&registry).await;
+    let (url, between) = slow(&registry).await;
     let mut mcp = Mcp::of(&url);
     let meta = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -101,7 +90,7 @@ async fn what_follows_an_acknowledgement_at_once_is_told() {
     .await;
     assert_eq!(mcp.next().await["method"], "notifications/subscriptions/acknowledged");
     register(&registry).await;
-    open.send_replace(true);
+    between.mood.send_replace(Mood::Passing);
     assert_eq!(mcp.told(2).await, CHANGED);
 }
 
@@ -109,16 +98,23 @@ async fn what_follows_an_acknowledgement_at_once_is_told() {
 async fn what_follows_a_greeting_at_once_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let registry = Binary::start(&folder.path().join("paulina.db"));
-    let (url, open) = gate(&registry).await;
+    let (url, between) = slow(&registry).await;
     let mut mcp = Mcp::of(&url);
-    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}});
-    mcp.send(json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params})).await;
-    assert_eq!(mcp.next().await["result"]["serverInfo"]["name"], "paulina");
-    mcp.send(json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
-    let uri = json!({"uri": "paulina://servers"});
-    mcp.send(json!({"jsonrpc": "2.0", "id": 2, "method": "resources/subscribe", "params": uri})).await;
-    assert_eq!(mcp.next().await["id"], 2);
+    mcp.greet().await;
     register(&registry).await;
-    open.send_replace(true);
+    between.mood.send_replace(Mood::Passing);
+    assert_eq!(mcp.told(2).await, CHANGED);
+}
+
+#[tokio::test]
+async fn a_proxy_that_answers_for_the_registry_ends_no_news() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = Binary::start(&folder.path().join("paulina.db"));
+    let between = Between::before(registry.address(), Mood::Strange("GET /v1/")).await;
+    let mut mcp = Mcp::of(&format!("http://{}", between.address));
+    mcp.greet().await;
+    between.mood.send_replace(Mood::Passing);
+    assert_eq!(mcp.told(2).await, CHANGED, "all there is may be news");
+    register(&registry).await;
     assert_eq!(mcp.told(2).await, CHANGED);
 }

@@ -39,9 +39,10 @@ fn words(beat: &watch::Receiver<Beat>, id: &str) -> (String, bool) {
         }
         Beat::Failing(error) => (format!("not registered for now: {error}"), false),
         Beat::Lapsing => ("the server does not answer: its lease runs out".to_owned(), false),
-        Beat::Replaced => {
-            (format!("another process has registered {id} since: the registry is left to it"), false)
-        }
+        Beat::Replaced => (
+            format!("another process has registered {id} since: it is left to it, as long as it is there"),
+            false,
+        ),
         _ => (String::new(), true),
     }
 }

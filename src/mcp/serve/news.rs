@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rmcp::model::{
     ClientNotification, ClientRequest, ProtocolVersion, ResourceUpdatedNotificationParam, ServerConfig,
@@ -18,7 +19,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::Registrar;
-use super::catalogue::{Catalogue, Changes, Failure};
+use super::catalogue::{Catalogue, Failure};
 use super::resources::{ALL, address};
 use crate::model::{Change, ChangeKind, Revision, Watched};
 
@@ -88,8 +89,8 @@ impl Session {
 
     /// Tells it what changes, in the era of `initialize`, for as long as it is there.
     pub(super) fn tell(&self, catalogue: &Catalogue, peer: Peer<RoleServer>) {
-        let Ok(changes) = catalogue.watch(held(&self.since).clone()) else { return };
-        let telling = tokio::spawn(tell(peer, changes, Arc::clone(&self.asked_for)));
+        let since = held(&self.since).clone();
+        let telling = tokio::spawn(tell(catalogue.clone(), since, peer, Arc::clone(&self.asked_for)));
         if let Some(before) = held(&self.telling).replace(telling) {
             before.abort();
         }
@@ -145,17 +146,30 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn tell(peer: Peer<RoleServer>, mut changes: Changes, asked_for: Arc<Mutex<HashSet<String>>>) {
-    while let Ok(watched) = changes.next().await {
-        let news = News::of(&watched, &held(&asked_for));
-        if news.list_changed && peer.notify_resource_list_changed().await.is_err() {
-            return;
-        }
-        for uri in news.updated {
-            if peer.notify_resource_updated(ResourceUpdatedNotificationParam::new(uri)).await.is_err() {
+/// How long it rests when it cannot be said what changes.
+const AGAIN: Duration = Duration::from_secs(1);
+
+async fn tell(
+    catalogue: Catalogue,
+    mut since: Option<Revision>,
+    peer: Peer<RoleServer>,
+    asked_for: Arc<Mutex<HashSet<String>>>,
+) {
+    // An error means that the registry was closed.
+    while let Ok(mut changes) = catalogue.watch(since.clone()) {
+        while let Ok(watched) = changes.next().await {
+            let news = News::of(&watched, &held(&asked_for));
+            since = Some(watched.revision().clone());
+            if news.list_changed && peer.notify_resource_list_changed().await.is_err() {
                 return;
             }
+            for uri in news.updated {
+                if peer.notify_resource_updated(ResourceUpdatedNotificationParam::new(uri)).await.is_err() {
+                    return;
+                }
+            }
         }
+        tokio::time::sleep(AGAIN).await;
     }
 }
 

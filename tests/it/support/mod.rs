@@ -1,5 +1,6 @@
 //! What the tests share: a registry on a file with a clock in hand, the API on a socket, the real binary.
 
+pub(crate) mod between;
 pub(crate) mod binary;
 
 use std::net::SocketAddr;
