@@ -110,13 +110,12 @@ impl Front {
             });
         let place = match admitted {
             Ok(place) => place,
-            Err(problem) if of_catalogue => return official::refused(problem),
-            Err(problem) => return problem.into_response(),
+            Err(problem) => return refused(problem, of_catalogue),
         };
         let promoting = request.uri().path() == "/v1/promote";
         let limit = if promoting { promote::TIME } else { load.limits().request_time };
         let answer = tokio::time::timeout(limit, self.handle(request, kind, place)).await;
-        answer.unwrap_or_else(|_| late(limit).into_response())
+        answer.unwrap_or_else(|_| refused(late(limit), of_catalogue))
     }
 
     async fn handle(&self, mut request: Request, kind: Kind, mut place: Place) -> Response {
@@ -202,6 +201,11 @@ fn harden(response: &mut Response) {
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(policy));
 }
 
+/// A problem, in the words of the API that was asked.
+fn refused(problem: Problem, of_catalogue: bool) -> Response {
+    if of_catalogue { official::refused(problem) } else { problem.into_response() }
+}
+
 fn late(limit: Duration) -> Problem {
     let detail = format!("the registry could not answer within {} s; try again in a moment", limit.as_secs());
     Problem::new(Code::Overloaded, detail)
@@ -212,10 +216,11 @@ pub(super) async fn nested(State(gate): State<Gate>, mut request: Request, next:
     let id = request_id::of(request.headers());
     let (route, loud) = (routes::of(request.uri().path()), request_id::is_loud(&request));
     let (clock, span) = (SystemClock::new(), request_id::span(&request, id.as_ref(), route, loud));
+    let of_catalogue = official::is_of_it(request.uri().path());
     async move {
         let mut response = match gate.admit(&mut request) {
             Ok(()) => next.run(request).await,
-            Err(problem) => problem.into_response(),
+            Err(problem) => refused(problem, of_catalogue),
         };
         gate.mark(response.headers_mut());
         request_id::put(&mut response, id, loud, clock.monotonic());

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::answer::json;
 use super::problem::{Code, Problem};
-use super::{App, openapi, query};
+use super::{App, official, openapi, query};
 use crate::registry::Registry;
 
 /// That all is well.
@@ -102,6 +102,7 @@ pub(super) async fn not_found(OriginalUri(uri): OriginalUri) -> Problem {
     Problem::new(Code::NotFound, format!("there is no route {:?}; see /openapi.json", uri.path()))
 }
 
-pub(super) async fn method_not_allowed(method: Method, OriginalUri(uri): OriginalUri) -> Problem {
-    Problem::new(Code::MethodNotAllowed, format!("{method} is not known at {:?}", uri.path()))
+pub(super) async fn method_not_allowed(method: Method, OriginalUri(uri): OriginalUri) -> Response {
+    let problem = Problem::new(Code::MethodNotAllowed, format!("{method} is not known at {:?}", uri.path()));
+    if official::is_of_it(uri.path()) { official::refused(problem) } else { problem.into_response() }
 }

@@ -250,6 +250,12 @@ impl Registry {
         self.ask((), Command::Commit).await
     }
 
+    /// A number that is another one once something has changed that answers depend on, but for time.
+    #[cfg(feature = "server")]
+    pub(crate) fn version(&self) -> u64 {
+        self.inner.live.version()
+    }
+
     /// What metrics tell of the registry.
     #[cfg(feature = "server")]
     pub(crate) fn vitals(&self) -> Vitals {

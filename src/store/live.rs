@@ -102,6 +102,12 @@ impl Live {
         self.read().revision.clone()
     }
 
+    /// A number that is another one once something has changed that answers depend on, but for time.
+    #[cfg(feature = "server")]
+    pub(crate) fn version(&self) -> u64 {
+        self.read().touched.version()
+    }
+
     /// How many servers there are.
     #[cfg(feature = "server")]
     pub(crate) fn servers_held(&self) -> usize {

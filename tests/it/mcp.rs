@@ -18,9 +18,13 @@ struct Session {
 
 impl Session {
     async fn new(registry: &Binary, token: Option<&str>) -> Self {
+        Self::of(registry, token, "2025-06-18").await
+    }
+
+    async fn of(registry: &Binary, token: Option<&str>, version: &str) -> Self {
         let (client, url) = (http_client(), format!("{}/mcp", registry.url));
         let mut session = Self { client, url, token: token.map(str::to_owned), id: String::new() };
-        let answer = session.post(&hello()).send().await.unwrap();
+        let answer = session.post(&hello(version)).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
         session.id = answer.headers()["mcp-session-id"].to_str().unwrap().to_owned();
         answer.text().await.unwrap();
@@ -64,10 +68,10 @@ impl Session {
     }
 }
 
-fn hello() -> Value {
+fn hello(version: &str) -> Value {
     json!({
         "jsonrpc": "2.0", "id": 0, "method": "initialize",
-        "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
+        "params": {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
     })
 }
 
@@ -144,6 +148,41 @@ async fn finds_what_is_registered() {
 }
 
 #[tokio::test]
+async fn tools_that_have_most_of_the_words_come_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = Binary::start(&folder.path().join("paulina.db"));
+    let session = Session::new(&registry, None).await;
+    let tool = |name: String, words: &str| json!({"name": name, "description": words});
+    // Those that have one word alone have it oftener, and are better each for itself.
+    let mut tools: Vec<Value> = (0..8)
+        .flat_map(|number| {
+            ["alpha", "beta"].map(|word| tool(format!("{word}{number}"), &format!("{word} {word}")))
+        })
+        .collect();
+    tools.push(tool("both".to_owned(), &format!("alpha {} beta", "and so on ".repeat(20))));
+    let registration = json!({"id": "words", "name": "words", "transport": "stdio", "command": ["x"],
+                              "capabilities": {"tools": tools}});
+    session.call("register_server", json!({ "registration": registration })).await;
+    let found = session.call("find_tools", json!({"query": "alpha beta gamma", "limit": 3})).await;
+    let found = &found["structuredContent"];
+    assert_eq!((&found["tools"][0]["name"], &found["more"]), (&json!("both"), &json!(true)), "{found}");
+    assert_eq!((found["tools"].as_array().unwrap().len(), &found["all_words"]), (3, &json!(false)));
+}
+
+#[tokio::test]
+async fn who_knows_nothing_of_structure_gets_it_as_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = Binary::start(&folder.path().join("paulina.db"));
+    let older = Session::of(&registry, None, "2025-03-26").await;
+    let found = older.call("registry_status", json!({})).await;
+    let text: Value = serde_json::from_str(found["content"][1]["text"].as_str().unwrap()).unwrap();
+    assert_eq!(text["servers"], 0, "{found}");
+    let newer = Session::new(&registry, None).await;
+    let found = newer.call("registry_status", json!({})).await;
+    assert_eq!(found["content"].as_array().unwrap().len(), 1, "it is there already: {found}");
+}
+
+#[tokio::test]
 async fn a_token_may_do_what_it_may_do_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("paulina.db");
@@ -201,7 +240,7 @@ async fn there_are_as_many_sessions_as_memory_has_room_for() {
     let second = Session::new(&registry, None).await;
     for _ in 0..999 {
         let new = first.client.post(&first.url).header("accept", "application/json, text/event-stream");
-        new.json(&hello()).send().await.unwrap().text().await.unwrap();
+        new.json(&hello("2025-06-18")).send().await.unwrap().text().await.unwrap();
     }
     let message = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
     assert_eq!(

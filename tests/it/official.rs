@@ -1,11 +1,15 @@
 //! The API of the official MCP registry, as its clients ask it. The schema itself is held against it in tests/e2e.
 
+use std::time::Duration;
+
+use chrono::SecondsFormat;
 use paulina::Role;
+use paulina::clock::Clock;
 use paulina::http::Limits;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Api};
+use crate::support::{Answer, Api, Fixture, edit};
 
 const OFFICIAL: &str = "io.modelcontextprotocol.registry/official";
 const LIVE: &str = "paulina.registry/live";
@@ -94,6 +98,9 @@ async fn names_may_be_written_in_two_ways() {
         assert_eq!((refused.status.as_u16(), refused.code().as_str()), (404, "not_registered"));
         assert_eq!(refused.json()["error"], refused.json()["detail"]);
     }
+    let refused = api.post("/v0.1/servers", &json!({})).await;
+    assert_eq!((refused.status.as_u16(), refused.code().as_str()), (405, "method_not_allowed"));
+    assert_eq!(refused.json()["error"], refused.json()["detail"]);
 }
 
 #[tokio::test]
@@ -174,6 +181,49 @@ async fn what_a_client_needs_is_mapped() {
     assert!(own["server"].get("packages").is_none() && own["server"].get("remotes").is_none(), "{own}");
     assert_eq!(own["_meta"][LIVE]["servers"][0]["command"], json!(["./own"]));
     assert_eq!(own["server"]["description"], "The MCP server own");
+}
+
+#[tokio::test]
+async fn what_has_died_is_deleted_since_then() {
+    let fixture = Fixture::with_retention(Duration::from_hours(1)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let api = Api::of(fixture.registry.clone(), folder, Limits::default(), |server| server);
+    for (id, name) in
+        [("gone", "com.example/gone"), ("w1", "com.example/weather"), ("w2", "com.example/weather")]
+    {
+        api.register(&server(id, name, "1.0.0")).await;
+    }
+    fixture.pass(Duration::from_secs(20)).await;
+    let before = fixture.clock.wall().to_rfc3339_opts(SecondsFormat::Millis, true);
+    let since = format!("/v0.1/servers?updated_since={before}");
+    assert!(names(&api.get(&since).await).is_empty());
+    api.put("/v1/servers/w2/refresh").await;
+    fixture.pass(Duration::from_secs(20)).await;
+
+    let changed = api.get(&since).await;
+    assert_eq!(names(&changed), ["com.example/gone@1.0.0"]);
+    let official = &changed.json()["servers"][0]["_meta"][OFFICIAL];
+    assert_eq!(official["status"], "deleted");
+    assert!(official["statusChangedAt"].as_str().unwrap() > before.as_str(), "{official}");
+    let weather =
+        api.get("/v0.1/servers?search=weather&include_deleted=true").await.json()["servers"][0].clone();
+    assert_eq!(weather["_meta"][OFFICIAL]["status"], "active");
+    let remotes = json!([{"type": "streamable-http", "url": "https://w2.example/mcp"}]);
+    assert_eq!(weather["server"]["remotes"], remotes, "where it is alive");
+    assert_eq!(weather["_meta"][LIVE]["servers"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_somebody_else_has_written_is_seen() {
+    let fixture = Fixture::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let api = Api::of(fixture.registry.clone(), folder, Limits::default(), |server| server);
+    api.register(&server("a", "com.example/a", "1.0.0")).await;
+    let title = async || api.get("/v0.1/servers").await.json()["servers"][0]["server"]["title"].clone();
+    assert_eq!(title().await, Value::Null);
+    edit(&fixture.path(), "UPDATE servers SET title = 'By hand'").await;
+    fixture.pass(Duration::from_secs(3)).await;
+    assert_eq!(title().await, "By hand");
 }
 
 #[tokio::test]

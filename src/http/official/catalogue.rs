@@ -1,5 +1,5 @@
 //! All that is registered, in the official registry's words. It is put together when somebody asks, and kept for as long as
-//! nothing has changed: whoever comes, goes or changes moves the revision on.
+//! nothing has changed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 
 use super::entry::Entry;
 use super::naming;
-use crate::model::{Filter, Health, HealthFilter, PAGE_LIMITS, Revision, Server};
+use crate::model::{Filter, HealthFilter, PAGE_LIMITS, Server};
 use crate::registry::{Error, Registry};
 
 /// See the [module](self).
@@ -18,9 +18,9 @@ pub(super) struct Catalogue {
     entries: Vec<Arc<Entry>>,
 }
 
-/// What it depends on: the revision, and how many are alive and how many are not. That a lease has run out is known before
-/// it is a change.
-type State = (Revision, u64, u64);
+/// What it depends on: how often something has changed, whoever has done it, and how many are alive and how many are not. That
+/// a lease has run out is known before it is a change.
+type State = (u64, u64, u64);
 
 /// One, and the state that it was put together at.
 type Last = Mutex<Option<(State, Arc<Catalogue>)>>;
@@ -46,9 +46,10 @@ impl Kept {
     ) -> Result<Arc<Catalogue>, Error> {
         let [alive, any] = &self.last;
         let mut last = if include_deleted { any } else { alive }.lock().await;
+        let version = registry.version();
         let totals = registry.stats().await?;
         let count = |health: &str| totals.servers.by_health.get(health).copied().unwrap_or_default();
-        let state = (totals.revision.clone(), count("healthy"), count("unhealthy"));
+        let state = (version, count("healthy"), count("unhealthy"));
         if let Some((_, catalogue)) = last.as_ref().filter(|(known, _)| *known == state) {
             return Ok(Arc::clone(catalogue));
         }
@@ -86,17 +87,16 @@ impl Catalogue {
         }
         let mut entries = Vec::new();
         for (name, versions) in by_name {
-            let mut of_name: Vec<(Entry, bool)> = Vec::new();
+            let mut of_name: Vec<Entry> = Vec::new();
             for (version, servers) in versions {
-                let deleted = servers.iter().all(|server| server.health == Health::Unhealthy);
-                of_name.extend(Entry::new(name.clone(), version, &servers).map(|entry| (entry, deleted)));
+                of_name.extend(Entry::new(name.clone(), version, &servers));
             }
-            of_name.sort_by(|(one, _), (other, _)| {
+            of_name.sort_by(|one, other| {
                 (one.published_at, &one.version).cmp(&(other.published_at, &other.version))
             });
             let latest = latest(&of_name);
-            for (place, (mut entry, deleted)) in of_name.into_iter().enumerate() {
-                entry.place(Some(place) == latest, deleted);
+            for (place, mut entry) in of_name.into_iter().enumerate() {
+                entry.place(Some(place) == latest);
                 entries.push(Arc::new(entry));
             }
         }
@@ -115,11 +115,11 @@ impl Catalogue {
 
 /// The place of the newest of a name's versions: the highest, where all are semantic (<https://semver.org>), else the one that
 /// came last. What is alive goes before what is not.
-fn latest(entries: &[(Entry, bool)]) -> Option<usize> {
-    let alive = entries.iter().any(|(_, deleted)| !deleted);
-    let candidates = || entries.iter().enumerate().filter(move |(_, (_, deleted))| !alive || !deleted);
+fn latest(entries: &[Entry]) -> Option<usize> {
+    let alive = entries.iter().any(|entry| !entry.deleted);
+    let candidates = || entries.iter().enumerate().filter(move |(_, entry)| !alive || !entry.deleted);
     let semantic: Result<Vec<_>, _> = candidates()
-        .map(|(place, (entry, _))| Ok::<_, semver::Error>((semver::Version::parse(&entry.version)?, place)))
+        .map(|(place, entry)| Ok::<_, semver::Error>((semver::Version::parse(&entry.version)?, place)))
         .collect();
     match semantic {
         Ok(versions) => versions.into_iter().max().map(|(_, place)| place),

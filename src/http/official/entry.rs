@@ -22,6 +22,8 @@ pub(super) struct Entry {
     pub(super) name: String,
     pub(super) version: String,
     pub(super) is_latest: bool,
+    /// Nobody runs it any more.
+    pub(super) deleted: bool,
     pub(super) updated_at: DateTime<Utc>,
     pub(super) published_at: DateTime<Utc>,
     /// What a search looks through, in lower case.
@@ -30,11 +32,19 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Of all servers that run it, first registered first; there is at least one.
-    pub(super) fn new(name: String, version: String, servers: &[Server]) -> Option<Self> {
+    /// Of all servers that run it, first registered first; there is at least one. What it is, those that are alive say, if
+    /// there are any.
+    pub(super) fn new(name: String, version: String, all: &[Server]) -> Option<Self> {
+        let alive: Vec<&Server> = all.iter().filter(|server| server.health == Health::Healthy).collect();
+        let deleted = alive.is_empty();
+        let servers = if deleted { all.iter().collect() } else { alive };
         let first = servers.first()?;
-        let published_at = servers.iter().map(|server| server.registered_at).min()?;
-        let updated_at = servers.iter().map(|server| server.updated_at).max()?;
+        let published_at = all.iter().map(|server| server.registered_at).min()?;
+        let mut updated_at = all.iter().map(|server| server.updated_at).max()?;
+        if deleted {
+            // Who asks what has changed since wants to know of this.
+            updated_at = updated_at.max(all.iter().map(|server| server.expires_at).max()?);
+        }
         let mut words = name.to_lowercase();
         for more in servers.iter().flat_map(|server| [Some(&server.name), server.title.as_ref()]).flatten() {
             words.push('\n');
@@ -48,7 +58,7 @@ impl Entry {
             if let Some(title) = first.title.as_deref().and_then(naming::short) {
                 put("title", json!(title));
             }
-            let (remotes, packages) = (remotes(servers), packages(servers));
+            let (remotes, packages) = (remotes(&servers), packages(&servers));
             if !remotes.is_empty() {
                 put("remotes", json!(remotes));
             }
@@ -56,15 +66,15 @@ impl Entry {
                 put("packages", json!(packages));
             }
         }
-        let json = json!({"server": server, "_meta": {LIVE: live(servers)}});
-        Some(Self { name, version, is_latest: false, updated_at, published_at, words, json })
+        let json = json!({"server": server, "_meta": {LIVE: live(all)}});
+        Some(Self { name, version, is_latest: false, deleted, updated_at, published_at, words, json })
     }
 
     /// Adds what only the whole list can tell.
-    pub(super) fn place(&mut self, is_latest: bool, deleted: bool) {
+    pub(super) fn place(&mut self, is_latest: bool) {
         self.is_latest = is_latest;
         let official = json!({
-            "status": if deleted { "deleted" } else { "active" },
+            "status": if self.deleted { "deleted" } else { "active" },
             "statusChangedAt": time(self.updated_at),
             "publishedAt": time(self.published_at),
             "updatedAt": time(self.updated_at),
@@ -81,7 +91,7 @@ fn time(time: DateTime<Utc>) -> String {
 }
 
 /// Where it can be reached over HTTP; each address once.
-fn remotes(servers: &[Server]) -> Vec<Value> {
+fn remotes(servers: &[&Server]) -> Vec<Value> {
     let mut remotes: Vec<Value> = Vec::new();
     for server in servers {
         let (kind, url, headers) = match &server.transport {
@@ -103,7 +113,7 @@ fn remotes(servers: &[Server]) -> Vec<Value> {
 }
 
 /// Which package a client would install to run it itself, where the registration says so.
-fn packages(servers: &[Server]) -> Vec<Value> {
+fn packages(servers: &[&Server]) -> Vec<Value> {
     let mut packages: Vec<Value> = Vec::new();
     for server in servers {
         let Transport::Stdio { environment, .. } = &server.transport else { continue };

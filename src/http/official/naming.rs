@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::model::Record;
 
 const LONGEST_NAME: usize = 200;
+const LONGEST_NAMESPACE: usize = 100;
 const LONGEST_TEXT: usize = 100;
 /// The metadata of a registration that names it there.
 const NAME: &str = "registry.name";
@@ -37,7 +38,7 @@ fn is_name(text: &str) -> bool {
 /// Whether a text may be the namespace of names that have none.
 #[cfg(feature = "cli")]
 pub(in crate::http) fn is_namespace(text: &str) -> bool {
-    (1..=100).contains(&text.len()) && text.bytes().all(fits_before)
+    (1..=LONGEST_NAMESPACE).contains(&text.len()) && text.bytes().all(fits_before)
 }
 
 /// A server's name there.
@@ -65,7 +66,8 @@ fn mapped(name: &str, namespace: &str) -> String {
             .collect()
     };
     let (space, rest) = (replaced(space, fits_before), replaced(rest, fits_behind));
-    let space = if space.is_empty() { namespace.to_owned() } else { space };
+    let mut space = if space.is_empty() { namespace.to_owned() } else { space };
+    space.truncate(LONGEST_NAMESPACE);
     let [a, b, c, d, ..] = <[u8; 32]>::from(Sha256::digest(name.as_bytes()));
     let mark = format!("{:08x}", u32::from_be_bytes([a, b, c, d]));
     let mut text = format!("{space}/{rest}");
@@ -130,7 +132,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_name_fits(name in "[A-Za-z0-9._/@ -]{1,200}") {
+        fn every_name_fits(name in "[A-Za-z0-9._/@ -]{1,200}|[a_]{90,198}/[a_]{1,100}") {
             prop_assert!(is_name(&mapped(&name, "local")), "{}", mapped(&name, "local"));
         }
     }

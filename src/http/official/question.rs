@@ -67,7 +67,7 @@ impl Question {
                 }
                 "limit" => {
                     let limit: usize = parsed("limit", &value, "a number")?;
-                    asked.limit = Some(limit.clamp(1, MOST));
+                    asked.limit = Some(limit);
                 }
                 "cursor" => cursor = Some(value.into_owned()),
                 _ => {}
@@ -76,11 +76,12 @@ impl Question {
         if asked.updated_since.is_some() {
             asked.include_deleted = true;
         }
+        asked.limit = asked.limit.map(|limit| limit.clamp(1, MOST));
         let Some(cursor) = cursor else { return Ok(asked) };
         let known = URL_SAFE_NO_PAD.decode(cursor.as_bytes()).ok();
         let known = known.and_then(|text| serde_json::from_slice::<Self>(&text).ok());
         let known = known.ok_or_else(|| wrong("cursor", "is none of this registry's"))?;
-        Ok(Self { limit: asked.limit.or(known.limit), ..known })
+        Ok(Self { limit: asked.limit.or(known.limit).map(|limit| limit.clamp(1, MOST)), ..known })
     }
 
     fn matches(&self, entry: &Entry) -> bool {

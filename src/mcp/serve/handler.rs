@@ -95,7 +95,8 @@ impl ServerHandler for Registrar {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let writer = self.writer(&context);
-        tools::call(&self.catalogue, request, writer).await.map(CallToolResponse::Complete)
+        let version = context.protocol_version();
+        tools::call(&self.catalogue, request, writer, version).await.map(CallToolResponse::Complete)
     }
 
     async fn list_resources(

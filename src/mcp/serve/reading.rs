@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::catalogue::{Answer, Catalogue, Failure};
 use super::tools::{Given, arguments};
-use crate::model::{Filter, Health, HealthFilter, Server, ToolEntry, View};
+use crate::model::{Filter, Health, HealthFilter, PAGE_LIMITS, Server, ToolEntry, View};
 
 /// How many servers and tools one answer has, if nobody says how many, and may have.
 pub(super) const FEW_SERVERS: u32 = 10;
@@ -98,8 +98,8 @@ pub(super) async fn find_tools(catalogue: &Catalogue, given: Value) -> Answer<Gi
     let (mut more, all_words) = (page.next_cursor.is_some(), !page.tools.is_empty());
     let mut found = page.tools;
     if !all_words {
-        found = some_words(catalogue, &filter, &query).await?;
-        more = found.len() > limit as usize;
+        (found, more) = some_words(catalogue, &filter, &query).await?;
+        more |= found.len() > limit as usize;
         found.truncate(limit as usize);
     }
     let schemas = schemas(catalogue, &found).await?;
@@ -132,21 +132,27 @@ fn searchable(filter: &Filter) -> Answer<()> {
     filter.expression().map(|_| ()).map_err(|wrong| Failure(format!("the query {}", wrong.detail)))
 }
 
-/// The tools that have some of the words, those with most of them first.
-async fn some_words(catalogue: &Catalogue, filter: &Filter, query: &str) -> Answer<Vec<ToolEntry>> {
-    let mut found: Vec<(usize, ToolEntry)> = Vec::new();
+/// The tools that have some of the words, those with most of them first, and whether there are more.
+async fn some_words(catalogue: &Catalogue, filter: &Filter, query: &str) -> Answer<(Vec<ToolEntry>, bool)> {
+    let (mut found, mut places, mut more) = (Vec::<(usize, ToolEntry)>::new(), HashMap::new(), false);
     for word in query.split_whitespace().take(WORDS) {
+        let with_this_word = filter.clone().limit(*PAGE_LIMITS.end()).words(word);
         // One that nothing can be found by, like a dash, is no reason to give up.
-        let Ok(page) = catalogue.tools(filter.clone().words(word)).await else { continue };
+        if searchable(&with_this_word).is_err() {
+            continue;
+        }
+        let page = catalogue.tools(with_this_word).await?;
+        more |= page.next_cursor.is_some();
         for tool in page.tools {
-            match found.iter_mut().find(|(_, known)| known.name == tool.name) {
+            let place = *places.entry(tool.name.clone()).or_insert(found.len());
+            match found.get_mut(place) {
                 Some((words, _)) => *words += 1,
                 None => found.push((1, tool)),
             }
         }
     }
     found.sort_by_key(|(words, _)| std::cmp::Reverse(*words));
-    Ok(found.into_iter().map(|(_, tool)| tool).collect())
+    Ok((found.into_iter().map(|(_, tool)| tool).collect(), more))
 }
 
 /// The input schema of each tool as its first server defines it, with its size in bytes.
@@ -213,7 +219,12 @@ pub(super) async fn get_server(catalogue: &Catalogue, given: Value) -> Answer<Gi
         record.extend(shown.map(|name| (name.to_owned(), summary.get(name).cloned().unwrap_or_default())));
         record.insert("expires_at".to_owned(), json!(server.expires_at));
     }
-    Ok(Given { structured: json!({"server": record}), text: line(&server) })
+    let names: Vec<&str> = server.capabilities.tools.iter().map(crate::model::Tool::name).collect();
+    let text = match &names[..] {
+        [] => line(&server),
+        names => format!("{}\ntools: {}", line(&server), names.join(", ")),
+    };
+    Ok(Given { structured: json!({"server": record}), text })
 }
 
 fn offers(server: &Server, name: &str) -> bool {

@@ -1,7 +1,7 @@
 //! Calling a tool: its arguments are read strictly, and what goes wrong is said in words that the caller can act on.
 
 use rmcp::ErrorData;
-use rmcp::model::{CallToolRequestParams, CallToolResult, ContentBlock};
+use rmcp::model::{CallToolRequestParams, CallToolResult, ContentBlock, ProtocolVersion};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -20,6 +20,7 @@ pub(super) async fn call(
     catalogue: &Catalogue,
     request: CallToolRequestParams,
     writer: Result<Actor, &'static str>,
+    version: Option<ProtocolVersion>,
 ) -> Result<CallToolResult, ErrorData> {
     let arguments = Value::Object(request.arguments.unwrap_or_default());
     let given = match (request.name.as_ref(), writer) {
@@ -38,7 +39,11 @@ pub(super) async fn call(
     Ok(match given {
         Ok(Given { structured, text }) => {
             let mut result = CallToolResult::structured(structured);
-            result.content = vec![ContentBlock::text(text)];
+            result.content.insert(0, ContentBlock::text(text));
+            // Older clients know of the text alone.
+            if version.is_none_or(|version| version.as_str() >= ProtocolVersion::V_2025_06_18.as_str()) {
+                result.content.truncate(1);
+            }
             result
         }
         Err(Failure(reason)) => CallToolResult::error(vec![ContentBlock::text(reason)]),
