@@ -117,7 +117,7 @@ impl Exchange {
         for (index, wire) in self.in_turn() {
             let address = wire.address.clone();
             match wire.open(call, self.token.as_ref(), limit).await {
-                Ok(response) if response.status() == StatusCode::OK => {
+                Ok(response) if response.status() == StatusCode::OK && is_stream(response.headers()) => {
                     self.answered(index, response.headers());
                     return Ok((response.into_body(), address));
                 }
@@ -130,6 +130,12 @@ impl Exchange {
         }
         Err(refused.unwrap_or_else(|| ClientError::Unreachable { addresses: self.addresses(), reason }))
     }
+}
+
+/// Something else may answer 200 to everything.
+fn is_stream(headers: &HeaderMap) -> bool {
+    let kind = headers.get(http::header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    kind.is_some_and(|kind| kind.starts_with(b"text/event-stream"))
 }
 
 fn is_standby(headers: &HeaderMap) -> bool {

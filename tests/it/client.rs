@@ -254,15 +254,18 @@ async fn what_no_url_can_name_is_not_registered() {
 
 #[tokio::test]
 async fn a_watcher_is_told_that_there_is_no_registry() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let _ = stream.read(&mut [0; 1024]).await;
-            let page = "HTTP/1.1 404 Not Found\r\ncontent-length: 5\r\n\r\nhello";
-            let _ = stream.write_all(page.as_bytes()).await;
-        }
-    });
-    let mut watch = Client::new(address).unwrap().watch(Filter::new()).unwrap();
-    assert!(matches!(watch.next().await, Err(ClientError::NotARegistry { .. })));
+    for status in ["404 Not Found", "200 OK"] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 1024]).await;
+                let page =
+                    format!("HTTP/1.1 {status}\r\ncontent-type: text/html\r\ncontent-length: 5\r\n\r\nhello");
+                let _ = stream.write_all(page.as_bytes()).await;
+            }
+        });
+        let mut watch = Client::new(address).unwrap().watch(Filter::new()).unwrap();
+        assert!(matches!(watch.next().await, Err(ClientError::NotARegistry { .. })), "{status}");
+    }
 }
