@@ -21,14 +21,18 @@ async function main() {
   await check("the README's server and client", published.readme, registry);
   await check("find, with every filter", find.everyFilter, registry, client);
   await check("pick", find.picks, registry, client);
+  await check("no more than are asked for", find.limits, registry, client);
   await check("errors", find.errors, registry, client);
   await check("a heartbeat", keeping.staysAlive, registry, client);
   await check("the registry is killed, and forgets", keeping.outlivesTheRegistry, registry, client);
   await check("another process takes the id; the server is not alive", keeping.letsGo, registry, client);
+  await check("what another process took is free again", keeping.takesUpAgain, registry, client);
   await check("the registry is restored from a backup", keeping.knowsItself, client);
+  await check("the backup is from before this process", keeping.outlivesItsPredecessor, client);
   await check("a heartbeat keeps no process", keeping.keepsNoProcess, registry);
   await check("the first address is dead", failover.firstIsDead, registry, client);
   await check("answers get lost", failover.answersGetLost, registry, client);
+  await check("the answer to a replacement gets lost", failover.replacementGetsLost, registry, client);
   await check("a standby", failover.standby, client);
   await check("a Unix socket", failover.overASocket, client);
   await check("events are whole wherever they are cut", watching.cutAnywhere);

@@ -174,7 +174,7 @@ export class Announcement {
     }
     if (beat.state === "failing") this.#say(`not registered for now: ${beat.error.message}`);
     if (beat.state === "replaced")
-      this.#say(`another process has registered ${this.id} since: the registry is left to it`);
+      this.#say(`another process has registered ${this.id} since: the registry is left to it while it holds it`);
   }
 
   /** Says each thing once. */

@@ -2,7 +2,7 @@
 
 import { NotRegistered } from "./errors.js";
 import type { Exchange } from "./exchange.js";
-import type { Lease, Refreshed, Registered, Registration } from "./types.js";
+import type { Lease, LeaseState, Refreshed, Registered, Registration } from "./types.js";
 import type { Call } from "./wire.js";
 
 /** How long each may take, and who may give it up. */
@@ -47,6 +47,26 @@ export async function refresh(
 ): Promise<Refreshed> {
   const answer = await exchange.ask({ method: "PUT", path: at(id, "refresh"), query: naming(lease) }, limit, signal);
   return answer.json(id);
+}
+
+/** What the registry says of an id; undefined if it is not registered. */
+export async function look<T>(
+  exchange: Exchange,
+  id: string,
+  what: readonly string[],
+  { limit, signal }: Patience,
+): Promise<T | undefined> {
+  try {
+    const answer = await exchange.ask({ method: "GET", path: at(id, ...what) }, limit, signal);
+    return answer.json(id);
+  } catch (error) {
+    if (error instanceof NotRegistered) return undefined;
+    throw error;
+  }
+}
+
+export function health(exchange: Exchange, id: string, patience: Patience): Promise<LeaseState | undefined> {
+  return look(exchange, id, ["health"], patience);
 }
 
 export async function deregister(exchange: Exchange, lease: Lease, { limit, signal }: Patience): Promise<void> {

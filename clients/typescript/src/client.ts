@@ -1,5 +1,5 @@
-import { type Patience, at, deregister, refresh, register } from "./calls.js";
-import { NoHealthyServers, NotRegistered } from "./errors.js";
+import { type Patience, deregister, health, look, refresh, register } from "./calls.js";
+import { NoHealthyServers } from "./errors.js";
 import { Exchange } from "./exchange.js";
 import { type ServerFilters, type ToolFilters, type WatchFilters, query } from "./filter.js";
 import { Heartbeat, type HeartbeatOptions } from "./heartbeat.js";
@@ -88,15 +88,15 @@ export class Client {
 
   /** One server with all that it registered; undefined if the id is not registered. */
   get(id: string): Promise<Server | undefined> {
-    return this.#perhaps(id);
+    return look(this.#exchange, id, [], this.#patience);
   }
 
   /** Whether a server is alive, and what is left of its lease; undefined if the id is not registered. */
   health(id: string): Promise<LeaseState | undefined> {
-    return this.#perhaps(id, "health");
+    return health(this.#exchange, id, this.#patience);
   }
 
-  /** All servers that match, page by page. */
+  /** The servers that match, asked for page by page: all of them, or as many as `limit` says. */
   find(filters: ServerFilters = {}): AsyncGenerator<Server, void, undefined> {
     return all(filters, async (page) => {
       const { servers, next_cursor } = await this.findPage(page);
@@ -109,7 +109,7 @@ export class Client {
     return this.#read("servers", filters);
   }
 
-  /** The tools that match, each once, with the servers that offer it, page by page. */
+  /** The tools that match, each once, with the servers that offer it: all of them, or as many as `limit` says. */
   tools(filters: ToolFilters = {}): AsyncGenerator<ToolEntry, void, undefined> {
     return all(filters, async (page) => {
       const { tools, next_cursor } = await this.toolsPage(page);
@@ -130,7 +130,8 @@ export class Client {
   /** A healthy server of this name: any one of them, by chance, so that many clients spread over all. */
   async pick(name: string): Promise<Server> {
     const found: Server[] = [];
-    for await (const server of this.find({ name, limit: WHOLE_PAGE })) found.push(server);
+    // All of them as without a limit, and in the largest pages that there are.
+    for await (const server of this.find({ name, limit: Infinity })) found.push(server);
     const chosen = found[Math.floor(Math.random() * found.length)];
     if (!chosen) throw new NoHealthyServers(name);
     return chosen;
@@ -160,16 +161,6 @@ export class Client {
     );
     return answer.json();
   }
-
-  async #perhaps<T>(id: string, ...rest: string[]): Promise<T | undefined> {
-    try {
-      const answer = await this.#exchange.ask({ method: "GET", path: at(id, ...rest) }, this.#patience.limit);
-      return answer.json(id);
-    } catch (error) {
-      if (error instanceof NotRegistered) return undefined;
-      throw error;
-    }
-  }
 }
 
 function named(lease: Lease | string): Lease {
@@ -180,10 +171,14 @@ async function* all<T, F extends ToolFilters>(
   filters: F,
   page: (filters: F) => Promise<[T[], string | null]>,
 ): AsyncGenerator<T, void, undefined> {
-  for (let cursor = filters.cursor; ;) {
-    const [found, next] = await page({ ...filters, cursor });
-    yield* found;
-    if (next === null) return;
+  const { limit, cursor: begin } = filters;
+  const asked = limit === undefined ? filters : { ...filters, limit: Math.min(limit, WHOLE_PAGE) };
+  let left = limit ?? Infinity;
+  for (let cursor = begin; ;) {
+    const [found, next] = await page({ ...asked, cursor });
+    yield* found.slice(0, left);
+    left -= found.length;
+    if (next === null || left <= 0) return;
     cursor = next;
   }
 }

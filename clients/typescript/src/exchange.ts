@@ -2,10 +2,11 @@
  * One question to whichever of the addresses answers.
  *
  * The address that answered last is asked first, and once more if the connection breaks off: it may be one that was kept and
- * that the other side had given up. Another one is asked when nothing could be sent, when the answer is lost and asking twice
- * does no harm, or when the registry there cannot do it now (502–504): it is a standby, say, which has done nothing. Asking
- * twice does no harm when the second time finds the first one done: a refresh, a registration under an id, a deregistration,
- * every read. Only "if the id is not taken" would take the first time for somebody else.
+ * that the other side had given up. A standby stays the first for half a minute only: what it tells is as old as its copy, and
+ * the primary may be back. Another address is asked when nothing could be sent, when the answer is lost and asking twice does
+ * no harm, or when the registry there cannot do it now (502–504): it is a standby, say, which has done nothing. Asking twice
+ * does no harm when the second time finds the first one done: a refresh, a registration under an id, a deregistration, every
+ * read. Only "if the id is not taken" would take the first time for somebody else.
  */
 
 import {
@@ -20,6 +21,9 @@ import {
 import { Deadline } from "./time.js";
 import { type Call, Failure, type Place, type Reply, Wire, read } from "./wire.js";
 
+/** How long a standby is asked first, in milliseconds. */
+const STANDING_IN = 30_000;
+
 /** A stream that was opened, from whom it comes, and until when it is waited for. */
 export interface Opened {
   body: ReadableStream<Uint8Array>;
@@ -29,8 +33,10 @@ export interface Opened {
 
 export class Exchange {
   readonly #wires: readonly Wire[];
-  /** Which of them answered last. */
-  #last = 0;
+  /** Which of them answered last and did not say that it is a standby. */
+  #primary = 0;
+  /** The standby that is asked first, and until when. */
+  #standby: { index: number; until: number } | undefined;
 
   constructor(
     addresses: readonly string[],
@@ -45,7 +51,7 @@ export class Exchange {
     return this.#wires.map(({ address }) => address);
   }
 
-  /** Where a call would go, from the address that answered last. */
+  /** Where a call would go, from the address to be asked first. */
   places(call: Call): Place[] {
     return this.#inTurn().map(([, wire]) => wire.place(call));
   }
@@ -70,7 +76,7 @@ export class Exchange {
       }
       const answer = new Answer(sent, wire.address, repeated);
       if (!answer.elsewhere || (call.onlyNew && !answer.undone)) {
-        this.#last = index;
+        this.#answered(index, sent.headers);
         return answer;
       }
       busy = answer;
@@ -87,11 +93,13 @@ export class Exchange {
       const deadline = new Deadline(limit, signal);
       try {
         const response = await wire.open(call, deadline);
-        if (response.status === 200 && response.body) {
-          this.#last = index;
+        const isStream = /^text\/event-stream\b/.test(response.headers.get("content-type") ?? "");
+        if (response.status === 200 && response.body && isStream) {
+          this.#answered(index, response.headers);
           return { body: response.body, address: wire.address, deadline };
         }
-        refused = new Answer(await read(response, deadline), wire.address, false).refusal("");
+        const answer = new Answer(await read(response, deadline), wire.address, false);
+        refused = answer.ok ? new NotARegistry(wire.address, "its answer is no stream of events") : answer.refusal("");
         deadline.end();
       } catch (error) {
         deadline.end();
@@ -102,11 +110,31 @@ export class Exchange {
     throw refused ?? new Unreachable(this.addresses, reason);
   }
 
-  /** All addresses, from the one that answered last. */
+  get #first(): number {
+    const standby = this.#standby;
+    return standby && performance.now() < standby.until ? standby.index : this.#primary;
+  }
+
+  #answered(index: number, headers: Headers): void {
+    if (!isStandby(headers)) {
+      this.#primary = index;
+      this.#standby = undefined;
+    } else if (index !== this.#first) {
+      // Its further answers make that no longer: whoever reads often would stay with it for ever.
+      this.#standby = { index, until: performance.now() + STANDING_IN };
+    }
+  }
+
+  /** All addresses, from the one to be asked first. */
   #inTurn(): [number, Wire][] {
     const all = [...this.#wires.entries()];
-    return [...all.slice(this.#last), ...all.slice(0, this.#last)];
+    const first = this.#first;
+    return [...all.slice(first), ...all.slice(0, first)];
   }
+}
+
+function isStandby(headers: Headers): boolean {
+  return headers.get("paulina-role") === "standby";
 }
 
 async function attempt(
@@ -142,7 +170,7 @@ export class Answer {
 
   /** Whether it is certain that this one has done nothing. */
   get undone(): boolean {
-    return this.reply.headers.get("paulina-role") === "standby";
+    return isStandby(this.reply.headers);
   }
 
   /** What it says, if it says yes. */

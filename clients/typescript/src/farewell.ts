@@ -35,24 +35,27 @@ export function atTheEnd(leaver: Leaver): () => void {
 
 function listen(): void {
   ending = false;
-  for (const signal of SIGNALS) process.on(signal, onSignal);
+  for (const signal of SIGNALS) process.prependListener(signal, onSignal);
+  process.on("newListener", onNewListener);
   process.on("beforeExit", onBeforeExit);
   process.on("exit", onExit);
 }
 
 function hush(): void {
   for (const signal of SIGNALS) process.off(signal, onSignal);
+  process.off("newListener", onNewListener);
   process.off("beforeExit", onBeforeExit);
   process.off("exit", onExit);
 }
 
 const onSignal = Object.assign(
   (signal: NodeJS.Signals) => {
-    // Whoever handles it as well decides what it means.
+    // Whoever handles it as well decides what it means. Who does so once is counted because ours is called before it.
     if (others(signal) > 0) return;
     const end = () => {
       hush();
-      process.kill(process.pid, signal);
+      // Another copy of this package that is not done yet ends the process in its turn.
+      if (!process.listeners(signal).some((listener) => OURS in listener)) process.kill(process.pid, signal);
     };
     if (ending) return end();
     ending = true;
@@ -60,6 +63,18 @@ const onSignal = Object.assign(
   },
   { [OURS]: true },
 );
+
+/** Goes in front again of whatever has been put in front since. */
+function onNewListener(event: string | symbol, listener: object): void {
+  const signal = SIGNALS.find((one) => one === event);
+  if (signal === undefined || OURS in listener) return;
+  // It is told of before it is there.
+  queueMicrotask(() => {
+    if (!process.listeners(signal).includes(onSignal)) return;
+    process.off(signal, onSignal);
+    process.prependListener(signal, onSignal);
+  });
+}
 
 function onBeforeExit(): void {
   void stopAll();
@@ -71,14 +86,14 @@ async function stopAll(): Promise<void> {
 
 /**
  * How many listeners there are beside ours. Those of signal-exit, which many packages bring, are not counted: like ours, they
- * end the process when there is nobody else, and say here how many they are.
+ * end the process when there is nobody else. Its versions 4 and 3 say in these places how many listeners they have.
  */
 function others(signal: NodeJS.Signals): number {
+  type Counting = { count?: number } | undefined;
+  const { [Symbol.for("signal-exit emitter")]: fourth } = globalThis as { [key: symbol]: Counting };
+  const { __signal_exit_emitter__: third } = process as { __signal_exit_emitter__?: Counting };
   const foreign = process.listeners(signal).filter((listener) => !(OURS in listener)).length;
-  const { [Symbol.for("signal-exit emitter")]: emitter } = globalThis as {
-    [key: symbol]: { count?: number } | undefined;
-  };
-  return foreign - (emitter?.count ?? 0);
+  return foreign - (fourth?.count ?? 0) - (third?.count ?? 0);
 }
 
 /** What the small process does: the first address that can do it does it. */

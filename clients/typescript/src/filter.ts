@@ -12,7 +12,7 @@ export interface WatchFilters {
   /** `tools`, `resources` and `prompts` find the servers that have any. */
   capability?: OneOrMany | undefined;
   tag?: OneOrMany | undefined;
-  /** The same as `tag` with all of them. */
+  /** The same as `tag` with several. */
   tags?: readonly string[] | undefined;
   transport?: "stdio" | "streamable-http" | "http" | "sse" | undefined;
   version?: OneOrMany | undefined;
@@ -27,7 +27,7 @@ export interface ToolFilters extends Omit<WatchFilters, "healthy"> {
   q?: string | undefined;
   /** Healthy ones if not set. */
   healthy?: boolean | "any" | undefined;
-  /** How many a page holds: 1–1,000, 100 if not set. */
+  /** At most so many. `find` and `tools` give all if it is not set; a page holds 1–1,000, and 100 if it is not set. */
   limit?: number | undefined;
   /** Where another page ended. */
   cursor?: string | undefined;
@@ -45,8 +45,8 @@ export function query(filters: object): Query {
   return Object.entries(filters).flatMap(([key, value]: [string, unknown]): Query => {
     if (value === undefined || value === null) return [];
     if (key === "metadata") return Object.entries(value).map(([name, text]) => [key, `${name}:${text}`]);
-    if (!Array.isArray(value)) return [[key, String(value)]];
-    if (key === "tags") return value.length === 0 ? [] : [[key, value.join(",")]];
-    return value.map((one) => [key, String(one)]);
+    // `tags=a,b` would make two tags of one with a comma, which no server has.
+    const parameter = key === "tags" ? "tag" : key;
+    return (Array.isArray(value) ? value : [value]).map((one) => [parameter, String(one)]);
   });
 }

@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** A registration that is kept alive. */
 
-import { deregister, deregistration, newId, refresh, register } from "./calls.js";
+import { type Patience, deregister, deregistration, health, newId, refresh, register } from "./calls.js";
 import { LeaseReplaced, NotRegistered, PaulinaError } from "./errors.js";
 import type { Exchange } from "./exchange.js";
 import { pause, shortened } from "./time.js";
@@ -18,7 +18,7 @@ export type Beat =
   | { state: "failing"; error: PaulinaError }
   /** The server was not alive when it was asked: its lease runs out, unless it answers again. */
   | { state: "lapsing" }
-  /** Another process has registered the id since: this one has let go. */
+  /** Another process has registered the id since: this one has let go, and takes it up again only when nobody holds it. */
   | { state: "replaced" }
   | { state: "stopped" };
 
@@ -139,11 +139,8 @@ export class Heartbeat {
     await undefined;
     while (!this.#stopping) {
       this.#wake = new AbortController();
-      const next = await this.#once(this.#wanted);
-      if (next === "replaced") {
-        this.#held = undefined;
-        return this.#tell({ state: "replaced" });
-      }
+      const isReplaced = this.#beat.state === "replaced";
+      const next = await (isReplaced ? this.#look(this.#wanted) : this.#once(this.#wanted));
       await pause(next, { ref: false, signal: this.#wake.signal });
     }
     if (this.#held) {
@@ -158,27 +155,24 @@ export class Heartbeat {
   }
 
   /** Renews the lease, or registers what is not registered yet. Says how long to wait for the next time. */
-  async #once(wanted: Known): Promise<number | "replaced"> {
-    // What the registry refuses is no reason to ask without a pause.
-    const ttl = Math.min(Math.max(Number(wanted.ttl) || TTL, 1), LONGEST) * 1_000;
+  async #once(wanted: Known): Promise<number> {
+    const ttl = milliseconds(wanted);
     if (!(await this.#isAlive())) {
       this.#tell({ state: "lapsing" });
       return shortened(ttl / 4, 10);
     }
-    const limit = Math.min(Math.max(ttl / 4, 1_000), this.#timeout);
+    const patience = this.#patience(ttl);
     const current = this.#held?.sent === wanted ? this.#held.registered : undefined;
     try {
-      const registered = current ?? (await this.#register(wanted, limit));
-      if (current) await this.#refresh(current.lease, limit);
-      this.#failures = 0;
-      this.#tell({ state: "alive", registered });
-      return shortened(ttl / 2, 10);
+      const registered = current ?? (await this.#register(wanted, patience));
+      if (current) await this.#refresh(current.lease, patience);
+      return this.#alive(registered, ttl);
     } catch (error) {
       if (error instanceof NotRegistered && current) {
         this.#forget();
         return 0;
       }
-      if (error instanceof LeaseReplaced) return this.#contested(ttl, limit);
+      if (error instanceof LeaseReplaced) return this.#contested(ttl, patience);
       if (!(error instanceof PaulinaError)) {
         this.#tell({ state: "failing", error: new PaulinaError(String(error), { cause: error }) });
         return shortened(ttl / 2, 10);
@@ -191,6 +185,29 @@ export class Heartbeat {
     }
   }
 
+  /** Looks whether the id is free by now, and registers only then. Whatever else comes of it, it stays replaced. */
+  async #look(wanted: Known): Promise<number> {
+    const ttl = milliseconds(wanted);
+    const patience = this.#patience(ttl);
+    try {
+      const holder = await health(this.#exchange, this.id, patience);
+      if (!holder && (await this.#isAlive()) && !this.#stopping) {
+        const registered = await register(this.#exchange, wanted, true, patience);
+        this.#held = { sent: wanted, registered };
+        return this.#alive(registered, ttl);
+      }
+    } catch {
+      // Somebody was quicker, or nobody answers.
+    }
+    return shortened(ttl, 10);
+  }
+
+  #alive(registered: Registered, ttl: number): number {
+    this.#failures = 0;
+    this.#tell({ state: "alive", registered });
+    return shortened(ttl / 2, 10);
+  }
+
   async #isAlive(): Promise<boolean> {
     const { isAlive } = this.#options;
     if (!isAlive) return true;
@@ -199,26 +216,32 @@ export class Heartbeat {
   }
 
   /** Registers. What was registered before is kept alive until that is done. */
-  async #register(wanted: Known, limit: number): Promise<Registered> {
+  async #register(wanted: Known, patience: Patience): Promise<Registered> {
     try {
-      const registered = await register(this.#exchange, wanted, false, { limit, signal: this.#given.signal });
+      const registered = await register(this.#exchange, wanted, false, patience);
       this.#forget();
       this.#held = { sent: wanted, registered };
       return registered;
     } catch (error) {
       const before = this.#held?.registered;
       if (before) {
-        await this.#refresh(before.lease, limit).catch((reason: unknown) => {
+        // It may have been done, and only its answer was lost: then the new lease is this server's own.
+        const perhapsDone = error instanceof PaulinaError && error.temporary;
+        await this.#refresh(before.lease, patience).catch((reason: unknown) => {
           if (reason instanceof NotRegistered) this.#forget();
-          if (reason instanceof LeaseReplaced) throw reason;
+          if (reason instanceof LeaseReplaced && !perhapsDone) throw reason;
         });
       }
       throw error;
     }
   }
 
-  async #refresh(lease: string, limit: number): Promise<void> {
-    await refresh(this.#exchange, { id: this.id, lease }, { limit, signal: this.#given.signal });
+  async #refresh(lease: string, patience: Patience): Promise<void> {
+    await refresh(this.#exchange, { id: this.id, lease }, patience);
+  }
+
+  #patience(ttl: number): Patience {
+    return { limit: Math.min(Math.max(ttl / 4, 1_000), this.#timeout), signal: this.#given.signal };
   }
 
   #forget(): void {
@@ -232,10 +255,10 @@ export class Heartbeat {
    * Another lease holds the id. Is it an earlier one of this server, the registry has gone back in time, as after a restore
    * from a backup: then it is registered again.
    */
-  async #contested(ttl: number, limit: number): Promise<number | "replaced"> {
+  async #contested(ttl: number, patience: Patience): Promise<number> {
     for (const lease of [...this.#earlier].reverse()) {
       try {
-        await this.#refresh(lease, limit);
+        await this.#refresh(lease, patience);
       } catch (error) {
         if (error instanceof LeaseReplaced) continue;
         if (!(error instanceof NotRegistered)) return shortened(ttl / 4, 50);
@@ -243,7 +266,9 @@ export class Heartbeat {
       this.#forget();
       return 0;
     }
-    return "replaced";
+    this.#forget();
+    this.#tell({ state: "replaced" });
+    return shortened(ttl, 10);
   }
 
   #tell(beat: Beat): void {
@@ -254,4 +279,9 @@ export class Heartbeat {
     // An error in there is its program's, and stops no heartbeat.
     if (onBeat) queueMicrotask(() => onBeat(beat));
   }
+}
+
+/** How long its lease runs. What the registry would refuse is no reason to ask without a pause. */
+function milliseconds({ ttl }: Registration): number {
+  return Math.min(Math.max(Number(ttl) || TTL, 1), LONGEST) * 1_000;
 }

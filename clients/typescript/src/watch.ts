@@ -39,6 +39,8 @@ export async function* watch(
     } catch (error) {
       if (signal?.aborted) return;
       if (!(error instanceof PaulinaError && error.temporary)) throw error;
+      // A proxy answers for a registry that is down; where nothing was ever told, the address is wrong.
+      if (error instanceof NotARegistry && call.since === undefined) throw error;
     }
     const longest = Math.min(FIRST_PAUSE * 2 ** failures, LAST_PAUSE);
     // Whoever waits for the next change wants the process to be there.

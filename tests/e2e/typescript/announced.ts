@@ -1,7 +1,8 @@
 // A server of the official SDK, of either generation, that announces itself; what it does beside that its arguments say.
 //
-//   node announced.js 1|2 [grow] [own-handler] [exit] [throw] [http URL] [low]
+//   node announced.js 1|2 [http URL] [grow] [low] [own-handler] [once] [once-in-front] [signal-exit] [exit] [throw]
 
+import { createRequire } from "node:module";
 import { McpServer as First, ResourceTemplate as FirstTemplate } from "@modelcontextprotocol/sdk/server/mcp.js";
 import { StdioServerTransport as FirstStdio } from "@modelcontextprotocol/sdk/server/stdio.js";
 import { McpServer as Second, ResourceTemplate as SecondTemplate } from "@modelcontextprotocol/server";
@@ -59,6 +60,18 @@ function second() {
   return { server, grow, connect: () => server.connect(new SecondStdio()) };
 }
 
+function handle(): void {
+  console.error("the program handles it");
+  setTimeout(() => process.exit(7), 300);
+}
+if (does.includes("once")) process.once("SIGTERM", handle);
+if (does.includes("signal-exit")) {
+  const onSignalExit = createRequire(import.meta.url)("signal-exit") as (
+    told: (code: number | null, signal: string | null) => void,
+  ) => void;
+  onSignalExit((_, signal) => console.error(`signal-exit is told of ${signal}`));
+}
+
 const { server, grow, connect } = generation === "1" ? first() : second();
 const url = does[0] === "http" ? does[1] : undefined;
 const announcement = announce(does.includes("low") ? server.server : server, {
@@ -71,12 +84,8 @@ const announcement = announce(does.includes("low") ? server.server : server, {
   headers: ["Authorization"],
 });
 
-if (does.includes("own-handler")) {
-  process.on("SIGTERM", () => {
-    console.error("the program handles it");
-    setTimeout(() => process.exit(7), 300);
-  });
-}
+if (does.includes("own-handler")) process.on("SIGTERM", handle);
+if (does.includes("once-in-front")) process.prependOnceListener("SIGTERM", handle);
 await connect();
 if (does.includes("grow")) {
   const tool = await announcement.registered().then(() => grow());

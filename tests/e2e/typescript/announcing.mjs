@@ -1,8 +1,9 @@
 // Servers of the official SDK that announce themselves: what is registered, what changes, and how they end.
 
 import assert from "node:assert/strict";
+import fs from "node:fs";
 import path from "node:path";
-import { BINARY, CONSUMER, Registry, freePort, sleep, start, timed, until } from "./support.mjs";
+import { BINARY, CONSUMER, Registry, WORK, freePort, sleep, start, timed, until } from "./support.mjs";
 
 /** An announced server, as a client starts it. */
 function announced(registry, id, ...does) {
@@ -82,15 +83,19 @@ export async function whatItCanDo(registry, generation) {
 
 /** How each way to end leaves the registry. */
 export async function everyEnd(registry) {
+  const signalExit = JSON.parse(fs.readFileSync(path.join(WORK, "node_modules/signal-exit/package.json")));
+  assert.match(signalExit.version, /^3\./);
+  const terminated = (child) => child.kill("SIGTERM");
+  const interrupted = (child) => child.kill("SIGINT");
   const ways = [
-    { what: "SIGTERM", does: ["1"], by: (child) => child.kill("SIGTERM"), ended: "SIGTERM" },
-    { what: "SIGINT", does: ["2"], by: (child) => child.kill("SIGINT"), ended: "SIGINT" },
-    {
-      what: "SIGTERM that the program handles",
-      does: ["1", "own-handler"],
-      by: (child) => child.kill("SIGTERM"),
-      ended: 7,
-    },
+    { what: "SIGTERM", does: ["1"], by: terminated, ended: "SIGTERM" },
+    { what: "SIGINT", does: ["2"], by: interrupted, ended: "SIGINT" },
+    { what: "SIGTERM beside signal-exit", does: ["1", "signal-exit"], by: terminated, ended: "SIGTERM" },
+    { what: "SIGINT beside signal-exit", does: ["2", "signal-exit"], by: interrupted, ended: "SIGINT" },
+    { what: "SIGTERM that the program handles", does: ["1", "own-handler"], by: terminated, ended: 7 },
+    { what: "SIGTERM that it handles once", does: ["2", "once"], by: terminated, ended: 7 },
+    { what: "SIGTERM that it handles once, in front", does: ["1", "once-in-front"], by: terminated, ended: 7 },
+    { what: "SIGTERM that it handles beside signal-exit", does: ["2", "once", "signal-exit"], by: terminated, ended: 7 },
     { what: "the end of standard input", does: ["1", "low"], by: (child) => child.stdin.end(), ended: 0 },
     { what: "process.exit", does: ["1", "exit"], by: () => undefined, ended: 5 },
     { what: "an error that nobody catches", does: ["2", "throw"], by: () => undefined, ended: 1 },
@@ -116,8 +121,10 @@ export async function everyEnd(registry) {
         );
     }
     by(child);
-    assert.equal(await child.ended, ended, `${what}: ${child.err}`);
-    if (does.includes("own-handler")) assert.match(child.err, /the program handles it/);
+    const late = sleep(5_000).then(() => "nothing");
+    assert.equal(await Promise.race([child.ended, late]), ended, `${what}: ${child.err}`);
+    if (ended === 7) assert.match(child.err, /the program handles it/);
+    else if (does.includes("signal-exit")) assert.match(child.err, new RegExp(`signal-exit is told of ${ended}`));
     if (ended !== "SIGKILL") assert.match(child.err, /registered/, what);
     said.push(`${what} ${await timed(until(registry.lacks(id), gone, `gone after ${what}`))} ms`);
   }

@@ -30,16 +30,19 @@ export async function firstIsDead(registry, { Client }) {
   return `${took} ms with the dead one first`;
 }
 
-/** A connection that carries a request to the registry and loses the answer. */
-function losing(registry) {
+/** A connection that carries requests to the registry and loses the answers to some of them. */
+function losing(registry, isLost = () => true) {
   const { hostname, port } = new URL(registry.url);
   const proxy = net.createServer((socket) => {
     const inner = net.connect(Number(port), hostname);
+    let method;
     socket.on("data", (data) => {
-      proxy.requests += data.toString().startsWith("POST") || data.toString().startsWith("DELETE") ? 1 : 0;
+      const [begun] = data.toString().match(/^(GET|PUT|POST|DELETE)(?= )/) ?? [];
+      method = begun ?? method;
+      proxy.requests += begun === "POST" || begun === "DELETE" ? 1 : 0;
       inner.write(data);
     });
-    inner.on("data", () => socket.destroy());
+    inner.on("data", (data) => (isLost(method) ? socket.destroy() : socket.write(data)));
     for (const end of [socket, inner]) end.on("error", () => undefined);
     socket.on("close", () => inner.destroy());
   });
@@ -63,7 +66,77 @@ export async function answersGetLost(registry, { Client, Unreachable }) {
   proxy.close();
 }
 
-export async function standby({ Client, Refused }) {
+/** What was registered although its answer is lost is this server's own, and nobody else's. */
+export async function replacementGetsLost(registry, { Client }) {
+  let isLost = false;
+  const proxy = await losing(registry, (method) => isLost && method === "POST");
+  const client = new Client({ addresses: `http://127.0.0.1:${proxy.address().port}` });
+  const states = [];
+  const onBeat = ({ state }) => states.push(state);
+  const heartbeat = client.keepAlive({ ...server("changing"), version: "1" }, { onBeat });
+  const { lease } = await heartbeat.registered();
+  isLost = true;
+  heartbeat.replace({ ...server("changing"), version: "2" });
+  await until(() => states.at(-1) === "failing", 3, "it has no answer");
+  const before = proxy.requests;
+  assert.equal((await registry.record("changing")).version, "2", "it was done all the same");
+  await until(() => proxy.requests > before, 3, "it is sent again");
+  isLost = false;
+  const back = await timed(until(() => states.at(-1) === "alive", 3, "it goes on"));
+  assert.notEqual((await heartbeat.registered()).lease, lease);
+  await until(() => states.filter((state) => state === "alive").length > 3, 5, "its lease is the one that counts");
+  assert(!states.includes("replaced"), String(states));
+  await heartbeat.stop();
+  assert.equal(await registry.record("changing"), undefined);
+  proxy.close();
+  return `alive ${back} ms after answers came through again`;
+}
+
+/** Which address is asked first after the primary was away for a moment. */
+async function returnsToThePrimary(primary, second, { Client }) {
+  const { fetch } = globalThis;
+  const { now } = performance;
+  const asked = [];
+  globalThis.fetch = (url, init) => {
+    asked.push(new URL(url).origin);
+    return fetch(url, init);
+  };
+  const reads = async (client, ...expected) => {
+    asked.length = 0;
+    await client.stats();
+    assert.deepEqual(asked, expected);
+  };
+  try {
+    const client = new Client({ addresses: [primary.url, second.url], timeoutMs: 500 });
+    await reads(client, primary.url);
+    primary.process.kill("SIGSTOP");
+    await reads(client, primary.url, second.url);
+    await reads(client, second.url);
+    performance.now = () => now.call(performance) + 29_000;
+    await reads(client, second.url);
+    performance.now = () => now.call(performance) + 31_000;
+    await reads(client, primary.url, second.url);
+    await reads(client, second.url);
+    primary.process.kill("SIGCONT");
+    await reads(client, second.url);
+    performance.now = () => now.call(performance) + 62_000;
+    await reads(client, primary.url);
+
+    // The order in which they are given counts until one has shown that it is the primary.
+    const other = new Client({ addresses: [second.url, primary.url] });
+    await reads(other, second.url);
+    await other.register(server("shown"));
+    await other.deregister("shown");
+    await reads(other, primary.url);
+  } finally {
+    primary.process.kill("SIGCONT");
+    globalThis.fetch = fetch;
+    performance.now = now;
+  }
+}
+
+export async function standby(all) {
+  const { Client, Refused } = all;
   const replica = `file://${path.join(TEMPORARY, "replica")}`;
   const primary = await Registry.make("primary");
   const args = ["replicate", "--database", primary.database, "--to", replica, "--litestream", LITESTREAM];
@@ -90,6 +163,7 @@ export async function standby({ Client, Refused }) {
       ["there"],
       "the standby answers reads",
     );
+    await returnsToThePrimary(primary, second, all);
     const { created } = await new Client({ addresses }).register(server("new"), { onlyNew: true });
     assert(created, "a standby that refuses has done nothing, and another one is asked");
     const heartbeat = new Client({ addresses }).keepAlive(server("beating"));

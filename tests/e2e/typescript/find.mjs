@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import http from "node:http";
-import { BINARY, freePort, run } from "./support.mjs";
+import { BINARY, freePort, run, sleep, until } from "./support.mjs";
 
 const SERVERS = {
   files: {
@@ -49,6 +49,7 @@ const EVERY_FILTER = [
   [{ capability: ["tools", "prompts"] }, ["web"]],
   [{ tag: "npm" }, ["files", "web"]],
   [{ tags: ["npm", "local"] }, ["files"]],
+  [{ tags: ["npm,local"] }, []],
   [{ tags: [], tool: [], name: undefined }, ["files", "old", "web"]],
   [{ transport: "stdio" }, ["files"]],
   [{ transport: "http" }, ["web"]],
@@ -70,6 +71,18 @@ async function collect(iterable, key) {
   return found;
 }
 
+/** The ids on all pages. */
+async function pages(client, filters) {
+  const found = [];
+  for (let cursor; cursor !== null; ) {
+    const page = await client.findPage({ ...filters, cursor });
+    assert(page.servers.length <= filters.limit);
+    found.push(...page.servers.map(({ id }) => id));
+    cursor = page.next_cursor;
+  }
+  return found;
+}
+
 export async function everyFilter(registry, { Client }) {
   const client = new Client({ addresses: registry.url });
   for (const [id, server] of Object.entries(SERVERS)) {
@@ -81,11 +94,7 @@ export async function everyFilter(registry, { Client }) {
   for (const [filters, expected] of EVERY_FILTER) {
     const message = JSON.stringify(filters);
     assert.deepEqual((await collect(client.find(filters), "id")).sort(), expected, message);
-    assert.deepEqual(
-      (await collect(client.find({ ...filters, limit: 1 }), "id")).sort(),
-      expected,
-      `${message}, one a page`,
-    );
+    assert.deepEqual((await pages(client, { ...filters, limit: 1 })).sort(), expected, `${message}, one a page`);
   }
 
   const {
@@ -103,7 +112,7 @@ export async function everyFilter(registry, { Client }) {
   assert.equal((await client.findPage({ name: "files" })).servers[0].capabilities.tools[1].inputSchema, undefined);
 
   assert.deepEqual(await collect(client.tools(), "name"), ["fetch", "read_file", "write_file"]);
-  assert.deepEqual(await collect(client.tools({ limit: 1, tag: "npm" }), "name"), ["fetch", "read_file", "write_file"]);
+  assert.deepEqual(await collect(client.tools({ limit: 2, tag: "npm" }), "name"), ["fetch", "read_file"]);
   const {
     tools: [{ servers }],
   } = await client.toolsPage({ tool: "read_file" });
@@ -130,6 +139,30 @@ export async function picks(registry, { Client, NoHealthyServers }) {
   const error = await client.pick("lapsed").catch((reason) => reason);
   assert(error instanceof NoHealthyServers && error.temporary && error.server === "lapsed");
   assert.equal(error.message, 'no server named "lapsed" is healthy: start one, or wait for one with watch');
+}
+
+/** However many are asked for, so many come at most; a page holds a hundred of them, or a thousand. */
+export async function limits(registry, { Client }) {
+  const client = new Client({ addresses: registry.url });
+  const many = Array.from({ length: 1_100 }, (_, number) => `many-${number}`);
+  const more = { transport: "stdio", command: ["many"], capabilities: { tools: ["count"] }, ttl: 600 };
+  // A few hundred at a time: the registry turns away more than a thousand at once.
+  const each = async (call) => {
+    for (let begin = 0; begin < many.length; begin += 200) await Promise.all(many.slice(begin, begin + 200).map(call));
+  };
+  await each((id) => client.register({ id, name: "many", ...more }));
+  const all = await collect(client.find({ name: "many" }), "id");
+  assert.deepEqual([...all].sort(), [...many].sort());
+  for (const limit of [1, 100, 101, 1_000, 1_001, 1_100, 5_000, Infinity]) {
+    assert.deepEqual(await collect(client.find({ name: "many", limit }), "id"), all.slice(0, limit), String(limit));
+  }
+  const { servers, next_cursor } = await client.findPage({ name: "many", limit: 1_000 });
+  assert.deepEqual([servers.length, (await client.findPage({ name: "many" })).servers.length], [1_000, 100]);
+  assert.deepEqual(await collect(client.find({ cursor: next_cursor }), "id"), all.slice(1_000));
+  assert.equal((await thrown(() => collect(client.find({ limit: 0 })))).code, "invalid_query");
+  assert.equal((await thrown(() => client.findPage({ limit: 1_001 }))).code, "invalid_query");
+  assert(many.includes((await client.pick("many")).id));
+  await each((id) => client.deregister(id));
 }
 
 /** What a call throws. */
@@ -179,10 +212,18 @@ export async function errors(registry, all) {
   assert(nowhere instanceof Unreachable && nowhere.temporary);
   assert.deepEqual([nowhere.addresses, nowhere.reason.startsWith("connect ECONNREFUSED")], [[dead], true]);
   assert.match(nowhere.message, /^no registry answers at http:.+ Start one with "paulina serve"/);
-  const other = http.createServer((_, answer) => answer.end("hello")).listen(0, "127.0.0.1");
+  let status = 200;
+  const other = http.createServer((_, answer) => answer.writeHead(status).end("hello")).listen(0, "127.0.0.1");
   await new Promise((resolve) => other.on("listening", resolve));
-  const strange = await thrown(() => new Client({ addresses: `http://127.0.0.1:${other.address().port}` }).stats());
-  assert(strange instanceof NotARegistry);
+  const stranger = new Client({ addresses: `http://127.0.0.1:${other.address().port}` });
+  for (status of [200, 404, 502])
+    for (const call of [() => stranger.stats(), () => stranger.watch().next()])
+      assert((await thrown(call)) instanceof NotARegistry, `${call} with ${status}`);
+  const hopeful = stranger.keepAlive({ name, transport, command });
+  await until(() => hopeful.beat.state === "failing", 3, "it says that there is no registry");
+  const waits = Promise.race([hopeful.registered(), sleep(1_000).then(() => "waits")]);
+  assert.deepEqual([hopeful.beat.error.name, await waits], ["NotARegistry", "waits"]);
+  await Promise.all([hopeful.stop(), thrown(() => hopeful.registered())]);
   other.close();
   for (const addresses of ["ftp://127.0.0.1", "nonsense", "", [], "http://user:hunter2@127.0.0.1"]) {
     const error = await thrown(() => new Client({ addresses }));

@@ -75,7 +75,11 @@ export async function letsGo(registry, { Client, LeaseReplaced }) {
   await assert.rejects(older.heartbeat.registered(), (error) => error instanceof LeaseReplaced);
   await older.heartbeat.stop();
   assert.equal((await client.get("contested")).version, "2", "it left the newer one alone");
+  await client.register(server("contested", { version: "3" }));
+  newer.heartbeat.replace(server("contested", { name: "a:b" }));
+  await until(newer.is("replaced"), TTL, "what is refused for good was not done: the lease is another's");
   await newer.heartbeat.stop();
+  await client.deregister("contested");
 
   let isAlive = true;
   const asked = keep(client, server("asked"), { isAlive: async () => isAlive || Promise.reject(new Error("hangs")) });
@@ -96,6 +100,89 @@ export async function letsGo(registry, { Client, LeaseReplaced }) {
   }
 }
 
+/** A registry goes on with a backup in the place of what it had. */
+async function restore(registry, backup) {
+  for (const file of fs.readdirSync(TEMPORARY))
+    if (file.startsWith(path.basename(registry.database))) fs.rmSync(path.join(TEMPORARY, file));
+  fs.copyFileSync(backup, registry.database);
+  await registry.start();
+}
+
+/** An id that another process took is left alone while somebody holds it, and taken up again when nobody does. */
+export async function takesUpAgain(registry, { Client }) {
+  const client = new Client({ addresses: registry.url });
+  const holders = [];
+  for (const version of ["1", "2", "3", "4", "5"]) {
+    holders.push(keep(client, server("handed-on", { version })));
+    await holders.at(-1).heartbeat.registered();
+  }
+  const last = holders.pop();
+  for (const { is } of holders) await until(is("replaced"), TTL, "each but the last lets go");
+  const goesOn = async (what) => {
+    await sleep(1.5 * TTL * 1000);
+    assert.deepEqual(new Set(holders.map(({ states }) => states.at(-1))), new Set(["replaced"]), what);
+  };
+  await goesOn("while somebody holds it");
+  registry.process.kill("SIGSTOP");
+  await goesOn("while nothing is known");
+  registry.process.kill("SIGCONT");
+  await until(last.is("alive"), 2 * TTL, "the last one goes on");
+  await holders.shift().heartbeat.stop();
+  assert.equal((await client.get("handed-on")).version, "5", "who has let go takes nothing out");
+
+  await last.heartbeat.stop();
+  const alive = () => holders.filter(({ is }) => is("alive")());
+  const taken = await timed(until(() => alive().length > 0, 1.5 * TTL, "it is taken up again"));
+  await sleep(1.5 * TTL * 1000);
+  assert.equal(alive().length, 1, "by one of them");
+  await Promise.all(holders.map(({ heartbeat }) => heartbeat.stop()));
+  assert.equal(await client.get("handed-on"), undefined);
+
+  // Somebody else registers it just when it was seen to be free.
+  let between = async () => undefined;
+  const slow = keep(client, server("handed-on"), { isAlive: async () => (await between(), true) });
+  await slow.heartbeat.registered();
+  const quick = await client.register(server("handed-on", { version: "quick" }));
+  await until(slow.is("replaced"), TTL, "it lets go");
+  await client.deregister(quick);
+  const seen = new Promise((resolve) => {
+    between = async () => {
+      between = async () => undefined;
+      resolve(await client.register(server("handed-on", { version: "quicker", ttl: 600 })));
+    };
+  });
+  const quicker = await seen;
+  await sleep(500);
+  assert.equal(slow.heartbeat.beat.state, "replaced");
+  await client.refresh(quicker);
+  await slow.heartbeat.stop();
+  await client.deregister(quicker);
+  return `taken up again ${taken} ms after it was free, with a ttl of ${TTL} s`;
+}
+
+/** A backup from the time of an earlier process of the same id: nobody refreshes the lease that it holds. */
+export async function outlivesItsPredecessor({ Client, LeaseReplaced }) {
+  const registry = await Registry.make("older");
+  const client = new Client({ addresses: registry.url });
+  await client.register(server("stable", { version: "1" }));
+  const backup = path.join(TEMPORARY, "older-backup.db");
+  run(BINARY, ["backup", "--database", registry.database, backup]);
+  const { heartbeat, states, is } = keep(client, server("stable", { version: "2" }));
+  await heartbeat.registered();
+  await registry.kill();
+  await restore(registry, backup);
+  await until(is("replaced"), 2 * TTL, "the lease is its predecessor's");
+  await assert.rejects(heartbeat.registered(), (error) => error instanceof LeaseReplaced);
+  // Leases stand still for five seconds after a start.
+  const again = await timed(until(is("alive"), 5 + 3 * TTL, "it is registered again when that has run out"));
+  assert.equal((await registry.record("stable")).version, "2");
+  assert.equal(states.filter((state) => state === "replaced").length, 1, String(states));
+  await heartbeat.stop();
+  assert.equal(await registry.record("stable"), undefined);
+  await registry.kill();
+  return `alive ${again} ms after the registry was an older one`;
+}
+
 /** A backup from before a change: the lease that it holds is an earlier one of the same server. */
 export async function knowsItself({ Client }) {
   const registry = await Registry.make("restored");
@@ -108,10 +195,7 @@ export async function knowsItself({ Client }) {
   await until(async () => (await registry.record("restored")).version === "2", 2, "the change is registered");
   await registry.kill();
   await until(is("failing"), TTL, "the registry is gone");
-  for (const file of fs.readdirSync(TEMPORARY))
-    if (file.startsWith("restored.db")) fs.rmSync(path.join(TEMPORARY, file));
-  fs.copyFileSync(backup, registry.database);
-  await registry.start();
+  await restore(registry, backup);
   assert.equal((await registry.record("restored")).version, null);
   await until(
     async () => (await registry.record("restored"))?.version === "2",

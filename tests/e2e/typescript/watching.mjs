@@ -55,6 +55,19 @@ export async function everyChange(registry, { Client }) {
   await client.deregister("other");
 }
 
+/** As a proxy before a registry that is down does. */
+async function aProxyAnswers(ms) {
+  const { fetch } = globalThis;
+  let answers = 0;
+  globalThis.fetch = async () => {
+    answers += 1;
+    return new Response("Bad Gateway", { status: 502 });
+  };
+  await sleep(ms);
+  globalThis.fetch = fetch;
+  assert(answers > 0, "it was asked");
+}
+
 /** The registry is killed, and what happens before the watcher is back is told. */
 export async function survives(registry, { Client }) {
   const client = new Client({ addresses: registry.url });
@@ -67,6 +80,7 @@ export async function survives(registry, { Client }) {
   let slowest = 0;
   for (const id of ["one", "two", "three"]) {
     await registry.kill();
+    if (id === "two") await aProxyAnswers(500);
     await registry.start();
     const began = performance.now();
     await client.register(server(id));
