@@ -89,9 +89,10 @@ def parts():
     servers = [f"sdk={TOOLS}/python:sdk_server.py", f"older={WORK}/venv-older/bin/python:older_server.py",
                f"fastmcp={WORK}/venv-python-fastmcp/bin/python:fastmcp_server.py"]
     commands = {
-        "sync": [EMPTY / "python", "clients.py", "sync"],
-        "async": [EMPTY / "python", "clients.py", "async"],
+        **{f"{kind}-{group}": [EMPTY / "python", "clients.py", kind, group]
+           for kind in ("sync", "async") for group in ("used", "lost")},
         "announced": [sys.executable, "announced.py", *servers],
+        "lifespan": [EMPTY / "python", "lifespan.py"],
     }
     running = {}
     for name, command in commands.items():

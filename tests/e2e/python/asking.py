@@ -90,7 +90,14 @@ def asks(registry):
     stranger = Client(f"http://127.0.0.1:{other.server_port}")
     raises(paulina.NotARegistry, stranger.stats, "no registry of Paulina's")
     raises(paulina.NotARegistry, lambda: next(stranger.watch()))
+    with stranger.keep_alive("x", command=["x"]) as waiting:
+        raises(paulina.NotARegistry, lambda: waiting.registered(0.5))
     raises(paulina.InvalidAddress, lambda: Client("ftp://x"), "neither http nor https")
+    passwords = {"http://me:secret@h": "PAULINA_TOKEN", "http://secret@h:1/paulina": "PAULINA_TOKEN",
+                 "http://me:secret/@h": "cannot be read", "http://a\n:secret@h": "cannot be read", "me:secret@h": "neither"}
+    for address, said in passwords.items():
+        error = raises(paulina.InvalidAddress, lambda address=address: Client(address), "@h", said)
+        assert "secret" not in f"{error} {error!r} {error.__cause__}", f"{error!r} says what is secret"
     raises(paulina.InvalidToken, lambda: Client(registry.url, token="two words"))
 
     # All pages, and no more than asked for.

@@ -1,39 +1,17 @@
 """Several addresses: dead ones, one whose answers are lost, a standby."""
 
 import atexit
+import logging
 import os
 import signal
 import socket
 import subprocess
 import threading
+import time
 
 import paulina
-from common import FOLDER, KIND, TTL, Client, raises, started
+from common import FOLDER, KIND, TTL, Between, Client, raises, started
 from helper import BINARY, LITESTREAM, free_port, wait_until
-
-
-class Cut:
-    """In front of a registry: passes requests on and cuts the connection instead of answering."""
-
-    def __init__(self, registry):
-        self.listener, self.requests, self.behind = socket.create_server(("127.0.0.1", 0)), 0, registry.port
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-        threading.Thread(target=self.run, daemon=True).start()
-
-    def run(self):
-        while True:
-            connection, _ = self.listener.accept()
-            with connection, socket.create_connection(("127.0.0.1", self.behind)) as registry:
-                request = b""
-                while b"\r\n\r\n" not in request:
-                    request += connection.recv(65536)
-                head, _, body = request.partition(b"\r\n\r\n")
-                length = next((int(line[15:]) for line in head.split(b"\r\n") if line.lower()[:15] == b"content-length:"), 0)
-                while len(body) < length:
-                    body += connection.recv(65536)
-                self.requests += 1
-                registry.sendall(head + b"\r\n\r\n" + body)
-                registry.recv(65536)
 
 
 def goes_on(registry):
@@ -49,7 +27,7 @@ def goes_on(registry):
         wait_until(lambda: other.ids("name=g") == [heartbeat.id], TTL + 1, "registered with the other one")
         registry.start()
 
-    cut = Cut(registry)
+    cut = Between(registry)
     with Client(f"{cut.url},{registry.url}", timeout=5) as client:
         raises(paulina.Unreachable, lambda: client.register("once", id="once", command=["x"], ttl=60, new_only=True))
         assert cut.requests == 1 and registry.ids("name=once") == ["once"], f"sent {cut.requests} times, and it was done"
@@ -79,4 +57,50 @@ def goes_on(registry):
         wait_until(lambda: [server.id for server in client.find(name="s")] == ["s-1"], 10, "a standby answers reads")
     os.killpg(sidecar.pid, signal.SIGKILL)
     sidecar.wait()
-    print(f"{KIND}: goes on from dead addresses, lost answers and a standby; 'only new' is sent once")
+    seconds = returns(other, standby)
+    fails_over(registry)
+    print(f"{KIND}: goes on from dead addresses, lost answers and a standby, which comes first for {seconds:.1f} s; "
+          "'only new' is sent once")
+
+
+def returns(primary, standby):
+    """After a hiccup of the primary those who only read come back to it, however often they ask; those who write at once."""
+    with Client([primary.url, standby.url]) as reader, Client([primary.url, standby.url]) as writer:
+        primary.kill()
+        begun = time.monotonic()
+        for client in (reader, writer):
+            assert [server.id for server in client.find(name="s")] == ["s-1"], "the standby answers"
+        primary.start()
+        primary.curl("/v1/servers", method="POST",
+                     body={"id": "late", "name": "late", "transport": "stdio", "command": ["x"], "ttl": 300})
+        assert writer.find(name="late").first() is None, "the standby does not know of it"
+        writer.refresh("late")
+        assert writer.find(name="late").first().id == "late", "the primary has answered, and is asked first"
+        wait_until(lambda: reader.find(name="late").first(), 32, "the primary is asked first again")
+        seconds = time.monotonic() - begun
+        assert seconds > 29, f"a standby is asked first for a while, and not for {seconds:.1f} s"
+        for client in (reader, writer):
+            assert client.find(name="late").first(), "and stays the first"
+        return seconds
+
+
+def fails_over(registry):
+    """A watch leaves an address that does not answer after its timeout; what it watches may be silent for longer."""
+    silent = socket.create_server(("127.0.0.1", 0), backlog=16)
+    said = []
+    listener = logging.Handler()
+    listener.emit = lambda record: said.append(record.getMessage())
+    logger = logging.getLogger("paulina")
+    logger.addHandler(listener)
+    logger.setLevel(logging.DEBUG)
+    with Client([f"http://127.0.0.1:{silent.getsockname()[1]}", registry.url], timeout=1) as client:
+        begun = time.monotonic()
+        watch = client.watch(name="silent")
+        assert isinstance(next(watch), paulina.Snapshot) and 1 <= time.monotonic() - begun < 3, "the next one is asked"
+        coming = threading.Timer(3, lambda: client.register("silent", command=["x"], ttl=60))
+        coming.start()
+        assert next(watch).kind == "registered"
+    logger.removeHandler(listener)
+    logger.setLevel(logging.NOTSET)
+    assert not [line for line in said if "broke off" in line], f"{said}: it was silent for 3 s, which is nothing"
+

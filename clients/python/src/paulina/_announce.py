@@ -92,7 +92,8 @@ class _Announcer:
     ) -> None:
         self._addresses = addresses if addresses is None or isinstance(addresses, str) else list(addresses)
         self._token, self._lifespan = token, lifespan
-        self._fields = {"name": name, **fields}
+        # What can be read once alone is read more often: it is checked here, and sent again and again.
+        self._fields = {"name": name, **{key: _kept(value) for key, value in fields.items()}}
         if "url" not in fields and "command" not in fields:
             self._fields["command"] = own_command()
         # A wrong field is a mistake of the program, and is told at once.
@@ -222,6 +223,10 @@ class _Announcement:
         if held is not None and not self._left:
             with Client(self._addresses, self._token, timeout=1.0) as client:
                 client.deregister(held)
+
+
+def _kept(value: Any) -> Any:
+    return list(value) if isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping)) else value
 
 
 def own_command() -> list[str]:

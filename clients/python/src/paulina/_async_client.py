@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import weakref
 from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from ._address import authorization, read_addresses
 from ._async_heartbeat import AsyncHeartbeat
 from ._client import TIMEOUT
 from ._exchange import Exchange, Open, Plan, Send
@@ -16,7 +18,7 @@ from ._questions import Questions
 from ._records import LeaseState, Refreshed, RefreshedMany, Registered, Server, Stats, Tool
 from ._registration import Fields, body
 from ._watch import AsyncWatch
-from ._wire import AsyncWires, authorization, read_addresses
+from ._wire import AsyncWires
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -37,6 +39,7 @@ class AsyncClient:
         self._wires = AsyncWires(given, authorization(token))
         self._questions = Questions(Exchange(given), timeout)
         self._heartbeats: weakref.WeakSet[AsyncHeartbeat] = weakref.WeakSet()
+        self._watches: weakref.WeakSet[AsyncWatch] = weakref.WeakSet()
 
     def __repr__(self) -> str:
         return f"AsyncClient({str(self._questions.exchange)!r})"
@@ -94,9 +97,11 @@ class AsyncClient:
         """Tells of the servers that match: all of them first, and then every change of them, in its order.
 
         A stream that breaks off goes on by itself where it was, with no gap and no repeat, or with a `Snapshot`, which
-        replaces all that was known. With `since`, it begins right after that revision.
+        replaces all that was known. With `since`, it begins right after that revision. It ends with its client.
         """
-        return AsyncWatch(self._questions, pairs(filters), since, self._run)
+        watch = AsyncWatch(self._questions, pairs(filters), since, self._run)
+        self._watches.add(watch)
+        return watch
 
     def keep_alive(self, name: str, **fields: Unpack[Fields]) -> AsyncHeartbeat:
         """Registers a server, keeps its lease alive, and takes it out when the heartbeat is stopped.
@@ -109,9 +114,10 @@ class AsyncClient:
         return heartbeat
 
     async def aclose(self) -> None:
-        """Stops its heartbeats, and closes its connections."""
-        for heartbeat in list(self._heartbeats):
-            await heartbeat.stop()
+        """Ends its watches, stops its heartbeats, in two seconds at most, and closes its connections."""
+        for watch in list(self._watches):
+            await watch.end()
+        await asyncio.gather(*(heartbeat.stop() for heartbeat in self._heartbeats))
         await self._wires.close()
 
     async def __aenter__(self) -> Self:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,12 @@ from ._keeper import FAREWELL, Beat, Keeper
 from ._questions import Questions
 from ._records import Json, Registered
 from ._registration import Fields, body
-from ._wire import AsyncWires
+from ._wire import AsyncWires, unforeseen
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
+logger = logging.getLogger("paulina")
 
 # The loop holds tasks weakly, and this one goes on although nobody keeps its handle.
 _running: set[asyncio.Task[None]] = set()
@@ -110,7 +112,12 @@ class AsyncHeartbeat:
                 if not await self._waited(step.seconds):
                     return
             elif isinstance(step, Send):
-                result = await self._wires.send(step.index, step.call, step.limit)
+                try:
+                    result = await self._wires.send(step.index, step.call, step.limit)
+                except Exception as error:
+                    # Whatever a machine in need does not give: it may give it the next time.
+                    logger.debug("a heartbeat of %s was not sent", self.id, exc_info=True)
+                    result = unforeseen(error)
             try:
                 step = plan.send(result)
             except StopIteration:

@@ -7,15 +7,16 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from ._address import authorization, read_addresses
 from ._exchange import Exchange, Open, Plan, Send
 from ._filters import Filters, WatchFilters, pairs
 from ._found import Found
-from ._heartbeat import Heartbeat
+from ._heartbeat import Heartbeat, stop_all
 from ._questions import Questions
 from ._records import LeaseState, Refreshed, RefreshedMany, Registered, Server, Stats, Tool
 from ._registration import Fields, body
 from ._watch import Watch
-from ._wire import SyncWires, authorization, read_addresses
+from ._wire import SyncWires
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -29,9 +30,9 @@ class Client:
     """A client of one registry; threads may share it.
 
     `addresses` are `http://…`, `https://…`, or `unix:` and a path. Several, as those of a primary and its standby, are
-    a list or have commas in between: the one that answered last is asked first, and the others when it cannot do it. If
-    there are none, they are those of PAULINA_URL, or else http://127.0.0.1:7285. `token` is PAULINA_TOKEN, if not
-    given. `timeout` is the time, in seconds, that one address may take to answer.
+    a list or have commas in between: the one that answered last is asked first (a standby for half a minute), and the
+    others when it cannot do it. If there are none, they are those of PAULINA_URL, or else http://127.0.0.1:7285.
+    `token` is PAULINA_TOKEN, if not given. `timeout` is the time, in seconds, that one address may take to answer.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Client:
         self._wires = SyncWires(given, authorization(token))
         self._questions = Questions(Exchange(given), timeout)
         self._heartbeats: weakref.WeakSet[Heartbeat] = weakref.WeakSet()
+        self._watches: weakref.WeakSet[Watch] = weakref.WeakSet()
 
     def __repr__(self) -> str:
         return f"Client({str(self._questions.exchange)!r})"
@@ -101,9 +103,11 @@ class Client:
         """Tells of the servers that match: all of them first, and then every change of them, in its order.
 
         A stream that breaks off goes on by itself where it was, with no gap and no repeat, or with a `Snapshot`, which
-        replaces all that was known. With `since`, it begins right after that revision.
+        replaces all that was known. With `since`, it begins right after that revision. It ends with its client.
         """
-        return Watch(self._questions, pairs(filters), since, self._run)
+        watch = Watch(self._questions, pairs(filters), since, self._run)
+        self._watches.add(watch)
+        return watch
 
     def keep_alive(self, name: str, **fields: Unpack[Fields]) -> Heartbeat:
         """Registers a server, keeps its lease alive, and takes it out when the heartbeat is stopped.
@@ -116,9 +120,10 @@ class Client:
         return heartbeat
 
     def close(self) -> None:
-        """Stops its heartbeats, and closes its connections."""
-        for heartbeat in list(self._heartbeats):
-            heartbeat.stop()
+        """Ends its watches, stops its heartbeats, in two seconds at most, and closes its connections."""
+        for watch in list(self._watches):
+            watch.close()
+        stop_all(self._heartbeats)
         self._wires.close()
 
     def __enter__(self) -> Self:

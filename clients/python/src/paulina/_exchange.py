@@ -1,10 +1,11 @@
 """One question to whichever of the addresses answers.
 
-The address that answered last is asked first, and once more if the connection breaks off: it may be one that was kept
-and that the other side had given up. Another one is asked when nothing could be sent, when the answer is lost and
-asking twice does no harm, or when the registry there cannot do it now (502-504): it is a standby, say, which has done
-nothing. Asking twice does no harm when the second time finds the first one done: a refresh, a registration under an id,
-a deregistration, every read. Only "if the id is not taken" would take the first time for somebody else.
+The address that answered last is asked first (a standby only for a while, since it may be behind), and once more if
+the connection breaks off: it may be one that was kept and that the other side had given up. Another one is asked when
+nothing could be sent, when the answer is lost and asking twice does no harm, or when the registry there cannot do it
+now (502-504): it is a standby, say, which has done nothing. Asking twice does no harm when the second time finds the
+first one done: a refresh, a registration under an id, a deregistration, every read. Only "if the id is not taken" would
+take the first time for somebody else.
 
 What is written here is written once: a `Plan` says what to send next and is told what came of it, and the two clients
 carry it out, one with threads and one with asyncio.
@@ -13,12 +14,15 @@ carry it out, one with threads and one with asyncio.
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 import httpx
 
+from ._address import Address
 from ._errors import (
     InvalidFilter,
     LeaseReplaced,
@@ -29,9 +33,12 @@ from ._errors import (
     Unreachable,
     Violation,
 )
-from ._wire import Address, Call, Failure, Kind, Reply
+from ._wire import Call, Failure, Kind, Reply
 
 T = TypeVar("T")
+
+STANDING_IN = 30.0
+"""How long a standby that has answered is asked before anybody else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +111,31 @@ class Answer:
 
 
 class Exchange:
-    """The addresses, and which of them answered last."""
+    """The addresses, and which of them is asked first."""
 
     def __init__(self, addresses: tuple[Address, ...]) -> None:
-        self.addresses, self._last = addresses, 0
+        self.addresses = addresses
+        # The one that answered last, standbys left aside; and a standby that has answered in its place, and until when.
+        self._first, self._instead, self._until = 0, 0, 0.0
+        self._lock = threading.Lock()
 
     def __str__(self) -> str:
         return ", ".join(address.text for address in self.addresses)
 
     def _in_turn(self) -> Iterator[int]:
-        count, first = len(self.addresses), self._last
+        with self._lock:
+            first = self._instead if time.monotonic() < self._until else self._first
+        count = len(self.addresses)
         return ((first + number) % count for number in range(count))
+
+    def _answered(self, index: int, headers: httpx.Headers) -> None:
+        now = time.monotonic()
+        with self._lock:
+            if not _by_standby(headers):
+                self._first, self._until = index, 0.0
+            elif index != self._first and (index != self._instead or now >= self._until):
+                # Its further answers do not make it longer: somebody who asks often would stay with it for ever.
+                self._instead, self._until = index, now + STANDING_IN
 
     def ask(self, call: Call, limit: float) -> Plan[Answer]:
         """Asks; the answer has any status."""
@@ -126,10 +147,9 @@ class Exchange:
                 sent = yield Send(index, call, limit)
             if isinstance(sent, Reply):
                 elsewhere = 502 <= sent.status <= 504
-                undone = sent.headers.get("paulina-role") == "standby"
                 answer = Answer(sent, self.addresses[index].text, repeated)
-                if not elsewhere or (call.new_only and not undone):
-                    self._last = index
+                if not elsewhere or (call.new_only and not _by_standby(sent.headers)):
+                    self._answered(index, sent.headers)
                     return answer
                 busy = answer
                 continue
@@ -149,10 +169,14 @@ class Exchange:
             address = self.addresses[index].text
             opened: httpx.Response | Reply | Failure = yield Open(index, call, limit)
             if isinstance(opened, httpx.Response):
-                self._last = index
+                self._answered(index, opened.headers)
                 return opened, address
             if isinstance(opened, Reply):
                 refused = Answer(opened, address, False).refusal()
             else:
                 reason = opened.reason
         raise refused or Unreachable(str(self), reason)
+
+
+def _by_standby(headers: httpx.Headers) -> bool:
+    return bool(headers.get("paulina-role") == "standby")

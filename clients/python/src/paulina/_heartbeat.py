@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import threading
+import time
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -13,10 +16,14 @@ from ._keeper import FAREWELL, Beat, Keeper
 from ._questions import Questions
 from ._records import Json, Registered
 from ._registration import Fields, body
-from ._wire import SyncWires
+from ._wire import SyncWires, unforeseen
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
+
+logger = logging.getLogger("paulina")
+
+_running: set[Heartbeat] = set()
 
 
 class Heartbeat:
@@ -34,7 +41,7 @@ class Heartbeat:
         # A daemon, so that it keeps no program from ending; at its end the server is taken out all the same.
         self._thread = threading.Thread(target=self._run, name=f"paulina {self.id}", daemon=True)
         self._thread.start()
-        atexit.register(self.stop)
+        _running.add(self)
 
     @property
     def id(self) -> str:
@@ -64,12 +71,17 @@ class Heartbeat:
 
         Returns when that is done, or when the registry has not answered in two seconds: the lease runs out then.
         """
+        stop_all([self])
+
+    def _leave(self) -> None:
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
-        atexit.unregister(self.stop)
+        _running.discard(self)
+
+    def _left(self, end: float) -> None:
         if threading.current_thread() is not self._thread:
-            self._thread.join(FAREWELL)
+            self._thread.join(max(end - time.monotonic(), 0.0))
 
     def __enter__(self) -> Self:
         return self
@@ -95,7 +107,12 @@ class Heartbeat:
                 if not self._waited(step.seconds):
                     return
             elif isinstance(step, Send):
-                result = self._wires.send(step.index, step.call, step.limit)
+                try:
+                    result = self._wires.send(step.index, step.call, step.limit)
+                except Exception as error:
+                    # Whatever a machine in need does not give: it may give it the next time.
+                    logger.debug("a heartbeat of %s was not sent", self.id, exc_info=True)
+                    result = unforeseen(error)
             try:
                 step = plan.send(result)
             except StopIteration:
@@ -107,6 +124,20 @@ class Heartbeat:
             self._changed.wait_for(lambda: self._stopping or self._awake, seconds)
             self._awake = False
             return not self._stopping
+
+
+def stop_all(heartbeats: Iterable[Heartbeat]) -> None:
+    """Takes many servers out, in the time that one may take."""
+    stopped = list(heartbeats)
+    end = time.monotonic() + FAREWELL
+    for heartbeat in stopped:
+        heartbeat._leave()
+    for heartbeat in stopped:
+        heartbeat._left(end)
+
+
+# One for all of them: one after another, they would wait for a registry that hangs as often as there are heartbeats.
+atexit.register(lambda: stop_all(_running))
 
 
 def outcome(beat: Beat, timeout: float | None) -> Registered:

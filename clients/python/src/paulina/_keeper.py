@@ -1,7 +1,7 @@
 """How a registration is kept alive, as a plan that either heartbeat carries out.
 
 Refreshed at half its ttl, by its lease; registered again when the registry has lost it; tried again at a quarter of the
-ttl at most while the registry is down; given up only when another process has registered the id.
+ttl at most while the registry is down; let go when another process has registered the id, for as long as it holds it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from ._errors import LeaseReplaced, NotRegistered, PaulinaError
+from ._errors import LeaseReplaced, NotRegistered, PaulinaError, Refused
 from ._exchange import Pause, Plan
 from ._questions import Questions
 from ._records import Json, Registered
@@ -37,7 +37,8 @@ class Beat:
 
     state: State
     """`starting` until there is an answer; `alive` when its lease was renewed when last tried; `failing` when the last
-    try failed, and it goes on trying; `replaced` when another process has registered the id; `stopped`."""
+    try failed, and it goes on trying; `stopped`. `replaced`: another process has registered the id since: this one has
+    let go, and takes it up again only when nobody holds it."""
     registered: Registered | None = None
     error: PaulinaError | None = None
 
@@ -66,34 +67,31 @@ class Keeper:
         return None if self._held is None else self._held[1]
 
     def run(self) -> Plan[None]:
-        """Goes on until the id is somebody else's. A `Pause` may end early, when something else is wanted."""
+        """Goes on for ever. A `Pause` may end early, when something else is wanted."""
         while True:
+            turn = self._look if self.beat.state == "replaced" else self._beat
             try:
-                pause = yield from self._beat(self.wanted)
+                pause = yield from turn(self.wanted)
             except Exception:
                 # Nothing that goes wrong here may end what keeps a server known.
                 logger.exception("a heartbeat of %s failed", self.id)
                 pause = _shortened(ttl_of(self.wanted) / 4, 0.5)
-            if pause is None:
-                self._told(Beat("replaced", error=LeaseReplaced(self.id)))
-                return
             yield Pause(pause)
 
     def farewell(self) -> Plan[None]:
         """Takes the server out, under its lease: whoever has registered the id since keeps it."""
-        if self.beat.state == "replaced":
-            return
+        replaced = self.beat.error if self.beat.state == "replaced" else None
         try:
             if self._held is not None:
                 yield from self._questions.patient(FAREWELL / 2).deregister(self._held[1])
         except PaulinaError as error:
             logger.debug("%s was not taken out, its lease runs out: %s", self.id, error)
-        self._told(Beat("stopped", error=NotRegistered(self.id)))
+        self._told(Beat("stopped", error=replaced or NotRegistered(self.id)))
 
-    def _beat(self, wanted: Json) -> Plan[float | None]:
-        """Renews the lease, or registers what is not registered yet. Gives the time until the next one, or none."""
+    def _beat(self, wanted: Json) -> Plan[float]:
+        """Renews the lease, or registers what is not registered yet. Gives the time until the next one."""
         ttl = ttl_of(wanted)
-        questions = self._questions.patient(max(ttl / 4, 1.0))
+        questions = self._patient(ttl)
         current = self._held[1] if self._held is not None and self._held[0] is wanted else None
         try:
             if current is not None:
@@ -113,6 +111,9 @@ class Keeper:
         self._told(Beat("alive", self.held))
         return _shortened(ttl / 2, 0.1)
 
+    def _patient(self, ttl: float) -> Questions:
+        return self._questions.patient(max(ttl / 4, 1.0))
+
     def _failed(self, error: PaulinaError, ttl: float) -> float:
         self._told(Beat("failing", self.held, error))
         if not error.temporary:
@@ -125,14 +126,16 @@ class Keeper:
         """Registers. What was registered before is kept alive until that is done."""
         try:
             registered = yield from questions.register(wanted)
-        except PaulinaError:
+        except PaulinaError as failed:
             if self._held is not None:
                 try:
                     yield from questions.refresh(self._held[1])
                 except NotRegistered:
                     self._forget()
                 except LeaseReplaced:
-                    raise
+                    # It may have been done with only its answer lost: then the other lease is this server's own.
+                    if not failed.temporary:
+                        raise
                 except PaulinaError:
                     pass
             raise
@@ -144,11 +147,11 @@ class Keeper:
             self._earlier.append(self._held[1].lease)
             self._held = None
 
-    def _contested(self, questions: Questions, ttl: float) -> Plan[float | None]:
+    def _contested(self, questions: Questions, ttl: float) -> Plan[float]:
         """Another lease holds the id.
 
         Is it an earlier one of this server, the registry has gone back in time, as after a restore from a backup: then
-        it is registered again.
+        it is registered again. Else the id is let go.
         """
         for lease in reversed(self._earlier):
             try:
@@ -161,7 +164,29 @@ class Keeper:
                 return _shortened(ttl / 4, 0.5)
             self._forget()
             return 0.0
-        return None
+        self._forget()
+        self._told(Beat("replaced", error=LeaseReplaced(self.id)))
+        return _shortened(ttl, 0.1)
+
+    def _look(self, wanted: Json) -> Plan[float]:
+        """Looks whether anybody still holds the id, and takes it up again if not.
+
+        After a restore from a backup, the lease there may be that of a process which ended before: nobody refreshes it.
+        """
+        ttl = ttl_of(wanted)
+        questions = self._patient(ttl)
+        try:
+            if (yield from questions.health(self.id)) is not None:
+                return _shortened(ttl, 0.1)
+            registered = yield from questions.register(wanted, new_only=True)
+        except PaulinaError as error:
+            taken = isinstance(error, Refused) and error.code == "already_registered"
+            if not (taken or error.temporary):
+                self._say(logging.WARNING, f"{self.id} is not registered again: {error}")
+            return _shortened(ttl, 0.1)
+        self._held, self._failures = (wanted, registered), 0
+        self._told(Beat("alive", self.held))
+        return _shortened(ttl / 2, 0.1)
 
     def _told(self, beat: Beat) -> None:
         before, self.beat = self.beat, beat
@@ -184,6 +209,9 @@ class Keeper:
             level = logging.WARNING
         else:
             return
+        self._say(level, said)
+
+    def _say(self, level: int, said: str) -> None:
         if said != self._logged:
             logger.log(level, "%s", said)
             self._logged = said

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+from collections import Counter
 from types import FrameType
 from typing import Any, Protocol
 
@@ -30,7 +31,9 @@ class Signals:
 
     def __init__(self) -> None:
         self._told: list[Leaving] = []
-        self._before: dict[signal.Signals, Any] = {}
+        # The last one stands last. They stay: somebody who has set another one over ours may call ours at any time.
+        self._before: dict[signal.Signals, list[Any]] = {}
+        self._inside: Counter[signal.Signals] = Counter()
 
     def tell(self, who: Leaving) -> None:
         """Tells somebody from now on. Only the main thread may set handlers; what runs in another one is not told."""
@@ -41,7 +44,8 @@ class Signals:
             before = signal.getsignal(number)
             # What this process was started to ignore stays ignored; what is no handler of Python's cannot be called.
             if before != self._handle and before not in (signal.SIG_IGN, None):
-                self._before[number] = before
+                older = [handler for handler in self._before.get(number, ()) if handler != before]
+                self._before[number] = [*older, before]
                 signal.signal(number, self._handle)
 
     def forget(self, who: Leaving) -> None:
@@ -53,15 +57,21 @@ class Signals:
             for number, before in self._before.items():
                 # Somebody may have set another one since.
                 if signal.getsignal(number) == self._handle:
-                    signal.signal(number, before)
-            self._before.clear()
+                    signal.signal(number, before[-1] if len(before) == 1 else before.pop())
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        before = self._before.get(signal.Signals(number), signal.SIG_DFL)
+        # What was set over ours, and then found by us, may call ours again: it is followed by what was there before it.
+        called = signal.Signals(number)
+        handlers = self._before.get(called) or [signal.SIG_DFL]
+        before = handlers[max(-1 - self._inside[called], -len(handlers))]
         if callable(before):
             for who in list(self._told):
                 who.leave()
-            before(number, frame)
+            self._inside[called] += 1
+            try:
+                before(number, frame)
+            finally:
+                self._inside[called] -= 1
             return
         for who in list(self._told):
             with contextlib.suppress(Exception):

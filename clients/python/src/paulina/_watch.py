@@ -86,7 +86,7 @@ class _Watching:
 class Watch(_Watching):
     """A watcher, as `Client.watch` gives it: an iterator that waits for what happens.
 
-    Another thread may close it: then it ends.
+    Another thread may close it, or its client: then it ends, as any iterator does.
     """
 
     def __init__(
@@ -158,7 +158,8 @@ class Watch(_Watching):
 class AsyncWatch(_Watching):
     """A watcher, as `AsyncClient.watch` gives it: an async iterator that waits for what happens.
 
-    Nothing is lost when waiting is cancelled: the next one goes on where this one was.
+    Nothing is lost when waiting is cancelled: the next one goes on where this one was. When its client is closed, it
+    ends, as any iterator does.
     """
 
     def __init__(
@@ -166,6 +167,8 @@ class AsyncWatch(_Watching):
     ) -> None:
         super().__init__(questions, query, since)
         self._run = run
+        self._over = False
+        self._waiting: anyio.CancelScope | None = None
         self._response: httpx.Response | None = None
         self._parts: AsyncIterator[bytes] | None = None
 
@@ -173,6 +176,15 @@ class AsyncWatch(_Watching):
         return self
 
     async def __anext__(self) -> Watched:
+        if not self._over:
+            try:
+                with anyio.CancelScope() as self._waiting:
+                    return await self._told()
+            finally:
+                self._waiting = None
+        raise StopAsyncIteration
+
+    async def _told(self) -> Watched:
         while True:
             try:
                 if self._response is None:
@@ -200,11 +212,20 @@ class AsyncWatch(_Watching):
             raise self._broken(error) from error
 
     async def aclose(self) -> None:
-        """Lets the stream go. Whoever asks on goes on where this was."""
+        """Lets the stream go. Whoever asks on goes on where this was, unless it has ended."""
         response, self._response = self._response, None
         if response is not None:
             with anyio.CancelScope(shield=True):
                 await response.aclose()
+
+    async def end(self) -> None:
+        """Ends it for good, also where another task waits for what comes next."""
+        self._over = True
+        if self._waiting is None:
+            await self.aclose()
+        else:
+            # Whoever waits lets the stream go.
+            self._waiting.cancel()
 
     async def __aenter__(self) -> Self:
         return self

@@ -7,9 +7,7 @@ environment between a program and its registry, and no line in the program's log
 from __future__ import annotations
 
 import os
-import ssl
 import time
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
@@ -18,10 +16,9 @@ from urllib.parse import quote, urlencode
 import anyio
 import httpx
 
-from ._errors import InvalidAddress, InvalidToken
+from ._address import Address, trust
 from ._version import __version__
 
-DEFAULT = "http://127.0.0.1:7285"
 LARGEST = 64 * 1024 * 1024
 """The largest answer that is read: a page of servers in full ends at 16 MiB, plus the last server."""
 SILENCE = 40.0
@@ -72,59 +69,7 @@ class Failure:
 Sent: TypeAlias = "Reply | Failure"
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """One address."""
-
-    text: str
-    """As it was given."""
-    base: str
-    socket: str | None = None
-    """A path, for a Unix socket."""
-
-
-def read_addresses(given: str | Iterable[str] | None) -> tuple[Address, ...]:
-    """Reads addresses: several, or in one text with commas; without any, PAULINA_URL, or the usual one."""
-    if given is None:
-        given = os.environ.get("PAULINA_URL", "")
-        # An empty variable is as good as none.
-        given = given if given.replace(",", "").strip() else DEFAULT
-    texts = given.split(",") if isinstance(given, str) else given
-    found = tuple(_address(text.strip()) for text in texts if text.strip())
-    if not found:
-        raise InvalidAddress("", "there is none")
-    return found
-
-
-def _address(text: str) -> Address:
-    if text.startswith("unix:"):
-        return Address(text, "http://localhost", text.removeprefix("unix:"))
-    try:
-        url = httpx.URL(text)
-    except httpx.InvalidURL as error:
-        raise InvalidAddress(text, str(error)) from None
-    if url.scheme not in ("http", "https") or not url.host:
-        raise InvalidAddress(text, "it is neither http nor https")
-    return Address(text, str(url.copy_with(query=None, fragment=None)).rstrip("/"))
-
-
-def authorization(token: str | None) -> str | None:
-    """The header for a token; without one given, for PAULINA_TOKEN. An empty one is none."""
-    token = os.environ.get("PAULINA_TOKEN") if token is None else token
-    if not token:
-        return None
-    if not all("!" <= character <= "~" for character in token):
-        raise InvalidToken
-    return f"Bearer {token}"
-
-
-def trust(given: tuple[Address, ...]) -> ssl.SSLContext | bool:
-    """Whom the system trusts (or SSL_CERT_FILE says); where no TLS is spoken, reading all that is saved."""
-    spoken = any(address.base.startswith("https:") for address in given)
-    return ssl.create_default_context() if spoken else False
-
-
-def request(address: Address, call: Call, token: str | None, timeouts: Mapping[str, float | None]) -> httpx.Request:
+def request(address: Address, call: Call, token: str | None, limit: float) -> httpx.Request:
     """A call, as it is sent to an address."""
     url = "/".join([address.base, *(quote(part, safe="") for part in call.path)])
     if call.query:
@@ -138,12 +83,17 @@ def request(address: Address, call: Call, token: str | None, timeouts: Mapping[s
         headers["last-event-id"] = call.since
     if call.body is not None:
         headers["content-type"] = "application/json"
-    return httpx.Request(call.method, url, headers=headers, content=call.body, extensions={"timeout": dict(timeouts)})
+    return httpx.Request(call.method, url, headers=headers, content=call.body, extensions={"timeout": timeouts(limit)})
 
 
-def timeouts(limit: float, *, silence: float | None = None) -> dict[str, float | None]:
+def timeouts(limit: float) -> dict[str, float | None]:
     """How long each part may take. httpx counts each read by itself; the whole is counted by who asks."""
-    return httpx.Timeout(limit, connect=min(CONNECT, limit), read=silence or limit).as_dict()
+    return httpx.Timeout(limit, connect=min(CONNECT, limit)).as_dict()
+
+
+def begun(asked: httpx.Request) -> None:
+    """Lets a stream be silent for longer than its beginning may take: httpcore looks the time up anew for the body."""
+    asked.extensions["timeout"]["read"] = SILENCE
 
 
 def failure(error: Exception, limit: float) -> Failure:
@@ -156,6 +106,11 @@ def failure(error: Exception, limit: float) -> Failure:
     if isinstance(error, (httpx.TimeoutException, TimeoutError)):
         return Failure(Kind.UNKNOWN, f"no answer within {limit:g} s")
     return Failure(Kind.BROKEN, reason)
+
+
+def unforeseen(error: Exception) -> Failure:
+    """What an error means that is none of the network's: no thread to look a name up, say."""
+    return Failure(Kind.UNKNOWN, f"{type(error).__name__}: {error}")
 
 
 def broken_off(error: Exception, limit: float) -> Failure:
@@ -194,21 +149,22 @@ class SyncWires:
     def send(self, index: int, call: Call, limit: float) -> Sent:
         """Asks, and reads the whole answer."""
         end = time.monotonic() + limit
-        response = self._answer(index, call, timeouts(limit), limit)
+        response = self._answer(index, request(self._addresses[index], call, self._token, limit), limit)
         return response if isinstance(response, Failure) else _read(response, end, limit)
 
     def open(self, index: int, call: Call, limit: float) -> httpx.Response | Sent:
         """Asks, and leaves an answer of 200 to be read."""
-        response = self._answer(index, call, timeouts(limit, silence=SILENCE), limit)
-        if isinstance(response, Failure) or response.status_code == 200:
+        asked = request(self._addresses[index], call, self._token, limit)
+        response = self._answer(index, asked, limit)
+        if isinstance(response, Failure):
+            return response
+        if response.status_code == 200:
+            begun(asked)
             return response
         return _read(response, time.monotonic() + limit, limit)
 
-    def _answer(
-        self, index: int, call: Call, timeouts: Mapping[str, float | None], limit: float
-    ) -> httpx.Response | Failure:
+    def _answer(self, index: int, asked: httpx.Request, limit: float) -> httpx.Response | Failure:
         try:
-            asked = request(self._addresses[index], call, self._token, timeouts)
             return self._transports[index].handle_request(asked)
         except httpx.TransportError as error:
             return failure(error, limit)
@@ -249,7 +205,8 @@ class AsyncWires:
         """Asks, and reads the whole answer."""
         try:
             with anyio.fail_after(limit):
-                response = await self._answer(index, call, timeouts(limit), limit)
+                asked = request(self._addresses[index], call, self._token, limit)
+                response = await self._answer(index, asked, limit)
                 return response if isinstance(response, Failure) else await _aread(response, limit)
         except TimeoutError as error:
             return failure(error, limit)
@@ -258,18 +215,19 @@ class AsyncWires:
         """Asks, and leaves an answer of 200 to be read."""
         try:
             with anyio.fail_after(limit):
-                response = await self._answer(index, call, timeouts(limit, silence=SILENCE), limit)
-                if isinstance(response, Failure) or response.status_code == 200:
+                asked = request(self._addresses[index], call, self._token, limit)
+                response = await self._answer(index, asked, limit)
+                if isinstance(response, Failure):
+                    return response
+                if response.status_code == 200:
+                    begun(asked)
                     return response
                 return await _aread(response, limit)
         except TimeoutError as error:
             return failure(error, limit)
 
-    async def _answer(
-        self, index: int, call: Call, timeouts: Mapping[str, float | None], limit: float
-    ) -> httpx.Response | Failure:
+    async def _answer(self, index: int, asked: httpx.Request, limit: float) -> httpx.Response | Failure:
         try:
-            asked = request(self._addresses[index], call, self._token, timeouts)
             return await self._transports[index].handle_async_request(asked)
         except httpx.TransportError as error:
             return failure(error, limit)
