@@ -55,7 +55,7 @@ def pairs(filters: Mapping[str, Any]) -> Pairs:
         if value is None:
             continue
         if key in _TEXTS:
-            # `tags=a,b` would cut a tag in two; no tag has a comma, and a repeated `tag` finds nothing for one that has.
+            # `tags=a,b` would cut a tag in two; no tag has a comma, and a repeated `tag` finds nothing for one.
             name = "tag" if key == "tags" else key
             found += ((name, text) for text in ([value] if isinstance(value, str) else value))
         elif key == "metadata":
