@@ -1,8 +1,9 @@
 //! One question to whichever of the addresses answers.
 //!
-//! The address that answered last is asked first (a standby only for a while, since it may be behind), and once more if the connection breaks off: it may be one that was kept
-//! and that the other side had given up. Another one is asked when nothing could be sent, when the answer is lost and asking
-//! twice does no harm, or when the registry there cannot do it now (502–504): it is a standby, say, which has done nothing.
+//! The address that answered last is asked first (a standby only for a while, since it may be behind), and once more if the
+//! connection breaks off: it may be one that was kept and that the other side had given up. Another one is asked when nothing
+//! could be sent, when the answer is lost and asking twice does no harm, or when the registry there cannot do it now
+//! (502–504): it is a standby, say, which has done nothing.
 //! Asking twice does no harm when the second time finds the first one done: a refresh, a registration under an id, a
 //! deregistration, every read. Only "if the id is not taken" would take the first time for somebody else.
 

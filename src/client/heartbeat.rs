@@ -77,16 +77,8 @@ impl Heartbeat {
         let registration = checked(registration.id(&id))?;
         let (wanted, orders) = watch::channel(Wanted { registration, stopped: false });
         let (told, beat) = watch::channel(Beat::Starting);
-        let keeper = Keeper {
-            client,
-            check,
-            orders,
-            told,
-            held: None,
-            earlier: VecDeque::new(),
-            replaced: false,
-            failures: 0,
-        };
+        let keeper =
+            Keeper { client, check, orders, told, held: None, earlier: VecDeque::new(), failures: 0 };
         Ok(Self { id, wanted, beat, task: tokio::spawn(keeper.run()) })
     }
 
@@ -158,8 +150,6 @@ struct Keeper {
     held: Option<(Arc<Registration>, Registered)>,
     /// Leases of this server before that one.
     earlier: VecDeque<LeaseId>,
-    /// Somebody else holds the id.
-    replaced: bool,
     failures: u32,
 }
 
@@ -203,16 +193,17 @@ impl Keeper {
     /// Renews the lease, or registers what is not registered yet; gives the time until it is to be done again.
     async fn beat(&mut self, wanted: &Arc<Registration>) -> Duration {
         let ttl = Duration::from_secs(wanted.ttl.into());
+        let is_replaced = matches!(*self.told.borrow(), Beat::Replaced);
         if let Some(Check(is_alive)) = &self.check
             && !is_alive().await
         {
-            if !self.replaced {
+            if !is_replaced {
                 self.told.send_replace(Beat::Lapsing);
             }
             return shortened(ttl / 4, 10);
         }
         let client = self.client.patience((ttl / 4).max(Duration::from_secs(1)));
-        if self.replaced {
+        if is_replaced {
             return self.replaced(&client, wanted, ttl).await;
         }
         let current = self.held.as_ref().filter(|(sent, _)| Arc::ptr_eq(sent, wanted));
@@ -222,13 +213,7 @@ impl Keeper {
             None => self.register(&client, wanted).await,
         };
         match outcome {
-            Ok(()) => {
-                self.failures = 0;
-                if let Some((_, registered)) = &self.held {
-                    self.told.send_replace(Beat::Alive(registered.clone()));
-                }
-                shortened(ttl / 2, 10)
-            }
+            Ok(()) => self.alive(ttl),
             Err(ClientError::NotRegistered { .. }) if current.is_some() => {
                 self.forget();
                 Duration::ZERO
@@ -245,6 +230,14 @@ impl Keeper {
                 shortened(pause, 50)
             }
         }
+    }
+
+    fn alive(&mut self, ttl: Duration) -> Duration {
+        self.failures = 0;
+        if let Some((_, registered)) = &self.held {
+            self.told.send_replace(Beat::Alive(registered.clone()));
+        }
+        shortened(ttl / 2, 10)
     }
 
     /// Registers. What was registered before is kept alive until that is done.
@@ -294,7 +287,6 @@ impl Keeper {
             }
         }
         self.forget();
-        self.replaced = true;
         self.told.send_replace(Beat::Replaced);
         shortened(ttl, 10)
     }
@@ -305,10 +297,8 @@ impl Keeper {
         if matches!(client.health(id(wanted)).await, Ok(None))
             && let Ok(registered) = client.register_new(Registration::clone(wanted)).await
         {
-            self.replaced = false;
-            self.told.send_replace(Beat::Alive(registered.clone()));
             self.held = Some((Arc::clone(wanted), registered));
-            return shortened(ttl / 2, 10);
+            return self.alive(ttl);
         }
         shortened(ttl, 10)
     }

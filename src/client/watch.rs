@@ -55,7 +55,11 @@ impl Client {
         self.watch_from(&filter, Some(since))
     }
 
-    fn watch_from(&self, filter: &Filter, since: Option<Revision>) -> Result<ClientWatch, ClientError> {
+    pub(crate) fn watch_from(
+        &self,
+        filter: &Filter,
+        since: Option<Revision>,
+    ) -> Result<ClientWatch, ClientError> {
         filter.check_watch()?;
         let query = filter.pairs().into_iter().filter(|(key, _)| key != "limit").collect();
         Ok(ClientWatch { client: self.clone(), query, since, stream: None, failures: 0 })

@@ -14,7 +14,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use hyper::body::Body as _;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_http::compression::CompressionLayer;
@@ -110,12 +110,12 @@ impl Front {
             });
         let place = match admitted {
             Ok(place) => place,
-            Err(problem) => return refused(problem, of_catalogue),
+            Err(problem) => return official::refusal(problem, of_catalogue),
         };
         let promoting = request.uri().path() == "/v1/promote";
         let limit = if promoting { promote::TIME } else { load.limits().request_time };
         let answer = tokio::time::timeout(limit, self.handle(request, kind, place)).await;
-        answer.unwrap_or_else(|_| refused(late(limit), of_catalogue))
+        answer.unwrap_or_else(|_| official::refusal(late(limit), of_catalogue))
     }
 
     async fn handle(&self, mut request: Request, kind: Kind, mut place: Place) -> Response {
@@ -201,11 +201,6 @@ fn harden(response: &mut Response) {
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(policy));
 }
 
-/// A problem, in the words of the API that was asked.
-fn refused(problem: Problem, of_catalogue: bool) -> Response {
-    if of_catalogue { official::refused(problem) } else { problem.into_response() }
-}
-
 fn late(limit: Duration) -> Problem {
     let detail = format!("the registry could not answer within {} s; try again in a moment", limit.as_secs());
     Problem::new(Code::Overloaded, detail)
@@ -220,7 +215,7 @@ pub(super) async fn nested(State(gate): State<Gate>, mut request: Request, next:
     async move {
         let mut response = match gate.admit(&mut request) {
             Ok(()) => next.run(request).await,
-            Err(problem) => refused(problem, of_catalogue),
+            Err(problem) => official::refusal(problem, of_catalogue),
         };
         gate.mark(response.headers_mut());
         request_id::put(&mut response, id, loud, clock.monotonic());

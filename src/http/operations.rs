@@ -104,5 +104,5 @@ pub(super) async fn not_found(OriginalUri(uri): OriginalUri) -> Problem {
 
 pub(super) async fn method_not_allowed(method: Method, OriginalUri(uri): OriginalUri) -> Response {
     let problem = Problem::new(Code::MethodNotAllowed, format!("{method} is not known at {:?}", uri.path()));
-    if official::is_of_it(uri.path()) { official::refused(problem) } else { problem.into_response() }
+    official::refusal(problem, official::is_of_it(uri.path()))
 }

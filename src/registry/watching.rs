@@ -86,7 +86,7 @@ impl Registry {
         self.inner.live.revision()
     }
 
-    fn watch_from(&self, filter: Filter, since: Option<Revision>) -> Result<Watch, Error> {
+    pub(crate) fn watch_from(&self, filter: Filter, since: Option<Revision>) -> Result<Watch, Error> {
         filter.check_watch()?;
         self.check_open()?;
         let subscription = self.inner.live.subscribe(&filter);

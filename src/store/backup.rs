@@ -6,7 +6,7 @@ use std::path::Path;
 use sqlx::Connection;
 
 use super::location::beside;
-use super::place::{create_private, name};
+use super::place::{create_private, gone, name};
 use super::{Examination, OpenError, examine, open};
 
 /// Writes a whole copy of a database to a file that is not there yet, and looks at it as `doctor` does. What is served goes
@@ -34,7 +34,7 @@ pub(crate) async fn back_up(database: &Path, to: &Path) -> Result<Examination, O
 
 async fn copy(database: &Path, to: &Path) -> Result<(), OpenError> {
     let sqlite = |error: sqlx::Error| OpenError::sqlite(database, &error);
-    let created = create_private(to).and_then(|file| file.set_len(0));
+    let created = gone(std::fs::remove_file(to)).and_then(|_| create_private(to));
     created.map_err(|reason| OpenError::Io { path: to.to_owned(), reason })?;
     let mut connection = open::reading(database).await?;
     let copied = sqlx::query("VACUUM INTO ?").bind(to.to_str()).execute(&mut connection).await;

@@ -83,14 +83,18 @@ pub(super) async fn fold(path: &Path) -> Result<(), OpenError> {
     connection.close().await.map_err(|error| OpenError::sqlite(path, &error))
 }
 
-/// Opens a file that is to become a database, or makes it, so that only its owner may read it: there are tokens in it.
-/// Whoever writes it next would leave that to the umask.
-pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+/// Makes a file that is to become a database, if there is none, so that only its owner may read it: there are tokens in it.
+/// Whoever writes it next would leave that to the umask. What is there is not opened: to close it again would end SQLite's
+/// locks on it.
+pub(crate) fn create_private(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    match options.open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Lets nobody but its owner read a file: there are tokens in it.
@@ -103,7 +107,7 @@ pub(super) fn private(path: &Path) -> io::Result<()> {
 }
 
 /// Whether a file was there to be taken away.
-fn gone(done: io::Result<()>) -> io::Result<bool> {
+pub(super) fn gone(done: io::Result<()>) -> io::Result<bool> {
     match done {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),

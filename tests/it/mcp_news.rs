@@ -4,6 +4,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 
@@ -11,11 +12,16 @@ use crate::support::between::{Between, Mood};
 use crate::support::binary::Binary;
 use crate::support::http_client;
 
-/// A registry that lets nobody watch it yet.
-async fn slow(registry: &Binary) -> (String, Between) {
-    let between = Between::before(registry.address(), Mood::Holding("GET /v1/watch")).await;
-    (format!("http://{}", between.address), between)
+/// `paulina mcp` of a registry that it reaches over a network of this mood.
+async fn behind(folder: &TempDir, mood: Mood) -> (Binary, Between, Mcp) {
+    let registry = Binary::start(&folder.path().join("paulina.db"));
+    let between = Between::before(registry.address(), mood).await;
+    let mcp = Mcp::of(&format!("http://{}", between.address));
+    (registry, between, mcp)
 }
+
+/// Nobody can watch it yet.
+const SLOW: Mood = Mood::Holding("GET /v1/watch");
 
 /// `paulina mcp`, asked line by line.
 struct Mcp {
@@ -74,9 +80,7 @@ const CHANGED: [&str; 2] = ["notifications/resources/list_changed", "notificatio
 #[tokio::test]
 async fn what_follows_an_acknowledgement_at_once_is_told() {
     let folder = tempfile::tempdir().unwrap();
-    let registry = Binary::start(&folder.path().join("paulina.db"));
-    let (url, between) = slow(&registry).await;
-    let mut mcp = Mcp::of(&url);
+    let (registry, between, mut mcp) = behind(&folder, SLOW).await;
     let meta = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
@@ -97,9 +101,7 @@ async fn what_follows_an_acknowledgement_at_once_is_told() {
 #[tokio::test]
 async fn what_follows_a_greeting_at_once_is_told() {
     let folder = tempfile::tempdir().unwrap();
-    let registry = Binary::start(&folder.path().join("paulina.db"));
-    let (url, between) = slow(&registry).await;
-    let mut mcp = Mcp::of(&url);
+    let (registry, between, mut mcp) = behind(&folder, SLOW).await;
     mcp.greet().await;
     register(&registry).await;
     between.mood.send_replace(Mood::Passing);
@@ -109,9 +111,7 @@ async fn what_follows_a_greeting_at_once_is_told() {
 #[tokio::test]
 async fn a_proxy_that_answers_for_the_registry_ends_no_news() {
     let folder = tempfile::tempdir().unwrap();
-    let registry = Binary::start(&folder.path().join("paulina.db"));
-    let between = Between::before(registry.address(), Mood::Strange("GET /v1/")).await;
-    let mut mcp = Mcp::of(&format!("http://{}", between.address));
+    let (registry, between, mut mcp) = behind(&folder, Mood::Strange("GET /v1/")).await;
     mcp.greet().await;
     between.mood.send_replace(Mood::Passing);
     assert_eq!(mcp.told(2).await, CHANGED, "all there is may be news");

@@ -45,8 +45,13 @@ pub(super) fn routes() -> Router<App> {
 }
 
 /// A problem as that API's clients read it.
-pub(super) fn refused(problem: Problem) -> Response {
+fn refused(problem: Problem) -> Response {
     problem.in_short().into_response()
+}
+
+/// A problem in the words of the API that was asked: of this one, or of another one.
+pub(super) fn refusal(problem: Problem, of_it: bool) -> Response {
+    if of_it { refused(problem) } else { problem.into_response() }
 }
 
 /// `GET /v0.1/servers`.

@@ -76,12 +76,11 @@ impl Question {
         if asked.updated_since.is_some() {
             asked.include_deleted = true;
         }
-        asked.limit = asked.limit.map(|limit| limit.clamp(1, MOST));
         let Some(cursor) = cursor else { return Ok(asked) };
         let known = URL_SAFE_NO_PAD.decode(cursor.as_bytes()).ok();
         let known = known.and_then(|text| serde_json::from_slice::<Self>(&text).ok());
         let known = known.ok_or_else(|| wrong("cursor", "is none of this registry's"))?;
-        Ok(Self { limit: asked.limit.or(known.limit).map(|limit| limit.clamp(1, MOST)), ..known })
+        Ok(Self { limit: asked.limit.or(known.limit), ..known })
     }
 
     fn matches(&self, entry: &Entry) -> bool {
@@ -99,7 +98,7 @@ impl Question {
 
     /// The entries of one page, and the cursor of the next.
     pub(super) fn answer(&self, catalogue: &Catalogue) -> (Vec<Arc<Entry>>, Option<String>) {
-        let limit = self.limit.unwrap_or(FEW);
+        let limit = self.limit.unwrap_or(FEW).clamp(1, MOST);
         let mut found: Vec<_> =
             catalogue.entries().iter().filter(|entry| self.matches(entry)).take(limit + 1).cloned().collect();
         let more = found.len() > limit;

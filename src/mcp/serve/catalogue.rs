@@ -101,7 +101,7 @@ impl Catalogue {
     /// What happened last, unless nobody answers that.
     pub(super) async fn newest(&self) -> Option<Revision> {
         match self {
-            Self::Registry(registry) => Some(registry.newest()),
+            Self::Registry(_) => self.known(),
             Self::Client(client) => client.stats().await.map(|stats| stats.revision).ok(),
         }
     }
@@ -110,20 +110,8 @@ impl Catalogue {
     pub(super) fn watch(&self, since: Option<Revision>) -> Answer<Changes> {
         let all = Filter::new();
         match self {
-            Self::Registry(registry) => {
-                let watch = since.map_or_else(
-                    || registry.watch(all.clone()),
-                    |since| registry.watch_since(all.clone(), since),
-                );
-                Ok(Changes::Registry(Box::new(watch?)))
-            }
-            Self::Client(client) => {
-                let watch = since.map_or_else(
-                    || client.watch(all.clone()),
-                    |since| client.watch_since(all.clone(), since),
-                );
-                Ok(Changes::Client(Box::new(watch?)))
-            }
+            Self::Registry(registry) => Ok(Changes::Registry(Box::new(registry.watch_from(all, since)?))),
+            Self::Client(client) => Ok(Changes::Client(Box::new(client.watch_from(&all, since)?))),
         }
     }
 
