@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from helper import BINARY, WORK, Registry, environment, free_port, wait_until
+from helper import BINARY, WORK, environment, free_port, started, wait_until
 
 FOLDER = WORK / "announced"
 TTL = 4
@@ -221,10 +221,7 @@ def once(registry):
 
 def main():
     shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
-    registry = Registry(FOLDER / "paulina.db")
-    registry.start()
-    atexit.register(lambda: registry.process.poll() is None and registry.kill())
+    registry = started(FOLDER)
     servers, behind_http = appear(registry)
     change(registry, servers)
     end(registry, servers, behind_http)

@@ -1,29 +1,24 @@
 """What the trials of the client share."""
 
-import atexit
 import pickle
 import socket
 import sys
 import threading
 
+import helper
 import paulina
 from driven import asynchronous
-from helper import WORK, Registry
 
 KIND = sys.argv[1]
 """`sync`, the client that waits, or `async`, the one for asyncio."""
 Client = paulina.Client if KIND == "sync" else asynchronous
-FOLDER = WORK / "-".join(sys.argv[1:3])
+FOLDER = helper.WORK / "-".join(sys.argv[1:3])
 TTL = 2
 
 
 def started(name, *arguments):
     """A registry in a folder of its own."""
-    (FOLDER / name).mkdir(parents=True)
-    registry = Registry(FOLDER / name / "paulina.db", *arguments)
-    registry.start()
-    atexit.register(lambda: registry.process.poll() is None and registry.kill())
-    return registry
+    return helper.started(FOLDER / name, *arguments)
 
 
 def raises(kind, action, *said):

@@ -1,5 +1,6 @@
 """What the other tests share (`tests/e2e/paulina.py`), under another name: `paulina` is the Python client here."""
 
+import atexit
 import importlib.util
 import os
 import sys
@@ -15,3 +16,12 @@ ROOT, Registry, environment, free_port, wait_until = (
     shared.ROOT, shared.Registry, shared.environment, shared.free_port, shared.wait_until)
 WORK = shared.WORK / "python"
 LITESTREAM = shared.WORK / "venv-sdk/bin/litestream"
+
+
+def started(folder, *arguments):
+    """A registry in a folder of its own, which ends with the test."""
+    folder.mkdir(parents=True)
+    registry = Registry(folder / "paulina.db", *arguments)
+    registry.start()
+    atexit.register(lambda: registry.process.poll() is None and registry.kill())
+    return registry

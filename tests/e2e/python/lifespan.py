@@ -1,13 +1,12 @@
 """Announcing without any SDK: what is given can be read once alone, and handlers of signals that others have set."""
 
 import asyncio
-import atexit
 import shutil
 import subprocess
 import sys
 import time
 
-from helper import WORK, Registry, environment
+from helper import WORK, environment, started
 from paulina import announce
 
 FOLDER = WORK / "lifespan"
@@ -75,10 +74,7 @@ def chained(registry):
 
 def main():
     shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
-    registry = Registry(FOLDER / "paulina.db")
-    registry.start()
-    atexit.register(lambda: registry.process.poll() is None and registry.kill())
+    registry = started(FOLDER)
     once_alone(registry)
     chained(registry)
     registry.stop()
