@@ -36,7 +36,7 @@ pub(super) struct Exchange {
 struct Turn {
     /// The one that answered last, standbys left aside.
     first: usize,
-    /// A standby that has answered in its place, and until when.
+    /// A standby that has stood in for it, and until when.
     instead: Option<(usize, Duration)>,
 }
 
@@ -70,11 +70,13 @@ impl Exchange {
         self.wires.iter().enumerate().cycle().skip(first).take(self.wires.len())
     }
 
-    fn answered(&self, index: usize, headers: &HeaderMap) {
+    /// A standby stands in from when it was asked after another one; what it is asked as the first makes that no longer, or
+    /// who asks often would stay with it for ever.
+    fn answered(&self, index: usize, headers: &HeaderMap, stands_in: bool) {
         let mut turn = self.turn();
         if !is_standby(headers) {
             *turn = Turn { first: index, instead: None };
-        } else if index != turn.first && turn.instead.is_none_or(|(standby, _)| standby != index) {
+        } else if stands_in {
             turn.instead = Some((index, self.clock.monotonic().saturating_add(STANDING_IN)));
         }
     }
@@ -82,7 +84,7 @@ impl Exchange {
     /// Asks; the answer has any status.
     pub(super) async fn ask(&self, call: &Call, limit: Duration) -> Result<Answer, ClientError> {
         let (mut repeated, mut busy, mut reason) = (false, None, String::new());
-        for (index, wire) in self.in_turn() {
+        for (number, (index, wire)) in self.in_turn().enumerate() {
             let mut sent = wire.send(call, self.token.as_ref(), limit).await;
             if matches!(sent, Err(Failure::Broken(_))) && !call.new_only {
                 repeated = true;
@@ -94,7 +96,7 @@ impl Exchange {
                     let undone = is_standby(&reply.headers);
                     let answer = Answer { reply, address: wire.address.clone(), repeated };
                     if !elsewhere || (call.new_only && !undone) {
-                        self.answered(index, &answer.reply.headers);
+                        self.answered(index, &answer.reply.headers, number > 0);
                         return Ok(answer);
                     }
                     busy = Some(answer);
@@ -115,11 +117,11 @@ impl Exchange {
     /// Asks for a stream; gives its bytes, and from whom they come.
     pub(super) async fn open(&self, call: &Call, limit: Duration) -> Result<(Incoming, String), ClientError> {
         let (mut refused, mut reason) = (None, String::new());
-        for (index, wire) in self.in_turn() {
+        for (number, (index, wire)) in self.in_turn().enumerate() {
             let address = wire.address.clone();
             match wire.open(call, self.token.as_ref(), limit).await {
                 Ok(response) if response.status() == StatusCode::OK && is_stream(response.headers()) => {
-                    self.answered(index, response.headers());
+                    self.answered(index, response.headers(), number > 0);
                     return Ok((response.into_body(), address));
                 }
                 Ok(response) => match tokio::time::timeout(limit, Reply::read(response)).await {

@@ -172,7 +172,8 @@ async fn a_standby_stands_in_for_a_while() {
     let standby = StandbyApi::new(|server, _| server).await;
     let clock = ManualClock::new();
     let (registry, mut primary) = served(&clock).await;
-    let addresses = [primary.address, standby.api.address].map(|address| format!("http://{address}"));
+    let between = Between::before(standby.api.address, Mood::Passing).await;
+    let addresses = [primary.address, between.address].map(|address| format!("http://{address}"));
     let client = ClientOptions::new().clock(clock.clone());
     let client = addresses.into_iter().fold(client, ClientOptions::address).build().unwrap();
     let asked = async || client.find(Filter::new()).await.unwrap().servers.len();
@@ -181,8 +182,15 @@ async fn a_standby_stands_in_for_a_while() {
     assert_eq!(asked().await, 1, "the standby has one");
     let _primary = serve(&registry, primary.address);
     assert_eq!(asked().await, 1, "it is asked first for a while");
-    clock.advance(Duration::from_secs(30));
-    assert_eq!(asked().await, 0, "and then the primary again");
+    between.mood.send_replace(Mood::Holding("GET"));
+    let (late, ()) = tokio::join!(asked(), async {
+        between.held().await;
+        clock.advance(Duration::from_secs(30));
+        assert_eq!(asked().await, 0, "and then the primary again");
+        between.mood.send_replace(Mood::Passing);
+    });
+    assert_eq!(late, 1, "the standby was asked before");
+    assert_eq!(asked().await, 0, "it is the primary's turn still");
 }
 
 /// A registry that was restored from a backup holds an earlier lease of the same server.

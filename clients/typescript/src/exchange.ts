@@ -53,7 +53,7 @@ export class Exchange {
 
   /** Where a call would go, from the address to be asked first. */
   places(call: Call): Place[] {
-    return this.#inTurn().map(([, wire]) => wire.place(call));
+    return this.#inTurn().map(({ wire }) => wire.place(call));
   }
 
   /** Asks; the answer has any status. */
@@ -61,7 +61,7 @@ export class Exchange {
     let busy: Answer | undefined;
     let repeated = false;
     let reason = "";
-    for (const [index, wire] of this.#inTurn()) {
+    for (const { index, wire, isFirst } of this.#inTurn()) {
       let sent = await attempt(wire, call, limit, signal);
       if (sent instanceof Failure && sent.fate === "broken" && !call.onlyNew) {
         repeated = true;
@@ -76,7 +76,7 @@ export class Exchange {
       }
       const answer = new Answer(sent, wire.address, repeated);
       if (!answer.elsewhere || (call.onlyNew && !answer.undone)) {
-        this.#answered(index, sent.headers);
+        this.#answered(index, sent.headers, isFirst);
         return answer;
       }
       busy = answer;
@@ -89,13 +89,13 @@ export class Exchange {
   async open(call: Call, limit: number, signal?: AbortSignal): Promise<Opened> {
     let refused: PaulinaError | undefined;
     let reason = "";
-    for (const [index, wire] of this.#inTurn()) {
+    for (const { index, wire, isFirst } of this.#inTurn()) {
       const deadline = new Deadline(limit, signal);
       try {
         const response = await wire.open(call, deadline);
         const isStream = /^text\/event-stream\b/.test(response.headers.get("content-type") ?? "");
         if (response.status === 200 && response.body && isStream) {
-          this.#answered(index, response.headers);
+          this.#answered(index, response.headers, isFirst);
           return { body: response.body, address: wire.address, deadline };
         }
         const answer = new Answer(await read(response, deadline), wire.address, false);
@@ -110,25 +110,21 @@ export class Exchange {
     throw refused ?? new Unreachable(this.addresses, reason);
   }
 
-  get #first(): number {
-    const standby = this.#standby;
-    return standby && performance.now() < standby.until ? standby.index : this.#primary;
-  }
-
-  #answered(index: number, headers: Headers): void {
+  #answered(index: number, headers: Headers, isFirst: boolean): void {
     if (!isStandby(headers)) {
       this.#primary = index;
       this.#standby = undefined;
-    } else if (index !== this.#first) {
-      // Its further answers make that no longer: whoever reads often would stay with it for ever.
+    } else if (!isFirst) {
+      // What it is asked as the first makes that no longer: whoever reads often would stay with it for ever.
       this.#standby = { index, until: performance.now() + STANDING_IN };
     }
   }
 
   /** All addresses, from the one to be asked first. */
-  #inTurn(): [number, Wire][] {
-    const all = [...this.#wires.entries()];
-    const first = this.#first;
+  #inTurn(): { index: number; wire: Wire; isFirst: boolean }[] {
+    const standby = this.#standby;
+    const first = standby && performance.now() < standby.until ? standby.index : this.#primary;
+    const all = this.#wires.map((wire, index) => ({ index, wire, isFirst: index === first }));
     return [...all.slice(first), ...all.slice(0, first)];
   }
 }

@@ -4,6 +4,7 @@ import pickle
 import socket
 import sys
 import threading
+import time
 
 import helper
 import paulina
@@ -33,10 +34,11 @@ def raises(kind, action, *said):
 
 
 class Between:
-    """In front of a registry: passes requests on, and cuts the connection instead of giving back the answers to some."""
+    """In front of a registry: passes requests on, after a while, and loses the answers to some with their connections."""
 
-    def __init__(self, registry, loses=lambda request: True):
+    def __init__(self, registry, loses=lambda request: True, holds=0):
         self.listener, self.behind, self.loses = socket.create_server(("127.0.0.1", 0)), registry.port, loses
+        self.holds = holds
         self.url, self.requests = f"http://127.0.0.1:{self.listener.getsockname()[1]}", 0
         threading.Thread(target=self.run, daemon=True).start()
 
@@ -53,6 +55,7 @@ class Between:
             self.requests += 1
             registry.sendall(request)
             answer = whole(registry)
+            time.sleep(self.holds)
             if not self.loses(request):
                 # One request a connection: the next one may be lost.
                 connection.sendall(answer.replace(b"\r\n", b"\r\nconnection: close\r\n", 1))

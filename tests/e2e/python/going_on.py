@@ -65,7 +65,9 @@ def goes_on(registry):
 
 def returns(primary, standby):
     """After a hiccup of the primary those who only read come back to it, however often they ask; those who write at once."""
-    with Client([primary.url, standby.url]) as reader, Client([primary.url, standby.url]) as writer:
+    # So slow that the half minute ends between a question and its answer.
+    slow = Between(standby, loses=lambda request: False, holds=0.3)
+    with Client([primary.url, slow.url]) as reader, Client([primary.url, standby.url]) as writer:
         primary.kill()
         begun = time.monotonic()
         for client in (reader, writer):

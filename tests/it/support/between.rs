@@ -1,10 +1,11 @@
 //! A network between a client and a registry that can be slow, lossy or wrong, for one kind of request at a time.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// What becomes of requests; those that begin like this, where it says how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,7 @@ impl Mood {
 pub(crate) struct Between {
     pub(crate) address: SocketAddr,
     pub(crate) mood: watch::Sender<Mood>,
+    held: Arc<Notify>,
 }
 
 impl Between {
@@ -40,18 +42,30 @@ impl Between {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (sender, mood) = watch::channel(mood);
+        let held = Arc::<Notify>::default();
+        let holds = Arc::clone(&held);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(passed_on(client, registry, mood.clone()));
+                tokio::spawn(passed_on(client, registry, mood.clone(), Arc::clone(&holds)));
             }
         });
-        Self { address, mood: sender }
+        Self { address, mood: sender, held }
+    }
+
+    /// Waits until a request is held.
+    pub(crate) async fn held(&self) {
+        self.held.notified().await;
     }
 }
 
 const STRANGE: &[u8] = b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 3\r\nconnection: close\r\n\r\nBad";
 
-async fn passed_on(mut client: TcpStream, registry: SocketAddr, mut mood: watch::Receiver<Mood>) {
+async fn passed_on(
+    mut client: TcpStream,
+    registry: SocketAddr,
+    mut mood: watch::Receiver<Mood>,
+    held: Arc<Notify>,
+) {
     let mut registry = TcpStream::connect(registry).await.unwrap();
     let (mut request, mut answer) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
     let mut lost = false;
@@ -63,7 +77,10 @@ async fn passed_on(mut client: TcpStream, registry: SocketAddr, mut mood: watch:
                 if now.is_about(&request[..count]) {
                     match now {
                         Mood::Passing => {}
-                        Mood::Holding(_) => drop(mood.wait_for(|mood| *mood != now).await.unwrap()),
+                        Mood::Holding(_) => {
+                            held.notify_one();
+                            drop(mood.wait_for(|mood| *mood != now).await.unwrap());
+                        }
                         Mood::Losing(_) => lost = true,
                         Mood::Strange(_) => return client.write_all(STRANGE).await.unwrap(),
                     }

@@ -58,7 +58,7 @@ class Unreachable(PaulinaError):
 
     def __str__(self) -> str:
         return (
-            f"no registry answers at {self.addresses}: {self.reason}. "
+            f"no registry answers at {self.addresses}: {self.reason.removesuffix('.')}. "
             "Start one with `paulina serve`, or name another with PAULINA_URL"
         )
 

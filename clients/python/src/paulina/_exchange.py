@@ -115,7 +115,7 @@ class Exchange:
 
     def __init__(self, addresses: tuple[Address, ...]) -> None:
         self.addresses = addresses
-        # The one that answered last, standbys left aside; and a standby that has answered in its place, and until when.
+        # The one that answered last, standbys left aside; and a standby that has stood in for it, and until when.
         self._first, self._instead, self._until = 0, 0, 0.0
         self._lock = threading.Lock()
 
@@ -128,19 +128,18 @@ class Exchange:
         count = len(self.addresses)
         return ((first + number) % count for number in range(count))
 
-    def _answered(self, index: int, headers: httpx.Headers) -> None:
-        now = time.monotonic()
+    def _answered(self, index: int, headers: httpx.Headers, *, stands_in: bool) -> None:
         with self._lock:
             if not _by_standby(headers):
                 self._first, self._until = index, 0.0
-            elif index != self._first and (index != self._instead or now >= self._until):
-                # Its further answers do not make it longer: somebody who asks often would stay with it for ever.
-                self._instead, self._until = index, now + STANDING_IN
+            elif stands_in:
+                # What it is asked as the first makes that no longer: who asks often would stay with it for ever.
+                self._instead, self._until = index, time.monotonic() + STANDING_IN
 
     def ask(self, call: Call, limit: float) -> Plan[Answer]:
         """Asks; the answer has any status."""
         repeated, busy, reason = False, None, ""
-        for index in self._in_turn():
+        for number, index in enumerate(self._in_turn()):
             sent: Reply | Failure = yield Send(index, call, limit)
             if isinstance(sent, Failure) and sent.kind is Kind.BROKEN and not call.new_only:
                 repeated = True
@@ -149,7 +148,7 @@ class Exchange:
                 elsewhere = 502 <= sent.status <= 504
                 answer = Answer(sent, self.addresses[index].text, repeated)
                 if not elsewhere or (call.new_only and not _by_standby(sent.headers)):
-                    self._answered(index, sent.headers)
+                    self._answered(index, sent.headers, stands_in=number > 0)
                     return answer
                 busy = answer
                 continue
@@ -165,11 +164,11 @@ class Exchange:
     def open(self, call: Call, limit: float) -> Plan[tuple[httpx.Response, str]]:
         """Asks for a stream; gives it, and from whom it comes."""
         refused, reason = None, ""
-        for index in self._in_turn():
+        for number, index in enumerate(self._in_turn()):
             address = self.addresses[index].text
             opened: httpx.Response | Reply | Failure = yield Open(index, call, limit)
             if isinstance(opened, httpx.Response):
-                self._answered(index, opened.headers)
+                self._answered(index, opened.headers, stands_in=number > 0)
                 return opened, address
             if isinstance(opened, Reply):
                 refused = Answer(opened, address, False).refusal()
