@@ -82,7 +82,9 @@ pub(super) fn exit_code(error: &anyhow::Error) -> u8 {
         }
         return match cause.downcast_ref::<ClientError>() {
             Some(ClientError::NotRegistered { .. } | ClientError::NoHealthyServers { .. }) => 3,
-            Some(ClientError::Unreachable { .. } | ClientError::NotARegistry { .. }) => 4,
+            Some(
+                ClientError::Unreachable { .. } | ClientError::Tls { .. } | ClientError::NotARegistry { .. },
+            ) => 4,
             Some(ClientError::Refused(refusal)) if matches!(refusal.status, 401 | 403) => 5,
             Some(ClientError::InvalidFilter(_)) => 2,
             Some(_) => 1,

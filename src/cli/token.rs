@@ -72,11 +72,19 @@ async fn create(database: &Path, name: TokenName, role: Role) -> anyhow::Result<
             database.display()
         );
     }
+    let is_new = !database.exists();
     let secret = Secret::random().context("the operating system gives no random bytes")?;
     let token = TokenInfo { name: name.clone(), role, created_at: SystemClock::new().wall() };
     let change = TokenChange::Create { token, hash: secret.hash() };
     if apply(database, &change).await?.is_none() {
         bail!("there is a token {name} already; choose another name, or revoke that one first");
+    }
+    if is_new {
+        writeln!(
+            std::io::stderr(),
+            "there was no database {}, and now there is; a registry that serves another one does not know this token",
+            database.display()
+        )?;
     }
     writeln!(std::io::stderr(), "the token {name} may {role}; it is shown this once:")?;
     Ok(writeln!(std::io::stdout(), "{}", secret.expose())?)

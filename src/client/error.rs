@@ -26,6 +26,16 @@ pub enum ClientError {
         /// What the last one of them gave.
         reason: String,
     },
+    /// What is at the address speaks no TLS, or its certificate is not trusted here: mend the address, or have it trusted.
+    #[error(
+        "no TLS with {address}: {detail}. What is trusted are the certificates of this system, or those in SSL_CERT_FILE"
+    )]
+    Tls {
+        /// Where it was asked.
+        address: String,
+        /// What is wrong.
+        detail: String,
+    },
     /// Something answers at the address, and is no registry: mend the address.
     #[error("what answers at {address} is no registry of Paulina's: {detail}")]
     NotARegistry {
@@ -80,8 +90,11 @@ impl ClientError {
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match self {
-            // A proxy in front of a registry that is down answers for itself.
-            Self::Unreachable { .. } | Self::NoHealthyServers { .. } | Self::NotARegistry { .. } => true,
+            // A proxy in front of a registry that is down answers for itself; certificates are renewed.
+            Self::Unreachable { .. }
+            | Self::NotARegistry { .. }
+            | Self::Tls { .. }
+            | Self::NoHealthyServers { .. } => true,
             Self::Refused(refusal) => matches!(refusal.status, 408 | 429 | 500..),
             _ => false,
         }

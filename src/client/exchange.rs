@@ -83,7 +83,7 @@ impl Exchange {
 
     /// Asks; the answer has any status.
     pub(super) async fn ask(&self, call: &Call, limit: Duration) -> Result<Answer, ClientError> {
-        let (mut repeated, mut busy, mut reason) = (false, None, String::new());
+        let (mut repeated, mut busy, mut error) = (false, None, None);
         for (number, (index, wire)) in self.in_turn().enumerate() {
             let mut sent = wire.send(call, self.token.as_ref(), limit).await;
             if matches!(sent, Err(Failure::Broken(_))) && !call.new_only {
@@ -101,22 +101,22 @@ impl Exchange {
                     }
                     busy = Some(answer);
                 }
-                Err(Failure::Unsent(why)) => reason = why,
-                Err(Failure::Broken(why) | Failure::Unknown(why)) => {
-                    reason = why;
-                    if call.new_only {
+                Err(failure) => {
+                    let unsent = matches!(failure, Failure::Unsent(_) | Failure::Tls(_));
+                    error = Some(self.error(wire, failure));
+                    if !unsent && call.new_only {
                         break;
                     }
-                    repeated = true;
+                    repeated |= !unsent;
                 }
             }
         }
-        busy.ok_or_else(|| ClientError::Unreachable { addresses: self.addresses(), reason })
+        busy.ok_or_else(|| error.unwrap_or_else(|| self.unreachable(String::new())))
     }
 
     /// Asks for a stream; gives its bytes, and from whom they come.
     pub(super) async fn open(&self, call: &Call, limit: Duration) -> Result<(Incoming, String), ClientError> {
-        let (mut refused, mut reason) = (None, String::new());
+        let (mut refused, mut error) = (None, None);
         for (number, (index, wire)) in self.in_turn().enumerate() {
             let address = wire.address.clone();
             match wire.open(call, self.token.as_ref(), limit).await {
@@ -126,12 +126,27 @@ impl Exchange {
                 }
                 Ok(response) => match tokio::time::timeout(limit, Reply::read(response)).await {
                     Ok(Ok(reply)) => refused = Some(Answer { reply, address, repeated: false }.refusal("")),
-                    _ => "the answer broke off".clone_into(&mut reason),
+                    _ => error = Some(self.unreachable("the answer broke off".to_owned())),
                 },
-                Err(Failure::Unsent(why) | Failure::Broken(why) | Failure::Unknown(why)) => reason = why,
+                Err(failure) => error = Some(self.error(wire, failure)),
             }
         }
-        Err(refused.unwrap_or_else(|| ClientError::Unreachable { addresses: self.addresses(), reason }))
+        Err(refused.or(error).unwrap_or_else(|| self.unreachable(String::new())))
+    }
+
+    fn error(&self, wire: &Wire, failure: Failure) -> ClientError {
+        let address = wire.address.clone();
+        match failure {
+            Failure::Tls(detail) => ClientError::Tls { address, detail },
+            Failure::NoHttp(detail) => ClientError::NotARegistry { address, detail },
+            Failure::Unsent(reason) | Failure::Broken(reason) | Failure::Unknown(reason) => {
+                self.unreachable(reason)
+            }
+        }
+    }
+
+    fn unreachable(&self, reason: String) -> ClientError {
+        ClientError::Unreachable { addresses: self.addresses(), reason }
     }
 }
 

@@ -88,7 +88,11 @@ impl ClientWatch {
                     return Ok(watched);
                 }
                 // What has never told anything may be no registry; once it was one, a proxy answers in its place.
-                Err(error @ ClientError::NotARegistry { .. }) if self.since.is_none() => return Err(error),
+                Err(error @ (ClientError::NotARegistry { .. } | ClientError::Tls { .. }))
+                    if self.since.is_none() =>
+                {
+                    return Err(error);
+                }
                 Err(error) if error.is_temporary() => {
                     self.stream = None;
                     tracing::debug!(%error, "the stream broke off; it is asked for again");

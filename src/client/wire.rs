@@ -1,8 +1,9 @@
 //! One address of a registry: HTTP over TCP, TLS or a Unix socket, with connections that are kept.
 
-use std::fmt;
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
@@ -63,10 +64,14 @@ pub(super) struct Reply {
 pub(super) enum Failure {
     /// Nothing was sent.
     Unsent(String),
+    /// Nothing was sent: what is there speaks no TLS, or none that is trusted.
+    Tls(String),
     /// The connection broke off, perhaps one that was kept and that the other side had given up. It may have been carried out.
     Broken(String),
     /// It may have been carried out.
     Unknown(String),
+    /// It may have been carried out, by something that does not answer in HTTP.
+    NoHttp(String),
 }
 
 impl Reply {
@@ -149,7 +154,12 @@ impl Wire {
         };
         answered.map_err(|error| {
             let text = innermost(&error);
-            if error.is_connect() { Failure::Unsent(text) } else { Failure::Broken(text) }
+            match cause(&error) {
+                Some(Cause::Tls) => Failure::Tls(text),
+                Some(Cause::NoHttp) => Failure::NoHttp(text),
+                None if error.is_connect() => Failure::Unsent(text),
+                None => Failure::Broken(text),
+            }
         })
     }
 
@@ -182,6 +192,28 @@ impl fmt::Debug for Wire {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_tuple("Wire").field(&self.address).finish()
     }
+}
+
+/// What says that there is something at an address, although it gives no answer.
+enum Cause {
+    Tls,
+    NoHttp,
+}
+
+fn cause(error: &legacy::Error) -> Option<Cause> {
+    let mut at = error.source();
+    while let Some(error) = at {
+        if error.is::<tokio_rustls::rustls::Error>() {
+            return Some(Cause::Tls);
+        }
+        if error.downcast_ref().is_some_and(hyper::Error::is_parse) {
+            return Some(Cause::NoHttp);
+        }
+        // An `io::Error` is not the source of what it wraps, but takes its place.
+        let wrapped = error.downcast_ref().and_then(io::Error::get_ref);
+        at = wrapped.map_or_else(|| error.source(), |wrapped| Some(wrapped));
+    }
+    None
 }
 
 /// The error at the root, which says most.

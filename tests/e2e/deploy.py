@@ -130,16 +130,18 @@ def compose(user, folders):
     def of(name, key):
         return services[name]["environment"][key]
 
-    restored = of("paulina-standby", "PAULINA_RESTORE_FROM")
-    assert restored == of("paulina-replicate", "PAULINA_REPLICA_URL"), "the standby restores what the primary replicates"
-    assert restored != of("paulina-standby-replicate", "PAULINA_REPLICA_URL"), "a replica belongs to one machine"
-    assert "replica:/replica:ro" in services["paulina-standby"]["volumes"], "a standby writes no replica"
-    for one, sidecar in [("paulina", "paulina-replicate"), ("paulina-standby", "paulina-standby-replicate")]:
+    sidecars = {"paulina": "paulina-replicate", "paulina-standby": "paulina-standby-replicate"}
+    replicas = {of(sidecar, "PAULINA_REPLICA_URL") for sidecar in sidecars.values()}
+    assert len(replicas) == 2, "a replica belongs to one machine"
+    for one, sidecar in sidecars.items():
         assert services[one]["volumes"][0] == services[sidecar]["volumes"][0], f"{one} and its sidecar share the database"
         assert set(profiles[one]) <= set(profiles[sidecar]), f"the sidecar of {one} starts with it"
         peer = next(name for name in ("paulina", "paulina-standby") if name != one)
         known = of(one, "PAULINA_PEER") == f"http://{peer}:7285" and peer in of(peer, "PAULINA_ALLOWED_HOST").split(",")
         assert known, f"{one} reaches {peer} by its name"
+        replicated = of(sidecars[peer], "PAULINA_REPLICA_URL")
+        assert of(one, "PAULINA_RESTORE_FROM") == replicated, f"as a standby, {one} restores what {peer} replicates"
+        assert "replica:/replica:ro" in services[one]["volumes"], f"{one} writes no replica by itself"
     for command in re.findall(r"docker compose exec (\S+) paulina (.*)", text):
         assert command[0] in services, command
         takes(command[1].split(), COMPOSE)

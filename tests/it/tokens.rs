@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use paulina::client::{ClientError, ClientOptions};
 use reqwest::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
@@ -80,7 +81,11 @@ async fn the_database_and_its_backups_hold_hashes_alone() {
 async fn what_is_wrong_with_a_token_command_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("paulina.db");
-    create(&path, "one", "read");
+    for (name, is_new) in [("one", true), ("another", false)] {
+        let made = token(&path, &["create", "--name", name, "--role", "read"]);
+        let text = String::from_utf8(made.stderr).unwrap();
+        assert_eq!(text.contains("there was no database"), is_new, "{text}");
+    }
     for (arguments, message, code) in [
         (&["create", "--name", "one", "--role", "read"][..], "there is a token one already", 1),
         (&["create", "--name", "x", "--role", "root"], "is no role; use read, register or admin", 2),
@@ -198,18 +203,25 @@ async fn over_tls(address: &str, trusted: &[CertificateDer<'static>]) -> std::io
     Ok(answer)
 }
 
+/// A certificate for localhost that nobody vouches for, and the flags to serve with it.
+fn certificate(folder: &Path) -> (CertificateDer<'static>, [String; 4]) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let [certificate, key] = ["cert.pem", "key.pem"].map(|name| folder.join(name));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let [certificate, key] = [certificate, key].map(|path| path.to_str().unwrap().to_owned());
+    (made.cert.der().clone(), ["--tls-cert".to_owned(), certificate, "--tls-key".to_owned(), key])
+}
+
 #[tokio::test]
 async fn tls_is_spoken_with_a_certificate_and_its_key() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("paulina.db");
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-    std::fs::write(&certificate, made.cert.pem()).unwrap();
-    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-    let flags = ["--tls-cert", certificate.to_str().unwrap(), "--tls-key", key.to_str().unwrap()];
+    let (certificate, flags) = certificate(folder.path());
+    let flags = flags.each_ref().map(String::as_str);
     let binary = Binary::with(&path, &flags);
     let address = binary.url.strip_prefix("https://").unwrap();
-    assert!(over_tls(address, &[made.cert.der().clone()]).await.unwrap().starts_with("HTTP/1.1 200"));
+    assert!(over_tls(address, &[certificate]).await.unwrap().starts_with("HTTP/1.1 200"));
     assert!(over_tls(address, &[]).await.is_err(), "nobody vouches for the certificate");
     let clear = crate::support::http_client();
     assert!(clear.get(format!("http://{address}/healthz")).send().await.is_err(), "nothing is in the clear");
@@ -223,6 +235,30 @@ async fn tls_is_spoken_with_a_certificate_and_its_key() {
         assert_eq!(output.status.code(), Some(1));
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(text.contains(message), "{text}");
+    }
+}
+
+/// It is there all the same: a client says what is wrong, and nobody takes its place.
+#[tokio::test]
+async fn a_registry_that_cannot_be_talked_to_is_not_taken_to_be_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, flags) = certificate(folder.path());
+    let secret = Binary::with(&folder.path().join("secret.db"), &flags.each_ref().map(String::as_str));
+    let plain = Binary::start(&folder.path().join("plain.db"));
+    let in_the_clear = secret.url.replace("https:", "http:");
+    let asked =
+        async |url: &str| ClientOptions::new().address(url).build().unwrap().stats().await.unwrap_err();
+    let error = asked(&secret.url).await;
+    assert!(matches!(error, ClientError::Tls { .. }), "its certificate is not trusted: {error}");
+    let error = asked(&plain.url.replace("http:", "https:")).await;
+    assert!(matches!(error, ClientError::Tls { .. }), "it speaks no TLS: {error}");
+    let error = asked(&in_the_clear).await;
+    assert!(matches!(error, ClientError::NotARegistry { .. }), "it speaks TLS: {error}");
+    for peer in [&secret.url, &in_the_clear] {
+        let second = binary::command(&folder.path().join("second.db"), &["--peer", peer]).output().unwrap();
+        let text = String::from_utf8(second.stderr).unwrap();
+        assert_eq!(second.status.code(), Some(6), "{text}");
+        assert!(text.contains("answers, and may be a primary"), "{text}");
     }
 }
 
