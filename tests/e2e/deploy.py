@@ -1,6 +1,7 @@
 """What is shipped beside the binary: the OpenAPI document, and the files for deployment, each read by what will read it, as
 far as that goes without a container engine and without becoming a service."""
 
+import itertools
 import json
 import os
 import re
@@ -33,9 +34,10 @@ def run(*command, **options):
 def takes(arguments, where):
     """The binary knows these arguments: with --help behind them it explains the command and does nothing."""
     assert "Usage: paulina " in run(BINARY, *arguments, "--help"), f"{where}: paulina {shlex.join(arguments)}"
-    options = run(BINARY, arguments[0], "--help")
+    command = list(itertools.takewhile(lambda argument: not argument.startswith("--"), arguments))
+    options = run(BINARY, *command, "--help")
     for argument in arguments:
-        assert not argument.startswith("--") or argument in options, f"{where}: {arguments[0]} has no {argument}"
+        assert not argument.startswith("--") or argument in options, f"{where}: {shlex.join(command)} has no {argument}"
 
 
 def versions():
