@@ -94,7 +94,7 @@ impl Service {
             if self.config.standby {
                 let interval = self.config.restore_interval;
                 let mut keeper = Keeper::new(replica, database, interval, self.peer.clone()).await?;
-                let standby = self.options().standby(keeper.first().await).await?;
+                let standby = keeper.first(self.options()).await?;
                 let registry = standby.registry();
                 tokio::spawn(keeper.keep(standby, asked));
                 return Ok(Some(registry));

@@ -166,6 +166,11 @@ impl Answer {
     }
 
     #[cfg(feature = "cli")]
+    pub(crate) fn is_by_standby(&self) -> bool {
+        is_standby(&self.reply.headers)
+    }
+
+    #[cfg(feature = "cli")]
     pub(crate) fn headers(&self) -> &http::HeaderMap {
         &self.reply.headers
     }
@@ -184,7 +189,7 @@ impl Answer {
     }
 
     /// Why it says no.
-    pub(super) fn refusal(self, id: &str) -> ClientError {
+    pub(crate) fn refusal(self, id: &str) -> ClientError {
         let id = id.to_owned();
         match serde_json::from_slice::<Refusal>(&self.reply.body) {
             Ok(refusal) if refusal.code == "not_registered" => ClientError::NotRegistered { id },

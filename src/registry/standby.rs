@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use chrono::DateTime;
 use tokio::sync::{RwLock, mpsc, oneshot, watch};
 
 use super::counts::Counts;
@@ -69,6 +70,8 @@ impl Options {
     /// See [`OpenError`].
     pub async fn standby(self, copy: impl AsRef<Path>) -> Result<Standby, OpenError> {
         let copied = Copied::open(copy.as_ref()).await?;
+        let as_of = DateTime::from_timestamp_millis(copied.committed_at).map(|time| time.to_rfc3339());
+        tracing::info!(as_of, "a standby: it answers from a copy");
         let clock = self.time();
         let lease_clock = LeaseClock::new(Arc::clone(&clock), copied.committed, false);
         lease_clock.pause();
@@ -110,7 +113,8 @@ impl Standby {
     /// See [`OpenError`]; the copy before stays in use. Once promoted, the copy is let be.
     pub async fn follow(&self, copy: impl AsRef<Path>) -> Result<(), OpenError> {
         let (done, answer) = oneshot::channel();
-        self.order(Order::Follow(copy.as_ref().to_owned(), done), answer).await
+        let copy = copy.as_ref();
+        self.order(Order::Follow(copy.to_owned(), done), answer, copy).await
     }
 
     /// Makes it a primary: moves a copy to where its database is to be, opens it there, and begins a new epoch. Leases
@@ -120,21 +124,30 @@ impl Standby {
     /// registered with the one is unknown to the other.
     ///
     /// # Errors
-    /// See [`OpenError`]: there is a database at that place already, say. It goes on as a standby then.
+    /// See [`OpenError`]: there is a database at that place already, say, or the registry was closed. It goes on as a standby
+    /// then.
     pub async fn promote(&self, copy: impl AsRef<Path>, database: impl AsRef<Path>) -> Result<(), OpenError> {
         let (done, answer) = oneshot::channel();
-        let (copy, database) = (copy.as_ref().to_owned(), database.as_ref().to_owned());
-        self.order(Order::Promote { copy, database, done }, answer).await
+        let (copy, database) = (copy.as_ref().to_owned(), database.as_ref());
+        self.order(Order::Promote { copy, database: database.to_owned(), done }, answer, database).await
     }
 
     async fn order(
         &self,
         order: Order,
         answer: oneshot::Receiver<Result<(), OpenError>>,
+        path: &Path,
     ) -> Result<(), OpenError> {
-        // Nobody takes orders any more who is a primary, or closed.
         let sent = self.orders.send(order).await;
-        if sent.is_ok() { answer.await.unwrap_or(Ok(())) } else { Ok(()) }
+        let answered = if sent.is_ok() { answer.await.ok() } else { None };
+        // Nobody takes orders any more who is a primary, or closed.
+        answered.unwrap_or_else(|| {
+            if self.registry.is_standby() {
+                let reason = std::io::Error::other("the registry was closed");
+                return Err(OpenError::Io { path: path.to_owned(), reason });
+            }
+            Ok(())
+        })
     }
 }
 
@@ -194,48 +207,49 @@ impl Following {
     }
 
     /// Opens the database of the primary that this one is to be.
-    async fn open(
-        &self,
-        copy: &Path,
-        database: &Path,
-    ) -> Result<(store::Writer, Option<store::Beside>), OpenError> {
+    async fn open(&self, copy: &Path, database: &Path) -> Result<(store::Writer, store::Beside), OpenError> {
         let location = Location::of(database)?;
         if location == Location::Memory {
             let reason = std::io::Error::other("a primary that is to go on needs a database in a file");
             return Err(OpenError::Io { path: database.to_owned(), reason });
         }
-        store::adopt(copy, location.path()).await?;
-        let opened = self.open_adopted(&location).await;
-        if opened.is_err() {
-            // Another try is to find what this one has found.
-            let _ = std::fs::rename(location.path(), copy);
+        // The lock is held until it is a primary, or the place is empty again.
+        let mut beside = store::adopt(copy, location.path()).await?;
+        match self.open_adopted(&location, &mut beside).await {
+            Ok(writer) => Ok((writer, beside)),
+            Err(error) => {
+                // Another try is to find what this one has found.
+                let _ = std::fs::rename(location.path(), copy);
+                Err(error)
+            }
         }
-        opened
     }
 
     async fn open_adopted(
         &self,
         location: &Location,
-    ) -> Result<(store::Writer, Option<store::Beside>), OpenError> {
+        beside: &mut store::Beside,
+    ) -> Result<store::Writer, OpenError> {
         let wall = self.seat.clock.wall().timestamp_millis();
         let mut readers = self.seat.inner.readers.write().await;
-        let mut opened = store::open(location, Known::Of(Arc::clone(&self.seat.inner.live))).await?;
-        let lease = start::lease_time(&mut opened.writer, opened.beside.as_mut(), wall).await;
+        let known = Known::Of(Arc::clone(&self.seat.inner.live));
+        let (mut writer, opened) = store::open_locked(location.path(), known).await?;
+        let lease = start::lease_time(&mut writer, Some(beside), wall).await;
         let lease = lease.map_err(|error| start::failed(location, &error))?;
-        let before = readers.replace(opened.readers);
+        let before = readers.replace(opened);
         self.seat.inner.lease_clock.set(lease);
         drop(readers);
         let _ = self.seat.inner.database.set(location.path().to_owned());
         if let Some(before) = before {
             settled(before.close()).await;
         }
-        Ok((opened.writer, opened.beside))
+        Ok(writer)
     }
 
-    fn into_task(self, writer: store::Writer, beside: Option<store::Beside>) -> Task {
+    fn into_task(self, writer: store::Writer, beside: store::Beside) -> Task {
         self.seat.inner.lease_clock.resume();
         self.seat.inner.standby.store(false, Ordering::SeqCst);
         tracing::warn!(epoch = writer.revision().epoch, "promoted: a primary from now on, in a new epoch");
-        self.options.task(self.seat, writer, beside)
+        self.options.task(self.seat, writer, Some(beside))
     }
 }

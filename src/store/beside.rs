@@ -64,6 +64,11 @@ const AGAIN: Duration = Duration::from_millis(20);
 const TRIES: usize = 6;
 
 impl Beside {
+    /// Whether anybody has ever taken the lock of a database.
+    pub(super) fn exists(database: &Path) -> bool {
+        beside(database, "-lease").exists()
+    }
+
     /// Takes the lock of a database.
     pub(super) async fn lock(database: &Path) -> Result<Self, OpenError> {
         let path = beside(database, "-lease");

@@ -67,7 +67,7 @@ pub(crate) use live::Live;
 #[cfg(feature = "cli")]
 pub(crate) use location::resolved;
 pub(crate) use location::{Location, beside};
-pub(crate) use open::{Known, open};
+pub(crate) use open::{Known, open, open_locked};
 pub(crate) use place::adopt;
 #[cfg(feature = "cli")]
 pub(crate) use place::create_private;

@@ -61,6 +61,12 @@ pub(crate) async fn open(location: &Location, known: Known) -> Result<Opened, Op
         Location::File(path) => path,
     };
     let beside = prepare(path).await?;
+    let (writer, readers) = open_locked(path, known).await?;
+    Ok(Opened { writer, readers, beside: Some(beside) })
+}
+
+/// Opens a database for who holds its lock.
+pub(crate) async fn open_locked(path: &Path, known: Known) -> Result<(Writer, Readers), OpenError> {
     wait_for_others(path).await?;
     let sqlite = |error: sqlx::Error| OpenError::sqlite(path, &error);
     let writing = migrated(path).await?;
@@ -75,7 +81,7 @@ pub(crate) async fn open(location: &Location, known: Known) -> Result<Opened, Op
     let writer = Writer::new(Arc::new(Mutex::new(writing)), folding, known).await;
     let writer = writer.map_err(|error| OpenError::unreadable(path, &error))?;
     let readers = Readers::new(connections, writer.live());
-    Ok(Opened { writer, readers, beside: Some(beside) })
+    Ok((writer, readers))
 }
 
 /// The connections that answer questions side by side.
@@ -95,9 +101,12 @@ pub(super) async fn all_reading(
 }
 
 /// Takes the lock of a database of ours, and makes the database if there is none. What is not ours is refused before
-/// anything is made beside it, and is looked at again under the lock.
+/// anything is made beside it, and is looked at again under the lock. Where there is a lock already, it comes first: this
+/// process may be serving the database, and to look at it and close it again would end SQLite's locks of the process.
 async fn prepare(path: &Path) -> Result<Beside, OpenError> {
-    inspect(path).await?;
+    if !Beside::exists(path) {
+        inspect(path).await?;
+    }
     let beside = Beside::lock(path).await?;
     if path.exists() {
         inspect(path).await?;

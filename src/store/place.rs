@@ -24,8 +24,8 @@ pub(super) async fn make(path: &Path) -> Result<(), OpenError> {
 }
 
 /// Gives a copy that was restored a place where there is no database. What is remembered there of an earlier one is
-/// forgotten: the copy begins an epoch when it is opened, however much it has.
-pub(crate) async fn adopt(copy: &Path, path: &Path) -> Result<(), OpenError> {
+/// forgotten: the copy begins an epoch when it is opened, however much it has. Gives the lock of that place.
+pub(crate) async fn adopt(copy: &Path, path: &Path) -> Result<Beside, OpenError> {
     let path = &resolved(path)?;
     let beside = Beside::lock(path).await?;
     if path.exists() {
@@ -39,7 +39,8 @@ pub(crate) async fn adopt(copy: &Path, path: &Path) -> Result<(), OpenError> {
     beside.forget().map_err(|reason| io(path, reason))?;
     gone(std::fs::remove_file(super::location::beside(path, "-superseded")))
         .map_err(|reason| io(path, reason))?;
-    finish(copy, path).await
+    finish(copy, path).await?;
+    Ok(beside)
 }
 
 /// Brings a database up to date, puts it on disk, and gives it its name.

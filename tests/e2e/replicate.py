@@ -69,6 +69,16 @@ def arrives(name, expected):
     wait_until(there, 15, f"the replica has {expected}")
 
 
+def put_back(backup, registry, aside):
+    """Puts a backup in the place of a database, which is moved away with the files beside it."""
+    aside.mkdir()
+    for suffix in ["", "-lease", "-wal", "-shm"]:
+        file = registry.database.with_name(registry.database.name + suffix)
+        if file.exists():
+            file.rename(aside / file.name)
+    shutil.copy(backup, registry.database)
+
+
 def main():
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
@@ -108,13 +118,7 @@ def main():
     arrives("fourth", ["one", "two", "three", "later"])
     before = a.curl("/v1/stats")["revision"].split("-")[0]
     a.stop()
-    aside = FOLDER / "a-before"
-    aside.mkdir()
-    for suffix in ["", "-lease", "-wal", "-shm"]:
-        file = a.database.with_name(a.database.name + suffix)
-        if file.exists():
-            file.rename(aside / file.name)
-    shutil.copy(backup, a.database)
+    put_back(backup, a, FOLDER / "a-before")
     a.start()
     after = a.curl("/v1/stats")["revision"].split("-")[0]
     assert after != before, "a new epoch"
@@ -124,6 +128,16 @@ def main():
     ids, epoch = restored("lost")
     assert epoch not in (before, after), "what is restored begins an epoch of its own"
     print(f"a backup put back went to folder 2; restored from there: {', '.join(ids)}, epochs {before}, {after}, {epoch}")
+
+    # Again, while the sidecar is dead and its Litestream is not: nobody could serve the backup before that one has ended.
+    sidecar.kill()
+    sidecar.wait()
+    a.stop()
+    put_back(backup, a, FOLDER / "a-between")
+    assert len(litestreams(a)) == 1, "it is left"
+    sidecar = replicate(a)
+    a.start()
+    arrives("sixth", ["one", "two", "three"])
 
     # In order: what was acknowledged last is uploaded before it ends.
     register(a, "last")
@@ -170,6 +184,9 @@ def main():
     assert refused.returncode == 1 and "there is nothing left of it" in refused.stderr, refused.stderr
     wait_until(lambda: "cannot restore" in (FOLDER / "b/paulina.log").read_text(), 10, "the standby says so")
     assert "last" in b.ids(""), "it goes on from the copy that it has"
+    b.stop()
+    b.start()
+    assert b.curl("/readyz")["role"] == "standby" and "last" in b.ids(""), "and starts from it"
     subprocess.run([*promote, "--force"], check=True, stdout=subprocess.DEVNULL)
     register(b, "new")
     assert {"last", "new"} <= set(b.ids("")), "promoted from the copy in hand"

@@ -195,6 +195,12 @@ async fn a_promotion_that_fails_leaves_a_standby() {
     pair.registry.refresh("a").await.unwrap();
     pair.promote().await;
     pair.registry.close().await;
+
+    let pair = Pair::new().await;
+    pair.registry.close().await;
+    let refused = pair.standby.promote(pair.copied().await, pair.at("promoted.db")).await.unwrap_err();
+    assert!(refused.to_string().contains("was closed"), "{refused}");
+    assert!(!pair.at("promoted.db").exists());
 }
 
 #[tokio::test]

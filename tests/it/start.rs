@@ -5,6 +5,7 @@ use std::path::Path;
 use paulina::{OpenError, Registration, Registry};
 use sqlx::{ConnectOptions, sqlite::SqliteConnectOptions};
 
+use crate::support::binary::Binary;
 use crate::support::{binary, edit};
 
 /// Opens, in process and by the binary, and sees that both refuse with this message and touch nothing.
@@ -79,6 +80,45 @@ async fn a_file_that_another_process_serves() {
     );
     serving.kill();
     Registry::open(&path).await.unwrap().close().await;
+}
+
+/// To look at a file and close it would end the locks that SQLite holds on it in this process (POSIX), and the next sqlite3 that
+/// comes and goes would take the log away from under the registry.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_second_start_in_one_process_leaves_the_first_its_locks() {
+    use std::os::unix::fs::MetadataExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("paulina.db");
+    let registry = Registry::open(&path).await.unwrap();
+    let held = || {
+        let file = format!(":{} ", std::fs::metadata(&path).unwrap().ino());
+        let locks = std::fs::read_to_string("/proc/locks").unwrap();
+        locks.lines().any(|lock| lock.contains("POSIX") && lock.contains(&file))
+    };
+    assert!(held());
+    let refused = Registry::open(&path).await.unwrap_err();
+    assert!(matches!(refused, OpenError::Served { .. }), "{refused}");
+    assert!(held(), "the locks are the registry's still");
+    registry.close().await;
+}
+
+/// Its disk may stall, or another program hold its database: that is when somebody is tempted to start another one.
+#[tokio::test]
+async fn a_peer_that_is_ill_is_a_primary_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("first.db");
+    let first = Binary::start(&path);
+    let mut other = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    let second = folder.path().join("second.db");
+    std::fs::write(&second, "").unwrap();
+    let refused = binary::command(&second, &["--peer", &first.url]).output().unwrap();
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(6), "{text}");
+    assert!(text.contains("serves as a primary"), "{text}");
+    assert!(folder.path().join("second.db-superseded").exists(), "it is remembered");
 }
 
 #[tokio::test]

@@ -254,12 +254,15 @@ async fn a_registry_that_cannot_be_talked_to_is_not_taken_to_be_down() {
     assert!(matches!(error, ClientError::Tls { .. }), "it speaks no TLS: {error}");
     let error = asked(&in_the_clear).await;
     assert!(matches!(error, ClientError::NotARegistry { .. }), "it speaks TLS: {error}");
+    let second = folder.path().join("second.db");
+    create(&second, "one", "admin");
     for peer in [&secret.url, &in_the_clear] {
-        let second = binary::command(&folder.path().join("second.db"), &["--peer", peer]).output().unwrap();
+        let second = binary::command(&second, &["--peer", peer]).output().unwrap();
         let text = String::from_utf8(second.stderr).unwrap();
-        assert_eq!(second.status.code(), Some(6), "{text}");
+        assert_eq!(second.status.code(), Some(1), "{text}");
         assert!(text.contains("answers, and may be a primary"), "{text}");
     }
+    assert!(!folder.path().join("second.db-superseded").exists(), "nobody was seen to be a primary");
 }
 
 /// With everything logged, and a client that tries to write in the log.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use crate::client::{Client, ClientError, ClientOptions};
 use crate::store::{beside, resolved};
@@ -25,37 +25,63 @@ impl Peer {
         Ok(Self { url: url.to_owned(), client })
     }
 
-    /// Whether it serves as a primary, and what makes that so. One that cannot be reached does not. Whatever answers and does not
-    /// say that it is a standby is taken for one: it may be a primary that is ill, or that does not know this machine.
-    pub(super) async fn primary(&self) -> Option<String> {
-        match self.client.role().await {
-            Ok(role) if role == "standby" => None,
-            Ok(role) => Some(format!("{self} serves as a {role}")),
+    /// Whether it stands in the way of another primary, and why. One that cannot be reached does not, and a standby does not.
+    /// Whatever else answers does: it may be a primary that is ill, or that does not know this machine. It is not asked
+    /// whether it is ready, which a primary that is ill takes longest to say.
+    pub(super) async fn rival(&self) -> Option<Rival> {
+        match self.client.fetch(&["healthz"]).await {
+            Ok(answer) if answer.is_by_standby() => None,
+            Ok(answer) if answer.status().is_success() => {
+                Some(Rival::Primary(format!("{self} serves as a primary")))
+            }
+            Ok(answer) => Some(self.unclear(&answer.refusal(""))),
             Err(ClientError::Unreachable { reason, .. }) => {
                 tracing::warn!("{self} does not answer ({reason}): it is taken not to be a primary");
                 None
             }
-            Err(error) => Some(format!("{self} answers, and may be a primary ({error})")),
+            Err(error) => Some(self.unclear(&error)),
         }
+    }
+
+    fn unclear(&self, error: &ClientError) -> Rival {
+        Rival::Unclear(format!("{self} answers, and may be a primary ({error})"))
     }
 
     /// Keeps this registry from becoming a second primary beside it. Once it was seen to serve as one, that is remembered
     /// beside the database: the day that this machine starts while the other one is down, it must not take over by itself.
     pub(in crate::cli) async fn leaves_room(&self, database: &Path) -> anyhow::Result<()> {
         let mark = mark(database)?;
-        let reason = if database.exists() && mark.exists() {
-            format!("{self} was seen to serve as a primary")
-        } else {
-            match self.primary().await {
-                Some(reason) => reason,
-                None => return Ok(()),
-            }
-        };
-        if database.exists() {
-            std::fs::write(&mark, format!("{reason}\n"))
-                .with_context(|| format!("cannot write {}", mark.display()))?;
+        if database.exists() && mark.exists() {
+            return Err(Superseded(format!("{self} was seen to serve as a primary")).into());
         }
-        Err(Superseded(reason).into())
+        match self.rival().await {
+            None => Ok(()),
+            Some(Rival::Unclear(reason)) => {
+                bail!("{reason}. Mend what answers there, or start without --peer")
+            }
+            Some(Rival::Primary(reason)) => {
+                if database.exists() {
+                    std::fs::write(&mark, format!("{reason}\n"))
+                        .with_context(|| format!("cannot write {}", mark.display()))?;
+                }
+                Err(Superseded(reason).into())
+            }
+        }
+    }
+}
+
+/// What stands in the way of another primary.
+#[derive(Debug)]
+pub(super) enum Rival {
+    Primary(String),
+    /// What answers does not say what it is.
+    Unclear(String),
+}
+
+impl fmt::Display for Rival {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Primary(reason) | Self::Unclear(reason)) = self;
+        formatter.write_str(reason)
     }
 }
 

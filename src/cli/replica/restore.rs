@@ -19,7 +19,7 @@ pub(in crate::cli) async fn restore_if_missing(replica: &Replica, database: &Pat
     };
     let copy = beside(&database, "-restored");
     replica.restore(newest.number, &copy, true).await.context(cannot(replica))?;
-    adopt(&copy, &database).await?;
+    drop(adopt(&copy, &database).await?);
     tracing::info!(replica = replica.folder(newest.number), database = %database.display(), "restored");
     Ok(())
 }

@@ -85,6 +85,8 @@ struct Running {
 impl Sidecar {
     /// Keeps the Litestream running that belongs to the epoch which is served.
     async fn run(&mut self, running: &mut Option<Running>) -> anyhow::Result<()> {
+        // One that was left would keep whoever is to serve the database waiting.
+        drop(lock(&self.database).await?);
         let (mut replicated, mut file) = (None, identity(&self.database));
         loop {
             let now = identity(&self.database);
@@ -131,6 +133,7 @@ impl Sidecar {
     }
 
     async fn start(&mut self, epoch: &str) -> anyhow::Result<Running> {
+        let mut lock = lock(&self.database).await?;
         let known = self.notes.number(epoch, self.replica.url());
         let number = match known {
             Some(number) => number,
@@ -153,7 +156,6 @@ impl Sidecar {
                 command.arg(&self.database).arg(&folder);
             }
         }
-        let mut lock = lock(&self.database).await?;
         let file = identity(&self.database).context("the database is gone")?;
         if !empty_log(&self.database).await? {
             bail!(

@@ -14,8 +14,8 @@ use super::Replica;
 use super::litestream::{Newest, clear};
 use super::peer::Peer;
 use crate::clock::{Clock, SystemClock};
-use crate::registry::Standby;
-use crate::store::{Beside, beside, hold, resolved};
+use crate::registry::{Options, Standby};
+use crate::store::{Beside, OpenError, beside, hold, resolved};
 
 /// How long it rests at least, in times of what the last restore took: restoring is to be a tenth of the work at most.
 const REST: u32 = 10;
@@ -80,14 +80,15 @@ impl Keeper {
         Ok(Self { replica, database, copy, interval, peer, _held: held, clock, newest: None, failing: false })
     }
 
-    /// Waits until there is a first copy.
-    pub(in crate::cli) async fn first(&mut self) -> &Path {
+    /// Waits until there is a first copy, or answers from the one that was left here while the replica cannot be restored.
+    pub(in crate::cli) async fn first(&mut self, options: Options) -> Result<Standby, OpenError> {
         let mut told = false;
         loop {
             match self.restore_news().await {
                 Ok(Some(newest)) => {
-                    self.newest = Some(newest);
-                    return &self.copy;
+                    let standby = options.standby(self.unfinished()).await?;
+                    self.keep_copy(newest);
+                    return Ok(standby);
                 }
                 Ok(None) if told => {}
                 Ok(None) => {
@@ -95,6 +96,12 @@ impl Keeper {
                     tracing::info!(replica = self.replica.url(), "there is nothing to restore yet: waiting");
                 }
                 Err(error) => self.complain(&error),
+            }
+            if self.copy.exists()
+                && let Ok(standby) = options.clone().standby(&self.copy).await
+            {
+                tracing::warn!(copy = %self.copy.display(), "answering from the copy that was restored last");
+                return Ok(standby);
             }
             tokio::time::sleep(self.interval).await;
         }
@@ -127,9 +134,8 @@ impl Keeper {
         let begin = self.clock.monotonic();
         let followed = match self.restore_news().await {
             Ok(Some(newest)) => {
-                let followed = standby.follow(&self.copy).await;
-                self.newest = followed.is_ok().then_some(newest).or(self.newest.take());
-                followed.map_err(anyhow::Error::from)
+                let followed = standby.follow(self.unfinished()).await;
+                followed.map(|()| self.keep_copy(newest)).map_err(anyhow::Error::from)
             }
             Ok(None) => Ok(()),
             Err(error) => Err(error),
@@ -159,13 +165,24 @@ impl Keeper {
         if self.newest.as_ref() == Some(&newest) {
             return Ok(None);
         }
-        // The copy in use goes on to exist for those who read it, without its name.
-        let unfinished = beside(&self.copy, "-new");
-        self.replica.restore(newest.number, &unfinished, false).await?;
-        std::fs::rename(&unfinished, &self.copy)
-            .with_context(|| format!("cannot write {}", self.copy.display()))?;
+        self.replica.restore(newest.number, &self.unfinished(), false).await?;
         tracing::debug!(folder = newest.number, "restored");
         Ok(Some(newest))
+    }
+
+    /// Where a copy lies until it has shown that one can answer from it.
+    fn unfinished(&self) -> PathBuf {
+        beside(&self.copy, "-new")
+    }
+
+    /// Gives the copy that is answered from its name. The one before goes on to exist for those who read it, without.
+    fn keep_copy(&mut self, newest: Newest) {
+        match std::fs::rename(self.unfinished(), &self.copy) {
+            Ok(()) => self.newest = Some(newest),
+            Err(error) => self.complain(
+                &anyhow::Error::new(error).context(format!("cannot write {}", self.copy.display())),
+            ),
+        }
     }
 
     /// Once, until it is well again.
@@ -179,11 +196,7 @@ impl Keeper {
 
     /// Makes a primary of it.
     async fn promote(&mut self, standby: &Standby, force: bool) -> anyhow::Result<()> {
-        if let Some(peer) = self.peer.as_ref().filter(|_| !force)
-            && let Some(reason) = peer.primary().await
-        {
-            bail!("{reason}: stop it first, or promote with --force");
-        }
+        self.leaves_room(force).await?;
         let last = beside(&self.database, "-restored");
         match self.restore_last(&last).await {
             Ok(()) => {}
@@ -200,10 +213,28 @@ impl Keeper {
                 ));
             }
         }
-        standby.promote(&last, &self.database).await?;
+        // A restore may take minutes, in which the other one comes back.
+        let promoted = match self.leaves_room(force).await {
+            Ok(()) => standby.promote(&last, &self.database).await.map_err(anyhow::Error::from),
+            refused => refused,
+        };
+        if promoted.is_err() {
+            let _ = clear(&last);
+            return promoted;
+        }
         // What it was is of no use any more.
         for left in [self.copy.clone(), beside(&self.copy, "-lease")] {
             let _ = std::fs::remove_file(left);
+        }
+        Ok(())
+    }
+
+    /// Refuses to make a second primary, unless with force.
+    async fn leaves_room(&self, force: bool) -> anyhow::Result<()> {
+        if let Some(peer) = self.peer.as_ref().filter(|_| !force)
+            && let Some(rival) = peer.rival().await
+        {
+            bail!("{rival}: stop it first, or promote with --force");
         }
         Ok(())
     }
