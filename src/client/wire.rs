@@ -152,15 +152,7 @@ impl Wire {
             #[cfg(unix)]
             Http::Unix(client) => client.request(request).await,
         };
-        answered.map_err(|error| {
-            let text = innermost(&error);
-            match cause(&error) {
-                Some(Cause::Tls) => Failure::Tls(text),
-                Some(Cause::NoHttp) => Failure::NoHttp(text),
-                None if error.is_connect() => Failure::Unsent(text),
-                None => Failure::Broken(text),
-            }
-        })
+        answered.map_err(|error| failure(&error))
     }
 
     fn request(&self, call: &Call, token: Option<&HeaderValue>) -> Result<Request<Full<Bytes>>, http::Error> {
@@ -194,26 +186,21 @@ impl fmt::Debug for Wire {
     }
 }
 
-/// What says that there is something at an address, although it gives no answer.
-enum Cause {
-    Tls,
-    NoHttp,
-}
-
-fn cause(error: &legacy::Error) -> Option<Cause> {
+fn failure(error: &legacy::Error) -> Failure {
+    let text = innermost(error);
     let mut at = error.source();
-    while let Some(error) = at {
-        if error.is::<tokio_rustls::rustls::Error>() {
-            return Some(Cause::Tls);
+    while let Some(cause) = at {
+        if cause.is::<tokio_rustls::rustls::Error>() {
+            return Failure::Tls(text);
         }
-        if error.downcast_ref().is_some_and(hyper::Error::is_parse) {
-            return Some(Cause::NoHttp);
+        if cause.downcast_ref().is_some_and(hyper::Error::is_parse) {
+            return Failure::NoHttp(text);
         }
         // An `io::Error` is not the source of what it wraps, but takes its place.
-        let wrapped = error.downcast_ref().and_then(io::Error::get_ref);
-        at = wrapped.map_or_else(|| error.source(), |wrapped| Some(wrapped));
+        let wrapped = cause.downcast_ref().and_then(io::Error::get_ref);
+        at = wrapped.map_or_else(|| cause.source(), |wrapped| Some(wrapped));
     }
-    None
+    if error.is_connect() { Failure::Unsent(text) } else { Failure::Broken(text) }
 }
 
 /// The error at the root, which says most.

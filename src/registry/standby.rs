@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use chrono::DateTime;
 use tokio::sync::{RwLock, mpsc, oneshot, watch};
 
 use super::counts::Counts;
@@ -70,8 +69,7 @@ impl Options {
     /// See [`OpenError`].
     pub async fn standby(self, copy: impl AsRef<Path>) -> Result<Standby, OpenError> {
         let copied = Copied::open(copy.as_ref()).await?;
-        let as_of = DateTime::from_timestamp_millis(copied.committed_at).map(|time| time.to_rfc3339());
-        tracing::info!(as_of, "a standby: it answers from a copy");
+        tracing::info!(as_of = %store::time(copied.committed_at), "a standby: it answers from a copy");
         let clock = self.time();
         let lease_clock = LeaseClock::new(Arc::clone(&clock), copied.committed, false);
         lease_clock.pause();
