@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::model::{Actor, Filter, ValidRegistration};
-use crate::store::{self, Command, Job, Known, Location, Moment, Put, Writer};
+use crate::store::{self, Command, Job, Known, Location, Moment, Put, Search, Writer};
 
 /// The writer of a database, and nobody else.
 pub struct Raw(Writer);
@@ -27,7 +27,8 @@ impl Raw {
     #[expect(clippy::expect_used, clippy::disallowed_methods, reason = "a benchmark")]
     pub async fn insert(&mut self, registrations: Vec<ValidRegistration>) -> Duration {
         let command = |registration: ValidRegistration| {
-            let put = Put::new(registration, true, Actor::Process).expect("it can be stored");
+            let put =
+                Put::new(registration, true, Actor::Process, &Search::default()).expect("it can be stored");
             Command::Register(Box::new(Job::new(put).0))
         };
         let mut batch: Vec<Command> = registrations.into_iter().map(command).collect();

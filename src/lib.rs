@@ -65,6 +65,7 @@
 pub mod clock;
 mod model;
 mod registry;
+mod search;
 mod store;
 mod sync;
 

@@ -13,7 +13,7 @@ use super::ask::At;
 use super::filters::Filters;
 use super::output::json as print;
 use super::patience::{ASKING, patiently};
-use crate::model::{Input, Server, Transport};
+use crate::model::{Input, Match, Server, Transport};
 
 /// Write a file for an MCP client that knows all servers which are found.
 #[derive(Debug, Args)]
@@ -39,7 +39,10 @@ enum ClientKind {
 }
 
 pub(super) async fn run(Config { client, filters, at }: Config) -> anyhow::Result<()> {
-    let servers = patiently(ASKING, at.client()?.find_all(filters.filter()?)).await?;
+    // What is written to a file is chosen, not found: every word has to match.
+    let filter = filters.filter()?;
+    let filter = if filter.words.is_some() { filter.matching(Match::All) } else { filter };
+    let servers = patiently(ASKING, at.client()?.find_all(filter)).await?;
     print(&file(client, &servers))
 }
 

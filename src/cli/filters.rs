@@ -2,12 +2,12 @@
 
 use clap::Args;
 
-use crate::model::{Filter, FilterError};
+use crate::model::{Filter, FilterError, Match};
 
 /// Which servers. All that is given has to hold; a flag that is given twice means both.
 #[derive(Debug, Args, Default)]
 pub(super) struct Filters {
-    /// Words to search for in names, titles, descriptions and tags: the beginnings of words are enough, best first.
+    /// What is needed, in words or in a sentence, best first: "open a pull request".
     #[arg(value_name = "WORDS")]
     words: Vec<String>,
 
@@ -55,6 +55,35 @@ pub(super) struct Filters {
     #[arg(long, value_name = "true|false|any", default_value = "true")]
     healthy: String,
 }
+
+/// How much of what is found is shown.
+#[derive(Debug, Args, Default)]
+pub(super) struct Best {
+    /// How many at most, 1-1000; of a search the best 20 if not set, else all.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: Option<u32>,
+
+    /// Only what holds every word of the search, as the beginning of a word.
+    #[arg(long)]
+    all_words: bool,
+}
+
+impl Best {
+    /// How many are shown of a search, if nobody says.
+    const SHOWN: u32 = 20;
+
+    /// The filter with what is to be shown of it, and whether that is the best alone.
+    pub(super) fn of(&self, filter: Filter) -> (Filter, bool) {
+        let filter = if self.all_words { filter.matching(Match::All) } else { filter };
+        match self.limit.or(filter.words.is_some().then_some(Self::SHOWN)) {
+            Some(limit) => (filter.limit(limit), true),
+            None => (filter, false),
+        }
+    }
+}
+
+/// Says that there is more than was shown.
+pub(super) const MORE: &str = "there are more: --limit shows them";
 
 impl Filters {
     /// The filter that they describe.

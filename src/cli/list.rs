@@ -4,10 +4,9 @@ use clap::Args;
 use comfy_table::Cell;
 
 use super::ask::At;
-use super::filters::Filters;
+use super::filters::{Best, Filters, MORE};
 use super::output::{Output, Sheet, Shown, cell, count, health, json, lines, width};
 use super::patience::{ASKING, patiently};
-use crate::client::Client;
 use crate::model::{Filter, HealthFilter, Server, Transport};
 
 /// List all servers, healthy or not.
@@ -25,26 +24,37 @@ pub(super) struct Find {
     #[command(flatten)]
     filters: Filters,
     #[command(flatten)]
+    best: Best,
+    #[command(flatten)]
     at: At,
     #[command(flatten)]
     shown: Shown,
 }
 
 pub(super) async fn ls(Ls { at, shown }: Ls) -> anyhow::Result<()> {
-    print(&at.client()?, Filter::new().health(HealthFilter::Any), shown.output).await
+    let servers = patiently(ASKING, at.client()?.find_all(Filter::new().health(HealthFilter::Any))).await?;
+    print(&servers, false, shown.output)
 }
 
-pub(super) async fn find(Find { filters, at, shown }: Find) -> anyhow::Result<()> {
-    print(&at.client()?, filters.filter()?, shown.output).await
+pub(super) async fn find(Find { filters, best, at, shown }: Find) -> anyhow::Result<()> {
+    let client = at.client()?;
+    let (filter, only_best) = best.of(filters.filter()?);
+    if only_best {
+        let page = patiently(ASKING, client.find(filter)).await?;
+        return print(&page.servers, page.next_cursor.is_some(), shown.output);
+    }
+    print(&patiently(ASKING, client.find_all(filter)).await?, false, shown.output)
 }
 
-async fn print(client: &Client, filter: Filter, output: Output) -> anyhow::Result<()> {
-    let servers = patiently(ASKING, client.find_all(filter)).await?;
+fn print(servers: &[Server], more: bool, output: Output) -> anyhow::Result<()> {
     match output {
         Output::Json => json(&servers),
         Output::Ids => lines(servers.iter().map(|server| server.id.as_str())),
         Output::Table if servers.is_empty() => lines(["no servers"]),
-        Output::Table => table(&servers),
+        Output::Table => {
+            table(servers)?;
+            lines(more.then_some(MORE))
+        }
     }
 }
 

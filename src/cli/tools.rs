@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::ask::At;
-use super::filters::Filters;
+use super::filters::{Best, Filters, MORE};
 use super::output::{Output, Sheet, Shown, cell, json, lines};
 use super::patience::{ASKING, patiently};
 
@@ -15,13 +15,22 @@ pub(super) struct Tools {
     #[command(flatten)]
     filters: Filters,
     #[command(flatten)]
+    best: Best,
+    #[command(flatten)]
     at: At,
     #[command(flatten)]
     shown: Shown,
 }
 
-pub(super) async fn run(Tools { filters, at, shown }: Tools) -> anyhow::Result<()> {
-    let tools = patiently(ASKING, at.client()?.all_tools(filters.filter()?)).await?;
+pub(super) async fn run(Tools { filters, best, at, shown }: Tools) -> anyhow::Result<()> {
+    let client = at.client()?;
+    let (filter, only_best) = best.of(filters.filter()?);
+    let (tools, more) = if only_best {
+        let page = patiently(ASKING, client.tools(filter)).await?;
+        (page.tools, page.next_cursor.is_some())
+    } else {
+        (patiently(ASKING, client.all_tools(filter)).await?, false)
+    };
     match shown.output {
         Output::Json => json(&tools),
         Output::Ids => lines(tools.iter().map(|tool| tool.name.as_str())),
@@ -33,7 +42,8 @@ pub(super) async fn run(Tools { filters, at, shown }: Tools) -> anyhow::Result<(
                 let what = tool.description.as_deref().or(tool.title.as_deref()).unwrap_or_default();
                 sheet.row(vec![cell(&tool.name), cell(&servers.join(", ")), cell(what)]);
             }
-            sheet.print()
+            sheet.print()?;
+            lines(more.then_some(MORE))
         }
     }
 }

@@ -108,7 +108,7 @@ fn tool() -> ToolEntry {
         health: Health::Healthy,
     };
     let name = "read_file".to_owned();
-    ToolEntry { name, title: None, description: None, definitions: 1, servers: vec![server] }
+    ToolEntry { name, title: None, description: None, definitions: 1, score: None, servers: vec![server] }
 }
 
 fn stats() -> Stats {

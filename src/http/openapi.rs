@@ -16,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::{Code, Problem};
-use super::schemas::{AliveName, HealthyName, SummaryName, TransportName, ViewName};
+use super::schemas::{AliveName, HealthyName, MatchName, SummaryName, TransportName, ViewName};
 use super::{App, examples, gate, leases, operations, promote, servers, stats, tools, watch};
 
 #[derive(OpenApi)]
@@ -27,7 +27,7 @@ use super::{App, examples, gate, leases, operations, promote, servers, stats, to
             Every error is RFC 9457 `application/problem+json`; `code` is stable. Every response carries `x-request-id`. \
             Times are RFC 3339 in UTC with milliseconds; `ttl` is in seconds, fields that end in `_ms` in milliseconds."
     ),
-    components(schemas(Problem, AliveName, HealthyName, SummaryName, TransportName, ViewName)),
+    components(schemas(Problem, AliveName, HealthyName, MatchName, SummaryName, TransportName, ViewName)),
     tags(
         (name = "registering", description = "Servers come and go."),
         (name = "leases", description = "Servers stay alive."),

@@ -108,6 +108,16 @@ record!(
     ServerRecord {}
 );
 record!(
+    /// A server in a page.
+    FoundRecord {
+        /// With `q`, how well it matches; to be compared within one answer alone. From 1 on it holds every word of `q`
+        /// (but for words like "the") in a name, a title, a tag or the first 20 words of a description; below, it holds some,
+        /// or means something like it.
+        #[schema(example = 1.731)]
+        score: Option<f64>,
+    }
+);
+record!(
     /// A server that was just registered: its record, and the lease.
     RegisteredRecord {
         /// New with every registering. A refresh or DELETE may name it.
@@ -121,7 +131,7 @@ record!(
 #[expect(dead_code, reason = "describes how model/server.rs writes")]
 pub(super) struct ServerPage {
     /// The servers.
-    servers: Vec<ServerRecord>,
+    servers: Vec<FoundRecord>,
     /// Where the next page begins; null on the last page.
     #[schema(required)]
     next_cursor: Option<String>,
@@ -180,10 +190,15 @@ pub(super) struct FilterQuery {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes what model/query.rs reads; a test holds the two equal")]
 pub(super) struct PageQuery {
-    /// Full text, best first: every word must match, as the beginning of a word, stemmed and without case or diacritics.
-    /// `read_file` and `readFile` are two words. Nothing in it is query syntax.
-    #[param(example = "read file", min_length = 1)]
+    /// What is needed, in words or in a sentence, best first: by relevance over names, titles, descriptions and parameters of
+    /// servers and of what they offer, and over tags. What holds every word comes before what holds some. `read_file` and
+    /// `readFile` are two words; nothing in it is query syntax; one typing error in a word of five letters or more is
+    /// forgiven. Never empty while something is relevant. Meaning is known in English alone; words match in every language.
+    #[param(example = "open a pull request", min_length = 1, max_length = 2000)]
     q: Option<String>,
+    /// With `all`, every word of `q` must match, as the beginning of a word or of its stem; at most 32 words.
+    #[param(default = "any")]
+    r#match: Option<MatchName>,
     /// `true`, `false` or `any`.
     #[param(default = "true")]
     healthy: Option<HealthyName>,
@@ -226,6 +241,15 @@ pub(super) struct WatchQuery {
 pub(super) enum ViewName {
     Summary,
     Full,
+}
+
+/// Which results a search has.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what model/query.rs reads")]
+#[schema(rename_all = "snake_case")]
+pub(super) enum MatchName {
+    Any,
+    All,
 }
 
 /// Which servers by health.

@@ -1,5 +1,7 @@
 //! Registering, reading and taking out servers.
 
+use std::fmt::Write as _;
+
 use axum::extract::rejection::PathRejection;
 use axum::extract::{OriginalUri, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
@@ -95,7 +97,7 @@ fn page(found: &Found) -> Tagged {
     let servers: Vec<u64> = found.rows.iter().map(|row| row.fingerprint(found.now)).collect();
     let next_cursor = found.next_cursor.as_ref().map(ToString::to_string);
     let revision = found.revision.to_string();
-    let fingerprint = fingerprint(&(servers, &next_cursor, &revision));
+    let fingerprint = fingerprint(&(servers, &found.scores, &next_cursor, &revision));
     let bytes: usize = found.rows.iter().map(Entry::bytes).sum();
     let mut json = String::with_capacity(bytes + 128 + next_cursor.as_ref().map_or(0, String::len));
     json.push_str("{\"servers\":[");
@@ -104,6 +106,11 @@ fn page(found: &Found) -> Tagged {
             json.push(',');
         }
         row.write_json(&mut json, found.now);
+        if let Some(score) = found.scores.get(index) {
+            // Its last member.
+            json.truncate(json.len() - 1);
+            let _ = write!(json, ",\"score\":{}}}", score.value());
+        }
     }
     json.push_str("],\"next_cursor\":");
     match &next_cursor {

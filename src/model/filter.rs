@@ -1,7 +1,9 @@
 //! Which servers, or which tools, somebody asks for. As the parameters of a query: `query.rs`.
 
-use super::words::match_expression;
-use super::{Cursor, DEFAULT_PAGE_LIMIT, MAX_FILTERS, PAGE_LIMITS, Position, Record, TransportKind};
+use super::words::words;
+use super::{
+    Cursor, DEFAULT_PAGE_LIMIT, MAX_FILTERS, MAX_QUERY, PAGE_LIMITS, Position, Record, TransportKind,
+};
 
 /// Which servers by health.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -21,6 +23,25 @@ impl HealthFilter {
             Self::Healthy => "true",
             Self::Unhealthy => "false",
             Self::Any => "any",
+        }
+    }
+}
+
+/// Which results a search has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Match {
+    /// All that hold some of the words, or that mean something like them.
+    #[default]
+    Any,
+    /// Only those that hold every word, as the beginning of a word or of its stem.
+    All,
+}
+
+impl Match {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::All => "all",
         }
     }
 }
@@ -56,6 +77,7 @@ pub struct Filter {
     pub(crate) terms: Vec<(Term, String)>,
     pub(crate) metadata: Vec<(String, String)>,
     pub(crate) words: Option<String>,
+    pub(crate) matching: Match,
     pub(crate) health: HealthFilter,
     pub(crate) limit: u32,
     pub(crate) view: View,
@@ -126,6 +148,7 @@ impl Default for Filter {
             terms: Vec::new(),
             metadata: Vec::new(),
             words: None,
+            matching: Match::default(),
             health: HealthFilter::default(),
             limit: DEFAULT_PAGE_LIMIT,
             view: View::default(),
@@ -215,12 +238,19 @@ impl Filter {
         self
     }
 
-    /// Full text, best first: every word must match, as the beginning of a word, somewhere in the names, titles and
-    /// descriptions of the server and of what it offers, or in its tags.
+    /// What is needed, in words or in a sentence: best first, by the names, titles, descriptions and parameters of the
+    /// server and of what it offers, and by its tags. At most 2,000 characters.
     #[must_use]
     pub fn words(mut self, words: impl AsRef<str>) -> Self {
         let words = words.as_ref();
         self.words = Some(self.words.map_or_else(|| words.to_owned(), |before| format!("{before} {words}")));
+        self
+    }
+
+    /// Which results [`words`](Self::words) has; any that are relevant if not set.
+    #[must_use]
+    pub fn matching(mut self, matching: Match) -> Self {
+        self.matching = matching;
         self
     }
 
@@ -263,7 +293,29 @@ impl Filter {
         if !PAGE_LIMITS.contains(&self.limit) {
             return Err(wrong("limit", "must be a whole number between 1 and 1000"));
         }
-        self.expression().map(|_| ())
+        self.check_words()
+    }
+
+    /// What cannot be searched for.
+    pub(crate) fn check_words(&self) -> Result<(), FilterError> {
+        let Some(text) = &self.words else {
+            return match self.matching {
+                Match::Any => Ok(()),
+                Match::All => Err(wrong("match", "says how the words of q match, and there is no q")),
+            };
+        };
+        let characters = text.chars().count();
+        if characters > MAX_QUERY {
+            return Err(wrong("q", format!("has {characters} characters; at most {MAX_QUERY} are allowed")));
+        }
+        match words(text).len() {
+            0 => Err(wrong("q", "holds no word to search for")),
+            count if self.matching == Match::All && count > MAX_FILTERS => Err(wrong(
+                "q",
+                format!("has {count} words; at most {MAX_FILTERS} are allowed with match=all"),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// What nobody can watch: what is not alive, an order, a part of it.
@@ -307,15 +359,5 @@ impl Filter {
         };
         self.terms.iter().all(term)
             && self.metadata.iter().all(|(key, value)| record.metadata.get(key) == Some(value))
-    }
-
-    /// The full-text expression of `q`.
-    pub(crate) fn expression(&self) -> Result<Option<String>, FilterError> {
-        let Some(words) = &self.words else { return Ok(None) };
-        match match_expression(words) {
-            Ok(Some(expression)) => Ok(Some(expression)),
-            Ok(None) => Err(wrong("q", "holds no word to search for")),
-            Err(count) => Err(wrong("q", format!("has {count} words; at most {MAX_FILTERS} are allowed"))),
-        }
     }
 }

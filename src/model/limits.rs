@@ -46,8 +46,10 @@ pub const MAX_JSON_DEPTH: usize = 128;
 pub const MAX_VIOLATIONS: usize = 1_000;
 /// Ids in one batch refresh.
 pub const MAX_REFRESH_IDS: usize = 10_000;
-/// Filters in one query, and words in one `q`.
+/// Filters in one query, and words in a `q` that must all match.
 pub const MAX_FILTERS: usize = 32;
+/// Characters in one `q`.
+pub const MAX_QUERY: usize = 2_000;
 /// The smallest and the largest `limit` of a page.
 pub const PAGE_LIMITS: std::ops::RangeInclusive<u32> = 1..=1_000;
 /// The `limit` of a page that names none.

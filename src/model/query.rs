@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::filter::{Term, wrong};
-use super::{Cursor, Filter, FilterError, HealthFilter, TransportKind, View};
+use super::{Cursor, Filter, FilterError, HealthFilter, Match, TransportKind, View};
 
 impl Filter {
     /// The query parameters that say the same, but for the cursor.
@@ -12,6 +12,9 @@ impl Filter {
         let mut pairs: Vec<_> = self.terms.iter().map(|(term, text)| pair(term.as_str(), text)).collect();
         pairs.extend(self.metadata.iter().map(|(key, value)| pair("metadata", &format!("{key}:{value}"))));
         pairs.extend(self.words.iter().map(|words| pair("q", words)));
+        if self.matching != Match::default() {
+            pairs.push(pair("match", self.matching.as_str()));
+        }
         pairs.push(pair("healthy", self.health.as_str()));
         pairs.push(pair("limit", &self.limit.to_string()));
         pairs.push(pair("view", self.view.as_str()));
@@ -46,7 +49,7 @@ struct Reader {
 impl Reader {
     fn read(&mut self, key: &str, value: &str) -> Result<(), FilterError> {
         let filter = std::mem::take(&mut self.filter);
-        let once = matches!(key, "healthy" | "limit" | "view" | "cursor");
+        let once = matches!(key, "healthy" | "limit" | "match" | "view" | "cursor");
         if once && self.given.iter().any(|given| given == key) {
             return Err(wrong(key, "is given twice"));
         }
@@ -71,6 +74,11 @@ impl Reader {
                 let digits = value.bytes().all(|byte| byte.is_ascii_digit());
                 let limit = value.parse().ok().filter(|_| digits);
                 filter.limit(limit.ok_or_else(|| wrong(key, "must be a whole number between 1 and 1000"))?)
+            }
+            "match" => {
+                let matching =
+                    [Match::Any, Match::All].into_iter().find(|matching| matching.as_str() == value);
+                filter.matching(matching.ok_or_else(|| wrong(key, "must be any or all"))?)
             }
             "view" => {
                 let view = [View::Summary, View::Full].into_iter().find(|view| view.as_str() == value);

@@ -24,6 +24,48 @@ pub struct Server {
     pub refreshed_at: DateTime<Utc>,
     /// When its lease runs out, by the wall clock, if nothing holds it up.
     pub expires_at: DateTime<Utc>,
+    /// How well it matches what was searched for; none where nothing was.
+    pub score: Option<Score>,
+}
+
+/// How well a result of a search matches, in thousandths. Scores of one answer can be compared with each other, and with
+/// none of other answers.
+///
+/// From 2 on it is the name itself that was searched for. From 1 on the result holds every word, but for words like "the",
+/// in a name, a title, a tag or the first 20 words of a description. Below, it holds some of them, or means something
+/// like it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Score(u32);
+
+impl Score {
+    /// Above all that a search gives.
+    #[cfg(feature = "server")]
+    pub(crate) const BEST: Self = Self(3_000);
+
+    pub(crate) fn new(score: f64) -> Self {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 4,000")]
+        let thousandths = (score * 1_000.0).clamp(0.0, 3_000.0) as u32;
+        Self(thousandths)
+    }
+
+    /// The score as a number.
+    #[must_use]
+    pub fn value(self) -> f64 {
+        f64::from(self.0) / 1_000.0
+    }
+}
+
+impl Serialize for Score {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.value())
+    }
+}
+
+impl<'de> Deserialize<'de> for Score {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Half of the last digit, for what a float cannot be.
+        f64::deserialize(deserializer).map(|score| Self::new(score + 0.000_5))
+    }
 }
 
 impl Deref for Server {
@@ -41,7 +83,11 @@ impl Server {
         refreshed_at: DateTime<Utc>,
         expires_at: DateTime<Utc>,
     ) -> Self {
-        Self { record, health, refreshed_at, expires_at }
+        Self { record, health, refreshed_at, expires_at, score: None }
+    }
+
+    pub(crate) fn with_score(self, score: Option<Score>) -> Self {
+        Self { score, ..self }
     }
 
     /// What it registered; the same record as long as nobody registers it anew.
@@ -61,7 +107,7 @@ impl Serialize for Time {
 
 impl Serialize for Server {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut record = serializer.serialize_struct("Server", 20)?;
+        let mut record = serializer.serialize_struct("Server", 21)?;
         self.record.serialize_head(&mut record, View::Full)?;
         record.serialize_field("ttl", &self.ttl)?;
         record.serialize_field("health", &self.health)?;
@@ -69,6 +115,9 @@ impl Serialize for Server {
         record.serialize_field("updated_at", &Time(self.updated_at))?;
         record.serialize_field("refreshed_at", &Time(self.refreshed_at))?;
         record.serialize_field("expires_at", &Time(self.expires_at))?;
+        if let Some(score) = &self.score {
+            record.serialize_field("score", score)?;
+        }
         record.end()
     }
 }
@@ -82,6 +131,7 @@ struct Times {
     updated_at: DateTime<Utc>,
     refreshed_at: DateTime<Utc>,
     expires_at: DateTime<Utc>,
+    score: Option<Score>,
 }
 
 /// Reads the JSON that the API answers, in summary or in full.
@@ -98,7 +148,8 @@ impl Server {
         let rest = Rest { ttl: times.ttl, registered_at: times.registered_at, updated_at: times.updated_at };
         let record = Record::from_head(raw.get(), View::Full, rest)
             .ok_or_else(|| serde_json::Error::custom("is no server as the registry describes one"))?;
-        Ok(Self::new(Arc::new(record), times.health, times.refreshed_at, times.expires_at))
+        let server = Self::new(Arc::new(record), times.health, times.refreshed_at, times.expires_at);
+        Ok(server.with_score(times.score))
     }
 }
 
@@ -145,6 +196,12 @@ pub struct ToolEntry {
     /// How many different definitions there are under this name.
     #[cfg_attr(feature = "server", schema(example = 1))]
     pub definitions: u64,
+    /// With `q`, how well it matches; to be compared within one answer alone. From 2 on it is the name itself that was
+    /// searched for; from 1 on every word of `q` (but for words like "the") is in a name, a title, a tag or the first 20
+    /// words of a description, the tool's own or its server's; below, some are, or it means something like it.
+    #[cfg_attr(feature = "server", schema(value_type = Option<f64>, example = 1.731))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<Score>,
     /// The servers that offer it, in the order of their registration.
     pub servers: Vec<ToolServer>,
 }

@@ -110,7 +110,7 @@ impl Batch {
 mod tests {
     use super::*;
     use crate::model::{Actor, Json, LeaseRef, Registration, Tool};
-    use crate::store::{Job, Put, Refreshes};
+    use crate::store::{Job, Put, Refreshes, Search};
 
     fn refresh(id: &str) -> Command {
         let leases = vec![LeaseRef::new(id, None)];
@@ -121,7 +121,8 @@ mod tests {
         let tool = format!("{{\"name\":\"t\",\"description\":\"{}\"}}", "x".repeat(bytes));
         let tool = Tool::from_json(Json::parse(&tool).unwrap()).unwrap();
         let registration = Registration::stdio("s", ["x"]).tool(tool);
-        let put = Put::new(registration.validate().unwrap(), false, Actor::Process).unwrap();
+        let put =
+            Put::new(registration.validate().unwrap(), false, Actor::Process, &Search::default()).unwrap();
         Command::Register(Box::new(Job::new(put).0))
     }
 

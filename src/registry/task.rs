@@ -181,6 +181,11 @@ impl Task {
                 due.tick = monotonic;
             }
         }
+        if self.writer.is_unindexed() {
+            self.batch(Command::Index(Job::new(()).0)).await;
+            // At once again, with whoever waits, until all are made.
+            due.tick = monotonic;
+        }
         if monotonic >= due.trim {
             due.trim = monotonic + TRIM_INTERVAL;
             self.commit(vec![Command::Trim(Job::new(self.kept).0)]).await;

@@ -41,7 +41,7 @@ impl Registry {
         only_new: bool,
         actor: Actor,
     ) -> Result<Registered, Error> {
-        let put = Put::new(registration, only_new, actor)?;
+        let put = Put::new(registration, only_new, actor, self.inner.live.search())?;
         let id = put.id().to_owned();
         let registered = match self.ask(put, |job| Command::Register(Box::new(job))).await? {
             Registering::Done(registered) => registered,

@@ -12,7 +12,7 @@ use quick_cache::{Equivalent, Weighter};
 use super::Moment;
 use super::rows::{Entry, Rendered, Times};
 use super::touch::Slot;
-use crate::model::{Cursor, Filter, Health, Page, Revision, Stats, ToolPage};
+use crate::model::{Cursor, Filter, Health, Page, Revision, Score, Stats, ToolPage};
 use crate::store::StoreError;
 
 /// A question.
@@ -54,6 +54,8 @@ impl Equivalent<Question> for Asked<'_> {
 pub(super) enum Content {
     Servers {
         servers: Vec<Arc<Rendered>>,
+        /// Of each, with a search.
+        scores: Vec<Score>,
         next_cursor: Option<Cursor>,
         /// The server beyond the page for which there is a cursor.
         beyond: Option<i64>,
@@ -83,6 +85,8 @@ pub(super) struct Answer {
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) rows: Vec<Entry>,
+    /// Of each, with a search.
+    pub(crate) scores: Vec<Score>,
     pub(crate) next_cursor: Option<Cursor>,
     pub(crate) revision: Revision,
     pub(crate) now: Moment,
@@ -132,7 +136,9 @@ impl Found {
 
     /// The page in process.
     pub(crate) fn page(self) -> Result<Page, StoreError> {
-        let servers = self.rows.iter().map(|row| row.server(self.now)).collect::<Result<_, _>>()?;
+        let mut scores = self.scores.iter().copied();
+        let server = |row: &Entry| Ok(row.server(self.now)?.with_score(scores.next()));
+        let servers = self.rows.iter().map(server).collect::<Result<_, StoreError>>()?;
         Ok(Page { servers, next_cursor: self.next_cursor, revision: self.revision })
     }
 }

@@ -13,9 +13,10 @@ use super::draft::Draft;
 use super::live::Effects;
 use super::mirror::Mirror;
 use super::script::Script;
-use super::servers::{Fresh, Registering};
+use super::servers::{Fresh, Key, Registering};
 use super::writer::{make_summaries, settings};
-use super::{Command, Moment, StoreError, Writer, changes, leases, servers, tokens};
+use super::{Command, Moment, StoreError, Writer, changes, documents, leases, servers, tokens};
+use crate::model::View;
 
 impl Writer {
     pub(super) async fn in_transaction(
@@ -24,9 +25,11 @@ impl Writer {
         batch: &mut [Command],
         now: Moment,
     ) -> Result<(Effects, Ledger), StoreError> {
-        let Begun { data_version, next_server, next_tool } = begin(connection).await?;
+        let Begun { data_version, next_server } = begin(connection).await?;
         if self.data_version != Some(data_version) {
-            make_summaries(connection).await?;
+            if make_summaries(connection).await? {
+                self.unindexed = Some(0);
+            }
             let (revision, ..) = settings(connection).await?;
             self.live.replace(Mirror::load(connection).await?, revision, tokens::load(connection).await?);
             self.data_version = Some(data_version);
@@ -35,7 +38,7 @@ impl Writer {
             );
         }
         let live = Arc::clone(&self.live);
-        let mut draft = Draft::new(&live, &live.revision(), next_server, next_tool);
+        let mut draft = Draft::new(&live, &live.revision(), next_server);
         let mut script = Script::new();
         self.execute(connection, &mut script, &mut draft, batch, now).await?;
         draft.ledger.write(&mut script, now);
@@ -98,8 +101,10 @@ impl Writer {
                     job.outcome = Some(Ok(done));
                 }
                 Command::Trim(job) => {
-                    job.outcome = Some(Ok(changes::trim(connection, job.input, now).await?));
+                    changes::trim(connection, job.input, now).await?;
+                    job.outcome = Some(Ok(documents::sweep(connection).await?));
                 }
+                Command::Index(job) => job.outcome = Some(Ok(self.index_some(connection, draft).await?)),
                 Command::Commit(job) => job.outcome = Some(Ok(())),
             }
         }
@@ -107,21 +112,49 @@ impl Writer {
     }
 }
 
+impl Writer {
+    /// Makes the documents of a few servers that have none.
+    async fn index_some(
+        &mut self,
+        connection: &mut SqliteConnection,
+        draft: &mut Draft<'_>,
+    ) -> Result<(), StoreError> {
+        const BITE: i64 = 8;
+        let Some(after) = self.unindexed else { return Ok(()) };
+        let servers = documents::missing(connection, after, BITE).await?;
+        let mut made = Vec::with_capacity(servers.len());
+        for server in &servers {
+            documents::remove(connection, *server).await?;
+            let row = servers::load(connection, Key::Number(*server), View::Full).await?;
+            // What somebody has edited into what is no record is not found.
+            if let Some(Ok(record)) = row.map(|row| row.rendered.record()) {
+                made.push((*server, documents::documents(&record, |_| false)));
+            }
+        }
+        let mut script = Script::new();
+        documents::insert(&mut script, made.iter().map(|(server, documents)| (*server, documents)));
+        self.unindexed = servers.last().copied();
+        if self.unindexed.is_none() {
+            documents::mark_complete(connection).await?;
+        }
+        draft.effects.searched.extend(servers);
+        if made.is_empty() { Ok(()) } else { script.run(connection).await }
+    }
+}
+
 /// What is asked as a transaction begins.
 struct Begun {
     data_version: i64,
     next_server: i64,
-    next_tool: i64,
 }
 
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE; PRAGMA data_version; \
-    SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'servers'), 0) + 1; \
-    SELECT coalesce((SELECT max(number) FROM tools), 0) + 1";
+    SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'servers'), 0) + 1";
 
 async fn begin(connection: &mut SqliteConnection) -> Result<Begun, StoreError> {
     let rows: Vec<i64> = sqlx::query_scalar(BEGIN).fetch_all(connection).await?;
     match rows[..] {
-        [data_version, next_server, next_tool] => Ok(Begun { data_version, next_server, next_tool }),
+        [data_version, next_server] => Ok(Begun { data_version, next_server }),
         _ => Err(sqlx::Error::RowNotFound.into()),
     }
 }

@@ -1,12 +1,11 @@
-//! What belongs to servers: their tools, resources, prompts, capabilities, tags and metadata, their words for full
-//! text, and their ready-made summaries.
+//! What belongs to servers: their tools, resources, prompts, capabilities, tags and metadata, what they are found by, and
+//! their ready-made summaries.
 //!
-//! Written for many servers at once, one statement a table: a statement costs more than a row, full text most of all,
-//! and rows with long texts go in twice as fast as VALUES than as one JSON text.
+//! Written for many servers at once, one statement a table: a statement costs more than a row, and rows with long texts go
+//! in twice as fast as VALUES than as one JSON text.
 
-use super::Put;
 use super::script::Script;
-use super::text::Text;
+use super::{Put, documents};
 use crate::model::Capabilities;
 
 /// A server whose children are to be written.
@@ -21,27 +20,20 @@ impl<'a> Parent<'a> {
     }
 }
 
-/// Writes all that belongs to these servers; their tools are numbered from `first_tool` on. Returns the number of the
-/// tool after them.
-pub(super) fn insert(script: &mut Script, parents: &[Parent<'_>], first_tool: i64) -> i64 {
+/// Writes all that belongs to these servers.
+pub(super) fn insert(script: &mut Script, parents: &[Parent<'_>]) {
     let tools: Vec<_> = parents
         .iter()
         .flat_map(|parent| (0_i64..).zip(&parent.capabilities().tools).map(|tool| (parent.number, tool)))
-        .zip(first_tool..)
         .collect();
-    let into = "tools (number, server, position, name, title, description, definition)";
-    script.insert(into, &tools, "", |row, ((server, (position, tool)), number)| {
-        row.push_bind(*number)
-            .push_bind(*server)
+    let into = "tools (server, position, name, title, description, definition)";
+    script.insert(into, &tools, "", |row, (server, (position, tool))| {
+        row.push_bind(*server)
             .push_bind(*position)
             .push_bind(tool.name())
             .push_bind(tool.title())
             .push_bind(tool.description())
             .push_bind(tool.stored());
-    });
-    let texts: Vec<_> = parents.iter().flat_map(|parent| &parent.put.text.tools).zip(first_tool..).collect();
-    script.insert("tool_text (rowid, name, text)", &texts, "", |row, ((name, text), number)| {
-        row.push_bind(*number).push_bind(name).push_bind(text);
     });
     let prompts: Vec<_> = parents
         .iter()
@@ -57,13 +49,13 @@ pub(super) fn insert(script: &mut Script, parents: &[Parent<'_>], first_tool: i6
             .push_bind(prompt.stored());
     });
     insert_resources(script, parents);
-    insert_words(script, parents);
+    insert_marks(script, parents);
+    documents::insert(script, parents.iter().map(|parent| (parent.number, &parent.put.documents)));
     let summaries = "summaries (server, record)";
     let end = " ON CONFLICT (server) DO UPDATE SET record = excluded.record";
     script.insert(summaries, parents, end, |row, parent| {
         row.push_bind(parent.number).push_bind(&parent.put.summary);
     });
-    first_tool + i64::try_from(tools.len()).unwrap_or_default()
 }
 
 fn insert_resources(script: &mut Script, parents: &[Parent<'_>]) {
@@ -89,8 +81,8 @@ fn insert_resources(script: &mut Script, parents: &[Parent<'_>]) {
     });
 }
 
-/// Writes what servers are found by besides: capabilities, tags, metadata and full text.
-fn insert_words(script: &mut Script, parents: &[Parent<'_>]) {
+/// Writes capabilities, tags and metadata.
+fn insert_marks(script: &mut Script, parents: &[Parent<'_>]) {
     let capabilities: Vec<_> = parents
         .iter()
         .flat_map(|parent| parent.capabilities().named().map(|named| (parent.number, named)))
@@ -113,10 +105,5 @@ fn insert_words(script: &mut Script, parents: &[Parent<'_>]) {
     let into = "metadata (server, key, value)";
     script.insert(into, &metadata, "", |row, (server, (key, value))| {
         row.push_bind(*server).push_bind(*key).push_bind(*value);
-    });
-    let into = "server_text (rowid, name, tags, tools, text)";
-    script.insert(into, parents, "", |row, parent| {
-        let Text { name, tags, offers, rest, .. } = &parent.put.text;
-        row.push_bind(parent.number).push_bind(name).push_bind(tags).push_bind(offers).push_bind(rest);
     });
 }

@@ -55,6 +55,8 @@ pub(crate) enum Command {
     Token(Job<TokenChange, bool>),
     /// Delete the oldest changes beyond what is kept.
     Trim(Job<Kept, ()>),
+    /// Make what a few servers are found by, where that is missing.
+    Index(Job<(), ()>),
     /// Commit, to see that it can be done and to keep the lease clock.
     Commit(Job<(), ()>),
 }
@@ -82,7 +84,7 @@ impl Command {
     pub(super) fn is_durable(&self) -> bool {
         match self {
             Self::Register(_) | Self::Deregister(_) | Self::Prune(_) | Self::Token(_) | Self::Trim(_) => true,
-            Self::Refresh(_) | Self::Commit(_) => false,
+            Self::Refresh(_) | Self::Index(_) | Self::Commit(_) => false,
         }
     }
 
@@ -93,6 +95,7 @@ impl Command {
             Self::Register(_) => 60,
             Self::Deregister(_) => 30,
             Self::Prune(_) => leases::BITE * 30,
+            Self::Index(_) => 100,
             Self::Refresh(_) | Self::Token(_) | Self::Trim(_) | Self::Commit(_) => 0,
         }
     }
@@ -105,7 +108,7 @@ impl Command {
             Self::Prune(job) => job.outcome = Some(Err(error)),
             Self::Token(job) => job.outcome = Some(Err(error)),
             Self::Trim(job) => job.outcome = Some(Err(error)),
-            Self::Commit(job) => job.outcome = Some(Err(error)),
+            Self::Index(job) | Self::Commit(job) => job.outcome = Some(Err(error)),
         }
     }
 
@@ -115,7 +118,7 @@ impl Command {
             Self::Register(job) => job.is_abandoned(),
             Self::Deregister(job) => job.is_abandoned(),
             Self::Token(job) => job.is_abandoned(),
-            Self::Refresh(_) | Self::Prune(_) | Self::Trim(_) | Self::Commit(_) => false,
+            Self::Refresh(_) | Self::Prune(_) | Self::Trim(_) | Self::Index(_) | Self::Commit(_) => false,
         }
     }
 
@@ -137,7 +140,7 @@ impl Command {
                 tally.expired +=
                     job.outcome.iter().flatten().map(|pruned| pruned.expired.len() as u64).sum::<u64>();
             }
-            Self::Token(_) | Self::Trim(_) | Self::Commit(_) => {}
+            Self::Token(_) | Self::Trim(_) | Self::Index(_) | Self::Commit(_) => {}
         }
     }
 
@@ -150,7 +153,7 @@ impl Command {
             Self::Prune(job) => job.answer(),
             Self::Token(job) => job.answer(),
             Self::Trim(job) => job.answer(),
-            Self::Commit(job) => job.answer(),
+            Self::Index(job) | Self::Commit(job) => job.answer(),
         }
     }
 }

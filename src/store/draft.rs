@@ -17,20 +17,17 @@ pub(super) struct Draft<'a> {
     pub(super) ledger: Ledger,
     /// The number of the next server.
     pub(super) next_server: i64,
-    /// The number of the next tool.
-    pub(super) next_tool: i64,
     pub(super) effects: Effects,
     /// What became of the ids that this batch has changed.
     changed: HashMap<String, Option<Lease>>,
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn new(live: &'a Live, revision: &Revision, next_server: i64, next_tool: i64) -> Self {
+    pub(super) fn new(live: &'a Live, revision: &Revision, next_server: i64) -> Self {
         Self {
             live,
             ledger: Ledger::new(i64::try_from(revision.number).unwrap_or(i64::MAX)),
             next_server,
-            next_tool,
             effects: Effects::default(),
             changed: HashMap::new(),
         }
@@ -84,5 +81,6 @@ impl<'a> Draft<'a> {
     pub(super) fn gone(&mut self, number: i64, id: &str) {
         self.changed.insert(id.to_owned(), None);
         self.effects.leases.push(Effect::Gone(number));
+        self.effects.searched.push(number);
     }
 }

@@ -16,42 +16,32 @@ const ROW_BYTES: usize = 16 * 1024 * 1024;
 /// What stands for the texts of a page that is too large for one row.
 pub(super) const LARGE: &str = "large";
 
-/// The page of servers that a filter asks for as one row: the epoch and revision of the snapshot, the texts of the
-/// servers, one more than the limit if there are more, and with a full-text search the score of the last one. A page
-/// of too many bytes is [`LARGE`] instead.
-pub(super) fn servers(filter: &Filter, expression: Option<&str>, now: Moment) -> Statement {
-    let mut sql = page(filter, expression, now);
+/// The page of servers that a filter asks for as one row: the epoch and revision of the snapshot, and the texts of the
+/// servers, one more than the limit if there are more. A page of too many bytes is [`LARGE`] instead. With a search it is
+/// those of the servers that were found, a JSON list of numbers, to which the filter applies.
+pub(super) fn servers(filter: &Filter, found: Option<&str>, now: Moment) -> Statement {
+    let mut sql = page(filter, found, now);
     sql.push(" SELECT g.epoch, g.revision, ");
-    match expression {
-        Some(_) => {
-            sql.push("(SELECT score FROM page ORDER BY score, number LIMIT 1");
-            limit(&mut sql, " OFFSET ", i64::from(filter.limit) - 1);
-            sql.push(")");
-        }
-        None => {
-            sql.push("NULL");
-        }
-    }
     let large = format!(
         "(SELECT total(octet_length(c.record)) FROM page CROSS JOIN summaries c ON c.server = page.number) > {ROW_BYTES}"
     );
     sql.push(format_args!(
-        " AS score, CASE WHEN {large} THEN '{LARGE}' ELSE (SELECT group_concat({}, char({}){}) FROM page \
+        "CASE WHEN {large} THEN '{LARGE}' ELSE (SELECT group_concat({}, char({}){}) FROM page \
          CROSS JOIN servers s ON s.number = page.number JOIN leases l ON l.server = page.number \
          JOIN summaries c ON c.server = page.number) END AS servers FROM settings g",
         rows::columns(filter.view),
         u32::from(rows::SEPARATOR),
-        if expression.is_some() { " ORDER BY page.score, page.number" } else { "" },
+        if found.is_some() { " ORDER BY page.place" } else { "" },
     ));
     sql
 }
 
 /// The same page with a row for each server, in order, to be read until it is enough. One without a text if it is empty.
-pub(super) fn servers_in_rows(filter: &Filter, expression: Option<&str>, now: Moment) -> Statement {
-    let mut sql = page(filter, expression, now);
+pub(super) fn servers_in_rows(filter: &Filter, found: Option<&str>, now: Moment) -> Statement {
+    let mut sql = page(filter, found, now);
     // SQLite reads what it has materialized in the order in which it was put in. Sorting again would hold every text.
     sql.push(format_args!(
-        " SELECT g.epoch, g.revision, page.score AS score, iif(page.number IS NULL, NULL, {}) AS server FROM settings g \
+        " SELECT g.epoch, g.revision, page.place AS place, iif(page.number IS NULL, NULL, {}) AS server FROM settings g \
          LEFT JOIN page ON TRUE LEFT JOIN servers s ON s.number = page.number LEFT JOIN leases l ON l.server = page.number \
          LEFT JOIN summaries c ON c.server = page.number",
         rows::columns(filter.view),
@@ -60,32 +50,24 @@ pub(super) fn servers_in_rows(filter: &Filter, expression: Option<&str>, now: Mo
 }
 
 /// The numbers of the servers on a page, and one more than the limit if there are more.
-fn page(filter: &Filter, expression: Option<&str>, now: Moment) -> Statement {
+fn page(filter: &Filter, found: Option<&str>, now: Moment) -> Statement {
     let mut sql = Statement::new("WITH page AS MATERIALIZED (SELECT s.number AS number");
-    match expression {
-        Some(_) => {
-            sql.push(", f.rank AS score FROM server_text f CROSS JOIN servers s ON s.number = f.rowid")
+    match found {
+        Some(list) => {
+            sql.push(", j.key AS place FROM json_each(").push_bind(list.to_owned());
+            sql.push(") j CROSS JOIN servers s ON s.number = j.value");
         }
-        None => sql.push(", NULL AS score FROM servers s"),
-    };
+        None => {
+            sql.push(", NULL AS place FROM servers s");
+        }
+    }
     joins(&mut sql, filter, Tools::ChooseServers);
     sql.push(" WHERE TRUE");
     conditions(&mut sql, filter, now);
-    if let Some(expression) = expression {
-        sql.push(" AND f.server_text MATCH ").push_bind(expression.to_owned());
+    if let Some(Position::Server(number)) = &filter.after {
+        sql.push(" AND s.number > ").push_bind(*number);
     }
-    match &filter.after {
-        Some(Position::RankedServer(score, number)) if expression.is_some() => {
-            let score = f64::from_bits(*score);
-            sql.push(" AND (f.rank, s.number) > (").push_bind(score);
-            sql.push(", ").push_bind(*number).push(")");
-        }
-        Some(Position::Server(number)) => {
-            sql.push(" AND s.number > ").push_bind(*number);
-        }
-        _ => {}
-    }
-    let order = if expression.is_some() { "score, number" } else { "number" };
+    let order = if found.is_some() { "place" } else { "number" };
     sql.push(format_args!(" ORDER BY {order}"));
     limit(&mut sql, " LIMIT ", i64::from(filter.limit) + 1);
     sql.push(")");
@@ -98,45 +80,45 @@ pub(crate) fn find_sql(filter: &Filter) -> String {
     servers(filter, None, Moment { lease: 0, wall: 0, offset: 0 }).sql().as_str().to_owned()
 }
 
-/// The page of tools that a filter asks for, by name, with one row more than its limit if there are more.
-pub(super) fn tools(filter: &Filter, expression: Option<&str>, now: Moment) -> Statement {
-    let mut sql = Statement::new("WITH page AS (SELECT t.name AS name, ");
-    sql.push(if expression.is_some() { "min(f.rank) AS score" } else { "0.0 AS score" });
-    sql.push(match expression {
-        Some(_) => {
-            " FROM tool_text f CROSS JOIN tools t ON t.number = f.rowid CROSS JOIN servers s ON s.number = t.server"
-        }
-        None => " FROM tools t JOIN servers s ON s.number = t.server",
-    });
-    joins(&mut sql, filter, Tools::AreChosen);
+/// The numbers of the servers that a filter chooses, as one text.
+pub(super) fn chosen(filter: &Filter, tools: Tools, now: Moment) -> Statement {
+    let mut sql = Statement::new("SELECT group_concat(s.number, ' ') FROM servers s");
+    joins(&mut sql, filter, tools);
     sql.push(" WHERE TRUE");
     conditions(&mut sql, filter, now);
-    for (_, name) in filter.terms.iter().filter(|(term, _)| *term == Term::Tool) {
-        sql.push(" AND t.name = ").push_bind(name.clone());
+    sql
+}
+
+/// The page of tools that a filter asks for, by name, with one row more than its limit if there are more. With a search it
+/// is those that were found, a JSON list of names, to whose servers the filter applies.
+pub(super) fn tools(filter: &Filter, found: Option<&str>, now: Moment) -> Statement {
+    let mut sql = Statement::new("WITH page AS (SELECT ");
+    if let Some(list) = found {
+        sql.push("j.key AS place, j.value AS name FROM json_each(").push_bind(list.to_owned()).push(") j");
+    } else {
+        sql.push("NULL AS place, t.name AS name FROM tools t JOIN servers s ON s.number = t.server");
+        joins(&mut sql, filter, Tools::AreChosen);
+        sql.push(" WHERE TRUE");
+        conditions(&mut sql, filter, now);
+        for (_, name) in filter.terms.iter().filter(|(term, _)| *term == Term::Tool) {
+            sql.push(" AND t.name = ").push_bind(name.clone());
+        }
+        if let Some(Position::Tool(name)) = &filter.after {
+            sql.push(" AND t.name > ").push_bind(name.clone());
+        }
+        // By name the index gives the order, and SQLite stops when the page is full.
+        sql.push(" GROUP BY t.name ORDER BY t.name");
+        limit(&mut sql, " LIMIT ", i64::from(filter.limit) + 1);
     }
-    if let Some(expression) = expression {
-        sql.push(" AND f.tool_text MATCH ").push_bind(expression.to_owned());
-    }
-    if let Some(Position::Tool(name)) = &filter.after {
-        sql.push(" AND t.name > ").push_bind(name.clone());
-    }
-    sql.push(" GROUP BY t.name");
-    if let Some(Position::RankedTool(score, name)) = &filter.after {
-        sql.push(" HAVING (min(f.rank), t.name) > (").push_bind(f64::from_bits(*score));
-        sql.push(", ").push_bind(name.clone()).push(")");
-    }
-    // By name alone the index gives the order, and SQLite stops when the page is full.
-    sql.push(if expression.is_some() { " ORDER BY score, t.name" } else { " ORDER BY t.name" });
-    limit(&mut sql, " LIMIT ", i64::from(filter.limit) + 1);
     sql.push(
-        ") SELECT page.name, page.score, min(s.number), t.title, t.description, count(DISTINCT t.definition) AS definitions, \
+        ") SELECT page.name, min(s.number), t.title, t.description, count(DISTINCT t.definition) AS definitions, \
          json_group_array(json_array(s.number, s.id, s.name, s.transport, l.expires_at) ORDER BY s.number) AS servers \
          FROM page JOIN tools t ON t.name = page.name JOIN servers s ON s.number = t.server",
     );
     joins(&mut sql, filter, Tools::AreChosen);
     sql.push(" WHERE TRUE");
     conditions(&mut sql, filter, now);
-    sql.push(" GROUP BY page.name ORDER BY page.score, page.name");
+    sql.push(" GROUP BY page.name ORDER BY page.place, page.name");
     sql
 }
 
@@ -148,7 +130,7 @@ fn limit(sql: &mut Statement, clause: &str, count: i64) {
 
 /// Whether the filter `tool` is about the servers or about the tools themselves.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Tools {
+pub(super) enum Tools {
     ChooseServers,
     AreChosen,
 }

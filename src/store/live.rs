@@ -16,6 +16,7 @@ use super::Moment;
 use super::answers::{Answer, Answers, Asked, Content, Found, Question, Tools};
 use super::mirror::{Lease, Mirror};
 use super::rows::{Entry, Times};
+use super::search::Search;
 use super::touch::{Slot, Touched};
 use super::watchers::{Subscription, Watchers};
 use crate::model::{Filter, Health, LeaseState, Record, Revision, Stats, Tokens};
@@ -30,6 +31,7 @@ pub(crate) struct Live {
     /// The number of the revision, for who waits for it.
     reached: watch::Sender<u64>,
     watchers: Arc<Watchers>,
+    search: Arc<Search>,
 }
 
 /// What the lock guards.
@@ -55,6 +57,8 @@ pub(super) struct Effects {
     pub(super) told: Vec<Slot>,
     /// The tokens, if they have changed.
     pub(super) tokens: Option<Tokens>,
+    /// The servers that are found by something else than before.
+    pub(super) searched: Vec<i64>,
 }
 
 /// What became of one lease.
@@ -75,7 +79,13 @@ impl Live {
             asked_at: AtomicI64::new(i64::MIN),
             reached,
             watchers: Arc::default(),
+            search: Arc::default(),
         }
+    }
+
+    /// The index of what is registered.
+    pub(crate) fn search(&self) -> &Arc<Search> {
+        &self.search
     }
 
     /// Who watches.
@@ -127,6 +137,8 @@ impl Live {
 
     /// Takes over what was committed at a moment.
     pub(super) fn apply(&self, effects: Effects, revision: Option<i64>, now: Moment) {
+        // Before anybody can know of the commit.
+        self.search.note(&effects.searched);
         let mut state = self.write();
         let asked_at = self.asked_at.load(Ordering::SeqCst);
         let mut revived = false;
@@ -198,6 +210,7 @@ impl Live {
     }
 
     fn take_over(&self, mirror: Mirror, revision: Revision, tokens: Tokens) {
+        self.search.note_all();
         let mut state = self.write();
         state.tokens = Arc::new(tokens);
         state.mirror = mirror;
@@ -271,7 +284,7 @@ impl Live {
     /// A page of servers that still holds.
     pub(crate) fn servers(&self, filter: &Filter, now: Moment) -> Option<Found> {
         let (answer, state) = self.holding(Asked::Servers(filter))?;
-        let Content::Servers { servers, next_cursor, beyond, healthy, .. } = &answer.content else {
+        let Content::Servers { servers, scores, next_cursor, beyond, healthy, .. } = &answer.content else {
             return None;
         };
         if let Some(number) = beyond.filter(|_| *healthy)
@@ -287,9 +300,10 @@ impl Live {
             }
             rows.push(Entry { rendered: Arc::clone(server), times });
         }
-        let (next_cursor, revision) = (next_cursor.clone(), state.revision.clone());
+        let (scores, next_cursor) = (scores.clone(), next_cursor.clone());
+        let revision = state.revision.clone();
         drop(state);
-        Some(Found { rows, next_cursor, revision, now, answer: Some(answer) })
+        Some(Found { rows, scores, next_cursor, revision, now, answer: Some(answer) })
     }
 
     /// A page of tools that still holds.

@@ -17,6 +17,7 @@ mod changes;
 mod children;
 mod command;
 mod copied;
+mod documents;
 mod draft;
 mod error;
 #[cfg(feature = "cli")]
@@ -38,8 +39,8 @@ mod replicating;
 mod rows;
 mod schema;
 mod script;
+mod search;
 mod servers;
-mod text;
 #[cfg(feature = "cli")]
 mod token_file;
 mod tokens;
@@ -75,6 +76,8 @@ pub(crate) use reader::Readers;
 #[cfg(feature = "cli")]
 pub(crate) use replicating::{Replicating, empty_log, identity};
 pub(crate) use rows::Entry;
+#[cfg(any(test, feature = "bench"))]
+pub(crate) use search::Search;
 pub(crate) use servers::{Put, Registering};
 #[cfg(feature = "cli")]
 pub(crate) use token_file::{TokenFile, tokens_in};

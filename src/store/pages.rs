@@ -19,8 +19,6 @@ pub(super) struct Page {
     pub(super) rows: Vec<Entry>,
     /// The number of the server that comes next.
     pub(super) beyond: Option<i64>,
-    /// With a full-text search, the score of the last one.
-    pub(super) score: Option<f64>,
     pub(super) revision: Revision,
 }
 
@@ -31,10 +29,10 @@ const PAGE_BYTES: usize = 16 * 1024 * 1024;
 pub(super) async fn in_one(
     connection: &mut SqliteConnection,
     filter: &Filter,
-    expression: Option<&str>,
+    found: Option<&str>,
     now: Moment,
 ) -> Result<Option<Page>, StoreError> {
-    let mut statement = filter::servers(filter, expression, now);
+    let mut statement = filter::servers(filter, found, now);
     let page = statement.build().fetch_one(connection).await?;
     let texts: Option<&str> = page.try_get("servers")?;
     if texts == Some(LARGE) {
@@ -42,39 +40,36 @@ pub(super) async fn in_one(
     }
     let texts = texts.iter().flat_map(|texts| texts.split(SEPARATOR));
     let mut rows = texts.map(|text| Entry::parse(text, filter.view)).collect::<Result<Vec<_>, _>>()?;
-    if expression.is_none() {
+    if found.is_none() {
         rows.sort_by_key(|row| row.rendered.number);
     }
     let limit = filter.limit as usize;
     let beyond = rows.get(limit).map(|row| row.rendered.number);
     rows.truncate(limit);
-    Ok(Some(Page { rows, beyond, score: page.try_get("score")?, revision: revision(&page)? }))
+    Ok(Some(Page { rows, beyond, revision: revision(&page)? }))
 }
 
 /// A page row by row, until its limit or until it is heavy enough.
 pub(super) async fn in_rows(
     connection: &mut SqliteConnection,
     filter: &Filter,
-    expression: Option<&str>,
+    found: Option<&str>,
     now: Moment,
 ) -> Result<Page, StoreError> {
-    let mut statement = filter::servers_in_rows(filter, expression, now);
-    let mut found = statement.build().fetch(connection);
+    let mut statement = filter::servers_in_rows(filter, found, now);
+    let mut read = statement.build().fetch(connection);
     let mut page: Option<Page> = None;
-    let mut bytes = 0;
-    while let Some(row) = found.try_next().await? {
+    let (mut bytes, mut before) = (0, None);
+    while let Some(row) = read.try_next().await? {
         let page = match &mut page {
             Some(page) => page,
-            None => {
-                page.insert(Page { rows: Vec::new(), beyond: None, score: None, revision: revision(&row)? })
-            }
+            None => page.insert(Page { rows: Vec::new(), beyond: None, revision: revision(&row)? }),
         };
         let Some(text) = row.try_get("server")? else { break };
         let entry = Entry::parse(text, filter.view)?;
-        let (number, score) = (entry.rendered.number, row.try_get::<Option<f64>, _>("score")?);
-        if let Some(last) = page.rows.last()
-            && (page.score, last.rendered.number) >= (score, number)
-        {
+        let number = entry.rendered.number;
+        let place = row.try_get::<Option<i64>, _>("place")?.unwrap_or(number);
+        if before.replace(place).is_some_and(|before| before >= place) {
             return Err(odd_row("a page out of order").into());
         }
         if page.rows.len() == filter.limit as usize || bytes >= PAGE_BYTES {
@@ -83,7 +78,6 @@ pub(super) async fn in_rows(
         }
         bytes += entry.bytes();
         page.rows.push(entry);
-        page.score = score;
     }
     page.ok_or_else(|| StoreError::Failed(sqlx::Error::RowNotFound))
 }

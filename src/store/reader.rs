@@ -15,12 +15,14 @@ use super::answers::{Content, Found, Question, Tools};
 use super::open::Shared;
 use super::pages::{self, Page};
 use super::rows::Entry;
+use super::search::{self, Allowed};
 use super::servers::{self, Key};
 use super::{Live, Moment, Passage, StoreError, changes, filter};
 use crate::model::{
-    Cursor, Filter, Health, HealthFilter, PAGE_LIMITS, Position, Revision, ServerStats, Stats, ToolEntry,
-    ToolPage, ToolServer, TransportKind, View,
+    Cursor, Filter, Health, HealthFilter, PAGE_LIMITS, Position, Revision, Score, ServerStats, Stats, Term,
+    ToolEntry, ToolPage, ToolServer, TransportKind, View,
 };
+use crate::search::{Query, Ranked};
 
 /// The reading connections.
 pub(crate) struct Readers {
@@ -60,36 +62,52 @@ impl Readers {
 
     /// A page of servers.
     pub(crate) async fn servers(&self, filter: Filter, now: Moment) -> Result<Found, StoreError> {
-        let expression = expression(&filter);
-        let expression = expression.as_deref();
         let version = self.live.asking(now);
+        let limit = filter.limit as usize;
+        let ranked = match &filter.words {
+            Some(words) => Some(self.ranked_servers(words, &filter, now).await?),
+            None => None,
+        };
+        let numbers = ranked.as_ref().map(|ranked| ranked.iter().map(|found| found.item).collect::<Vec<_>>());
+        let numbers = numbers.map(|numbers| serde_json::json!(numbers).to_string());
         let mut connection = self.take().await?;
         let page = match filter.view {
-            View::Summary => pages::in_one(&mut connection, &filter, expression, now).await?,
+            View::Summary => pages::in_one(&mut connection, &filter, numbers.as_deref(), now).await?,
             View::Full => None,
         };
         let page = match page {
             Some(page) => page,
-            None => pages::in_rows(&mut connection, &filter, expression, now).await?,
+            None => pages::in_rows(&mut connection, &filter, numbers.as_deref(), now).await?,
         };
         drop(connection);
-        let Page { rows, beyond, score, revision } = page;
+        let Page { rows, mut beyond, revision } = page;
         self.live.catch_up(&revision).await;
-        let next_cursor = match rows.last().filter(|_| beyond.is_some()) {
-            None => None,
-            Some(last) => {
-                let number = last.rendered.number;
-                let position = match score {
-                    Some(score) => Position::RankedServer(score.to_bits(), number),
-                    None => Position::Server(number),
-                };
-                Some(Cursor::new(&filter, position))
-            }
+        let ranked = ranked.unwrap_or_default();
+        let score_of =
+            |number: i64| ranked.iter().find(|found| found.item == number).map(|found| found.score);
+        // Found, and gone before the page was read: what comes behind it is still to be asked for.
+        if rows.len() < limit && beyond.is_none() {
+            beyond = ranked.get(limit).map(|found| found.item);
+        }
+        let next_cursor = rows.last().filter(|_| beyond.is_some()).map(|last| {
+            let number = last.rendered.number;
+            let position = match score_of(number) {
+                Some(score) => Position::RankedServer(score.to_bits(), number),
+                None => Position::Server(number),
+            };
+            Cursor::new(&filter, position)
+        });
+        let scores = if ranked.is_empty() {
+            Vec::new()
+        } else {
+            let scores: HashMap<i64, f64> = ranked.iter().map(|found| (found.item, found.score)).collect();
+            rows.iter().filter_map(|row| scores.get(&row.rendered.number).copied().map(Score::new)).collect()
         };
-        let found = Found { rows, next_cursor, revision, now, answer: None };
+        let found = Found { rows, scores, next_cursor, revision, now, answer: None };
         if self.live.keeps() && filter.health != HealthFilter::Unhealthy {
             let content = Content::Servers {
                 servers: found.rows.iter().map(|row| Arc::clone(&row.rendered)).collect(),
+                scores: found.scores.clone(),
                 next_cursor: found.next_cursor.clone(),
                 beyond,
                 healthy: filter.health == HealthFilter::Healthy,
@@ -98,6 +116,60 @@ impl Readers {
             self.live.keep(Question::Servers(filter), version, content);
         }
         Ok(found)
+    }
+
+    /// The servers that are found by a text, one more than fit on the page.
+    async fn ranked_servers(
+        &self,
+        words: &str,
+        filter: &Filter,
+        now: Moment,
+    ) -> Result<Vec<Ranked<i64>>, StoreError> {
+        let question = self.question(words, filter, filter::Tools::ChooseServers, now).await?;
+        let after = match &filter.after {
+            Some(Position::RankedServer(score, number)) => Some((f64::from_bits(*score), *number)),
+            _ => None,
+        };
+        self.live.search().servers(question, after, filter.limit as usize + 1).await
+    }
+
+    /// What to search for, and among which servers, in an index that is up to date.
+    async fn question(
+        &self,
+        words: &str,
+        filter: &Filter,
+        tools: filter::Tools,
+        now: Moment,
+    ) -> Result<search::Question, StoreError> {
+        let search = self.live.search();
+        if !search.is_current() {
+            let _syncing = search.syncing.lock().await;
+            if !search.is_current() {
+                search.sync(&mut *self.take().await?).await?;
+            }
+        }
+        let by_tool = |(term, _): &(Term, String)| *term == Term::Tool && tools == filter::Tools::AreChosen;
+        let chooses = !filter.metadata.is_empty() || !filter.terms.iter().all(by_tool);
+        let allowed = if chooses {
+            let mut statement = filter::chosen(filter, tools, now);
+            let numbers: Option<String> =
+                statement.build_query_scalar().fetch_one(&mut *self.take().await?).await?;
+            let numbers = numbers.unwrap_or_default();
+            Allowed::These(numbers.split(' ').filter_map(|number| number.parse().ok()).collect())
+        } else {
+            let wanted = match filter.health {
+                HealthFilter::Any => None,
+                HealthFilter::Healthy => Some(Health::Healthy),
+                HealthFilter::Unhealthy => Some(Health::Unhealthy),
+            };
+            let of_health = |wanted| {
+                let state = self.live.read();
+                let servers = state.mirror.iter().filter(|lease| lease.times.health(now) == wanted);
+                Allowed::These(servers.map(|lease| lease.number).collect())
+            };
+            wanted.map_or(Allowed::All, of_health)
+        };
+        Ok(search::Question { query: Query::new(words), matching: filter.matching, allowed })
     }
 
     /// All servers that match and that watchers were not told the end of, and how far the catalogue had come: what a watcher
@@ -136,33 +208,65 @@ impl Readers {
 
     /// A page of tools.
     pub(crate) async fn tools(&self, filter: Filter, now: Moment) -> Result<Arc<Tools>, StoreError> {
-        let expression = expression(&filter);
-        let expression = expression.as_deref();
         let version = self.live.asking(now);
-        let mut statement = filter::tools(&filter, expression, now);
-        let rows = statement.build().fetch_all(&mut *self.take().await?).await?;
         let limit = filter.limit as usize;
+        let ranked = match &filter.words {
+            Some(words) => Some(self.ranked_tools(words, &filter, now).await?),
+            None => None,
+        };
+        let names = ranked.as_ref().map(|ranked| ranked.iter().map(|found| &*found.item).collect::<Vec<_>>());
+        let names = names.map(|names| serde_json::json!(names).to_string());
+        let mut statement = filter::tools(&filter, names.as_deref(), now);
+        let rows = statement.build().fetch_all(&mut *self.take().await?).await?;
         let mut health = HashMap::new();
         let page = rows.iter().map(|row| tool(row, now, &mut health));
         let mut tools: Vec<ToolEntry> = page.collect::<Result<_, sqlx::Error>>()?;
-        tools.truncate(limit);
-        let next_cursor = match (rows.len() > limit, rows.get(limit.saturating_sub(1)), tools.last()) {
-            (true, Some(row), Some(last)) => {
-                let score: f64 = row.try_get("score")?;
-                let position = match expression {
-                    Some(_) => Position::RankedTool(score.to_bits(), last.name.clone()),
-                    None => Position::Tool(last.name.clone()),
-                };
-                Some(Cursor::new(&filter, position))
+        let is_last = ranked.as_ref().map_or(tools.len(), Vec::len) <= limit;
+        // Of those that were found and are there no more, none is in the rows.
+        let end = ranked.as_ref().and_then(|ranked| ranked.get(limit)).map(|found| Arc::clone(&found.item));
+        match end {
+            Some(beyond) => tools.retain(|tool| *tool.name != *beyond),
+            None => tools.truncate(limit),
+        }
+        if let Some(ranked) = &ranked {
+            let scores: HashMap<&str, f64> = ranked.iter().map(|found| (&*found.item, found.score)).collect();
+            for tool in &mut tools {
+                tool.score = scores.get(tool.name.as_str()).copied().map(Score::new);
             }
-            _ => None,
+        }
+        let last = match &ranked {
+            Some(ranked) => ranked
+                .get(limit.saturating_sub(1))
+                .map(|found| Position::RankedTool(found.score.to_bits(), found.item.to_string())),
+            None => tools.last().map(|last| Position::Tool(last.name.clone())),
         };
+        let next_cursor = last.filter(|_| !is_last).map(|last| Cursor::new(&filter, last));
         let tools = Arc::new(Tools::new(ToolPage { tools, next_cursor }));
         if filter.health != HealthFilter::Unhealthy {
             let content = Content::Tools { tools: Arc::clone(&tools), health: health.into_iter().collect() };
             self.live.keep(Question::Tools(filter), version, content);
         }
         Ok(tools)
+    }
+
+    /// The tools that are found by a text, one more than fit on the page.
+    async fn ranked_tools(
+        &self,
+        words: &str,
+        filter: &Filter,
+        now: Moment,
+    ) -> Result<Vec<Ranked<Arc<str>>>, StoreError> {
+        let question = self.question(words, filter, filter::Tools::AreChosen, now).await?;
+        let mut wanted =
+            filter.terms.iter().filter(|(term, _)| *term == Term::Tool).map(|(_, name)| name.clone());
+        // A tool has one name: of two different ones it has none.
+        let only =
+            wanted.next().map(|first| if wanted.all(|name| name == first) { first } else { String::new() });
+        let after = match &filter.after {
+            Some(Position::RankedTool(score, name)) => Some((f64::from_bits(*score), name.as_str().into())),
+            _ => None,
+        };
+        self.live.search().tools(question, only, after, filter.limit as usize + 1).await
     }
 
     /// Totals.
@@ -233,11 +337,6 @@ impl Readers {
     }
 }
 
-/// The full-text expression of a filter that was [checked](Filter::check).
-fn expression(filter: &Filter) -> Option<String> {
-    filter.expression().ok().flatten()
-}
-
 fn tool(row: &SqliteRow, now: Moment, health: &mut HashMap<i64, Health>) -> Result<ToolEntry, sqlx::Error> {
     let name: String = row.try_get("name")?;
     let text: String = row.try_get("servers")?;
@@ -254,6 +353,7 @@ fn tool(row: &SqliteRow, now: Moment, health: &mut HashMap<i64, Health>) -> Resu
         title: row.try_get("title")?,
         description: row.try_get("description")?,
         definitions: u64::try_from(definitions).unwrap_or_default(),
+        score: None,
         servers: servers.into_iter().map(server).collect(),
     })
 }

@@ -9,12 +9,13 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
 use super::children::{self, Parent};
+use super::documents::{self, Documents};
 use super::draft::Draft;
 use super::live::expiry;
 use super::mirror::Lease;
 use super::rows::{self, Entry, Times};
 use super::script::Script;
-use super::text::Text;
+use super::search::Search;
 use super::{Moment, StoreError, time};
 use crate::model::{
     Actor, ChangeKind, Health, Input, LeaseId, Record, Registered, Server, Transport, ValidRegistration, View,
@@ -59,7 +60,8 @@ pub(crate) struct Put {
     pub(super) record: Arc<Record>,
     /// The head of its summary.
     pub(super) summary: String,
-    pub(super) text: Text,
+    /// What it is found by.
+    pub(super) documents: Documents,
     only_new: bool,
     pub(super) actor: Actor,
 }
@@ -81,11 +83,13 @@ impl Put {
         registration: ValidRegistration,
         only_new: bool,
         actor: Actor,
+        search: &Search,
     ) -> Result<Self, StoreError> {
         let mut record = registration.into_record();
         record.owner = actor.owner(None);
         let summary = summary(&record)?;
-        Ok(Self { text: Text::of(&record), summary, record: Arc::new(record), only_new, actor })
+        let documents = documents::documents(&record, |digest| search.uses(digest));
+        Ok(Self { documents, summary, record: Arc::new(record), only_new, actor })
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -173,12 +177,13 @@ pub(super) fn insert(
     });
     let parents: Vec<_> =
         fresh.iter().map(|Fresh { number, put, .. }| Parent { number: *number, put }).collect();
-    draft.next_tool = children::insert(script, &parents, draft.next_tool);
+    children::insert(script, &parents);
     for Fresh { number, lease, put } in fresh {
         let after = put.entry(*number, now)?.json(now);
         draft.ledger.record(ChangeKind::Registered, put.id(), None, Some(after));
         draft.touch(&put.record);
         draft.put(held(*number, *lease, &put.record, now));
+        draft.effects.searched.push(*number);
     }
     Ok(())
 }
@@ -225,8 +230,9 @@ pub(super) async fn replace(
         update(connection, before.number, record).await?;
         let parent = Parent { number: before.number, put };
         let mut script = Script::new();
-        draft.next_tool = children::insert(&mut script, &[parent], draft.next_tool);
+        children::insert(&mut script, &[parent]);
         script.run(connection).await?;
+        draft.effects.searched.push(before.number);
         draft.touch_stored(&stored.rendered);
     }
     if !same || before.times.health(now) == Health::Unhealthy {
@@ -316,8 +322,7 @@ async fn update(connection: &mut SqliteConnection, number: i64, server: &Record)
     sqlx::query!("DELETE FROM capabilities WHERE server = ?", number).execute(&mut *connection).await?;
     sqlx::query!("DELETE FROM tags WHERE server = ?", number).execute(&mut *connection).await?;
     sqlx::query!("DELETE FROM metadata WHERE server = ?", number).execute(&mut *connection).await?;
-    sqlx::query!("DELETE FROM server_text WHERE rowid = ?", number).execute(&mut *connection).await?;
-    Ok(())
+    documents::remove(connection, number).await
 }
 
 async fn renew_lease(

@@ -17,7 +17,7 @@ use super::mirror::Mirror;
 use super::open::{Known, Shared};
 use super::touch::Slot;
 use super::watchers::Event;
-use super::{Command, Live, Moment, StoreError, leases, rows, tokens};
+use super::{Command, Live, Moment, StoreError, documents, leases, rows, tokens};
 use crate::model::Revision;
 
 /// How SQLite waits for the disk at a commit.
@@ -40,6 +40,8 @@ pub(crate) struct Writer {
     leases: bool,
     /// Servers whose lease has run out, found and not yet pruned.
     pub(super) due: Vec<i64>,
+    /// The server from which on some have no documents; none if all have.
+    pub(super) unindexed: Option<i64>,
     /// What watchers are to be told.
     news: News,
 }
@@ -65,6 +67,7 @@ impl Writer {
         let mut taken = connection.lock().await;
         let data_version = data_version(&mut taken).await?;
         make_summaries(&mut taken).await?;
+        let unindexed = (!documents::are_complete(&mut taken).await?).then_some(0);
         let (revision, committed, _) = settings(&mut taken).await?;
         let mirror = Mirror::load(&mut taken).await?;
         let tokens = tokens::load(&mut taken).await?;
@@ -86,6 +89,7 @@ impl Writer {
             data_version: Some(data_version),
             committed,
             due: Vec::new(),
+            unindexed,
             news: News::default(),
         })
     }
@@ -131,6 +135,11 @@ impl Writer {
             self.due = self.live.due(retention, now);
         }
         !self.due.is_empty()
+    }
+
+    /// Whether there are servers without documents.
+    pub(crate) fn is_unindexed(&self) -> bool {
+        self.unindexed.is_some()
     }
 
     /// Whether somebody else has written to the database.
@@ -298,9 +307,10 @@ pub(super) async fn settings(connection: &mut SqliteConnection) -> Result<(Revis
     Ok((Revision { epoch: row.epoch, number }, row.lease_clock, row.wall_offset))
 }
 
-/// Makes the summaries that are missing.
-pub(super) async fn make_summaries(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+/// Makes the summaries that are missing, and takes the documents of the same servers away. Says whether there were any.
+pub(super) async fn make_summaries(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
     sqlx::query(rows::MISSING_SUMMARIES).execute(&mut *connection).await?;
+    let edited = documents::remove_edited(&mut *connection).await?;
     sqlx::query(rows::MAKE_SUMMARIES).execute(connection).await?;
-    Ok(())
+    Ok(edited)
 }

@@ -144,6 +144,10 @@ async fn each_query_parameter() {
         "q=",
         "q=%20",
         "q=***",
+        "match=all",
+        "q=a&match=",
+        "q=a&match=some",
+        "q=a&match=all&match=all",
         "healthy=",
         "healthy=yes",
         "healthy=true&healthy=true",
@@ -165,7 +169,8 @@ async fn each_query_parameter() {
         paths.push(format!("/v1/tools?{query}"));
     }
     paths.push(format!("/v1/servers?{}", vec!["tag=a"; 33].join("&")));
-    paths.push(format!("/v1/servers?q={}", vec!["a"; 33].join("+")));
+    paths.push(format!("/v1/servers?match=all&q={}", vec!["a"; 33].join("+")));
+    paths.push(format!("/v1/tools?q={}", "a".repeat(2_001)));
     for path in ["/v1/servers/a", "/v1/servers/a/health", "/v1/stats", "/healthz", "/readyz", "/openapi.json"]
     {
         paths.push(format!("{path}?x=1"));

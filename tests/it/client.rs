@@ -51,7 +51,11 @@ async fn says_what_the_registry_in_process_says() {
     let found = api.registry.find(Filter::new()).await.unwrap();
     assert_eq!((page.revision, page.next_cursor), (found.revision, None));
     let tools = client.tools(Filter::new().words("read")).await.unwrap();
-    assert_eq!(tools.tools, api.registry.tools(Filter::new()).await.unwrap().tools);
+    assert_eq!(tools.tools, api.registry.tools(Filter::new().words("read")).await.unwrap().tools);
+    let searched = client.find(Filter::new().words("read")).await.unwrap();
+    let own_search = api.registry.find(Filter::new().words("read")).await.unwrap();
+    assert_eq!((searched.servers.len(), searched.servers[0].score), (1, own_search.servers[0].score));
+    assert!(searched.servers[0].score.is_some() && own.score.is_none());
     assert_eq!(client.stats().await.unwrap(), api.registry.stats().await.unwrap());
     let health = client.health("files-1").await.unwrap().unwrap();
     assert_eq!((health.name.as_str(), health.ttl), ("files", 30));

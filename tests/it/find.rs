@@ -103,13 +103,13 @@ async fn full_text_finds_the_beginnings_of_words_in_any_place() {
     ];
     for (query, expected) in cases {
         let query: String = form_urlencoded::byte_serialize(query.as_bytes()).collect();
-        let mut found = api.ids(&format!("q={query}")).await;
+        let mut found = api.ids(&format!("q={query}&match=all")).await;
         found.sort_by_key(|id| ["fs", "git", "cafe"].iter().position(|known| known == id));
         assert_eq!(found, expected, "{query}");
     }
     // What is half typed keeps matching: the stem of the whole word is not needed for its beginning.
     for end in 1..="repositories".len() {
-        let found = api.ids(&format!("q={}", &"repositories"[..end])).await;
+        let found = api.ids(&format!("match=all&q={}", &"repositories"[..end])).await;
         assert!(found.contains(&"fs".to_owned()), "{end}");
     }
     assert_eq!(api.ids("q=git").await[0], "git", "a name weighs more than a description");
@@ -169,8 +169,8 @@ async fn tools_are_listed_once_with_who_offers_them() {
     };
     assert_eq!(names(api.get("/v1/tools?tag=local").await.json()), ["read_file", "writeFile"]);
     assert_eq!(names(api.get("/v1/tools?tool=read_file").await.json()), ["read_file"]);
-    assert_eq!(names(api.get("/v1/tools?q=blob").await.json()), ["read_file"]);
-    assert_eq!(names(api.get("/v1/tools?q=write").await.json()), ["writeFile"]);
+    assert_eq!(names(api.get("/v1/tools?q=blob&match=all").await.json()), ["read_file"]);
+    assert_eq!(names(api.get("/v1/tools?q=write&match=all").await.json()), ["writeFile"]);
     assert_eq!(names(api.get("/v1/tools?healthy=false").await.json()), Vec::<String>::new());
     let local = api.get("/v1/tools?tool=read_file&tag=local").await.json();
     assert_eq!(local["tools"][0]["servers"].as_array().unwrap().len(), 1, "the other filters choose servers");

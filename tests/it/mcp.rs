@@ -105,7 +105,11 @@ async fn finds_what_is_registered() {
     let found = session.call("find_tools", json!({"query": "read file"})).await;
     let tools = &found["structuredContent"]["tools"];
     assert_eq!((&tools[0]["name"], &tools[0]["inputSchema"]), (&json!("read_file"), &schema));
-    assert_eq!(found["content"][0]["text"], "read_file: Reads a file from disk (offered by filesystem)");
+    assert_eq!(
+        found["content"][0]["text"],
+        "read_file: Reads a file from disk (offered by filesystem; found by the words read, file)\n\
+         write_file: Writes a file to disk (offered by filesystem; found by the word file)"
+    );
     let some = session.call("find_tools", json!({"query": "please write to my floppy"})).await;
     assert_eq!(some["structuredContent"]["all_words"], false);
     assert_eq!(some["structuredContent"]["tools"][0]["name"], "write_file");
@@ -153,13 +157,13 @@ async fn tools_that_have_most_of_the_words_come_first() {
     let registry = Binary::start(&folder.path().join("paulina.db"));
     let session = Session::new(&registry, None).await;
     let tool = |name: String, words: &str| json!({"name": name, "description": words});
-    // Those that have one word alone have it oftener, and are better each for itself.
+    // Those that have one word alone have it oftener.
     let mut tools: Vec<Value> = (0..8)
         .flat_map(|number| {
-            ["alpha", "beta"].map(|word| tool(format!("{word}{number}"), &format!("{word} {word}")))
+            ["alpha", "beta"].map(|word| tool(format!("t{word}{number}"), &format!("{word} {word}")))
         })
         .collect();
-    tools.push(tool("both".to_owned(), &format!("alpha {} beta", "and so on ".repeat(20))));
+    tools.push(tool("both".to_owned(), "alpha and so on beta"));
     let registration = json!({"id": "words", "name": "words", "transport": "stdio", "command": ["x"],
                               "capabilities": {"tools": tools}});
     session.call("register_server", json!({ "registration": registration })).await;

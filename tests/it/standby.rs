@@ -9,7 +9,7 @@ use paulina::{
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
-use crate::support::{Fixture, NEVER};
+use crate::support::{BACK_TO_3, Fixture, NEVER};
 
 /// A whole copy of a database that is in use, as a replica brings one.
 async fn copy(from: &Path, to: PathBuf) -> PathBuf {
@@ -221,7 +221,7 @@ async fn a_copy_of_an_older_paulina_is_brought_up_to_date() {
     let pair = Pair::new().await;
     let older = pair.copied().await;
     let back = "DROP TABLE tokens; ALTER TABLE settings DROP COLUMN tokens; DELETE FROM refinery_schema_history WHERE version = 3";
-    crate::support::edit(&older, back).await;
+    crate::support::edit(&older, &[BACK_TO_3, back].concat()).await;
     pair.standby.follow(older).await.unwrap();
     assert_eq!(ids(&pair.registry, Filter::new()).await, ["files"]);
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
-use crate::support::{Fixture, edit};
+use crate::support::{BACK_TO_3, Fixture, edit};
 
 const ODD: &str =
     "\"quoted\" \\ back\\slash / \n\t\r line \u{7f} \u{2028} \u{1F980} é 'single' </script> \u{1e}";
@@ -148,7 +148,8 @@ async fn an_older_database_gets_them() {
     let found = records(&fixture.registry).await;
     fixture.registry.close().await;
     let tables = ["tools", "prompts", "resources", "capabilities", "tags", "metadata"];
-    let mut back = String::from("DROP TABLE tokens; ALTER TABLE settings DROP COLUMN tokens;");
+    let mut back = String::from(BACK_TO_3);
+    back.push_str("DROP TABLE tokens; ALTER TABLE settings DROP COLUMN tokens;");
     back.push_str("DROP TABLE summaries; DROP TRIGGER servers_leave;");
     back.push_str("DROP TRIGGER servers_add_summary; DROP TRIGGER servers_change_summary;");
     for table in tables {

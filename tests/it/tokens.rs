@@ -12,7 +12,7 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::support::binary::{self, Binary};
-use crate::support::edit;
+use crate::support::{BACK_TO_3, edit};
 
 fn token(database: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_paulina"));
@@ -99,7 +99,7 @@ async fn what_is_wrong_with_a_token_command_is_said() {
         assert!(output.stdout.is_empty());
     }
     let older = "DROP TABLE tokens; DELETE FROM refinery_schema_history WHERE version = 3";
-    edit(&path, older).await;
+    edit(&path, &[BACK_TO_3, older].concat()).await;
     let before = std::fs::read(&path).unwrap();
     let listed = token(&path, &["list"]);
     assert!(String::from_utf8(listed.stdout).unwrap().contains("no tokens"), "from before there were tokens");

@@ -26,8 +26,10 @@ pub(super) struct Entry {
     pub(super) deleted: bool,
     pub(super) updated_at: DateTime<Utc>,
     pub(super) published_at: DateTime<Utc>,
-    /// What a search looks through, in lower case.
-    pub(super) words: String,
+    /// Its names, in lower case: what has them in it is found by any part of them.
+    pub(super) names: String,
+    /// The servers that run it.
+    pub(super) ids: Vec<String>,
     pub(super) json: Value,
 }
 
@@ -45,10 +47,10 @@ impl Entry {
             // Who asks what has changed since wants to know of this.
             updated_at = updated_at.max(all.iter().map(|server| server.expires_at).max()?);
         }
-        let mut words = name.to_lowercase();
+        let mut names = name.to_lowercase();
         for more in servers.iter().flat_map(|server| [Some(&server.name), server.title.as_ref()]).flatten() {
-            words.push('\n');
-            words.push_str(&more.to_lowercase());
+            names.push('\n');
+            names.push_str(&more.to_lowercase());
         }
         let mut server = json!({
             "$schema": SCHEMA, "name": name, "version": version, "description": naming::description(first),
@@ -67,7 +69,8 @@ impl Entry {
             }
         }
         let json = json!({"server": server, "_meta": {LIVE: live(all)}});
-        Some(Self { name, version, is_latest: false, deleted, updated_at, published_at, words, json })
+        let ids = all.iter().map(|server| server.id.clone()).collect();
+        Some(Self { name, version, is_latest: false, deleted, updated_at, published_at, names, ids, json })
     }
 
     /// Adds what only the whole list can tell.

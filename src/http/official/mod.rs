@@ -26,7 +26,7 @@ use catalogue::Catalogue;
 pub(super) use catalogue::Kept;
 #[cfg(feature = "cli")]
 pub(super) use naming::is_namespace;
-use question::Question;
+use question::{Question, Scores};
 
 /// Whether a path is one of these.
 pub(super) fn is_of_it(path: &str) -> bool {
@@ -58,8 +58,9 @@ pub(super) fn refusal(problem: Problem, of_it: bool) -> Response {
 async fn list(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
     let answer = async {
         let question = Question::of(&uri)?;
+        let scores = app.scores(&question).await?;
         let catalogue = app.catalogue(question.include_deleted).await?;
-        let (found, next) = question.answer(&catalogue);
+        let (found, next) = question.answer(&catalogue, &scores);
         Ok(answered(&headers, &page(&found, next.as_deref())))
     };
     answer.await.unwrap_or_else(refused)
@@ -122,6 +123,21 @@ impl App {
     /// What is registered, in that API's words.
     async fn catalogue(&self, include_deleted: bool) -> Result<Arc<Catalogue>, Problem> {
         self.kept().catalogue(self.registry(), include_deleted).await.map_err(Problem::from)
+    }
+}
+
+impl App {
+    /// The servers that a question searches for.
+    async fn scores(&self, question: &Question) -> Result<Scores, Problem> {
+        let mut scores = Scores::new();
+        let mut next = question.filter();
+        while let Some(filter) = next.take() {
+            let page = self.registry().find(filter.clone()).await?;
+            let found = page.servers.iter();
+            scores.extend(found.filter_map(|server| Some((server.id.clone(), server.score?))));
+            next = page.next_cursor.map(|cursor| filter.after(&cursor));
+        }
+        Ok(scores)
     }
 }
 

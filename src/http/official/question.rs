@@ -3,6 +3,8 @@
 //! A cursor carries the whole question: VS Code leaves the search out when it asks for the second page, and does not encode what
 //! it was given, so a cursor is URL-safe as it is.
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -15,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::catalogue::Catalogue;
 use super::entry::Entry;
 use crate::http::problem::{Code, Problem};
+use crate::model::{Filter, HealthFilter, PAGE_LIMITS, Score};
 
 const FEW: usize = 30;
 const MOST: usize = 100;
@@ -35,7 +38,13 @@ pub(super) struct Question {
     /// The name and the age of the last entry of the page before.
     #[serde(skip_serializing_if = "Option::is_none")]
     after: Option<(String, DateTime<Utc>, String)>,
+    /// And with a search, its score.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after_score: Option<Score>,
 }
+
+/// The servers that a search finds, with their scores.
+pub(super) type Scores = HashMap<String, Score>;
 
 fn wrong(parameter: &str, detail: &str) -> Problem {
     Problem::new(Code::InvalidQuery, format!("{parameter} {detail}"))
@@ -83,31 +92,59 @@ impl Question {
         Ok(Self { limit: asked.limit.or(known.limit), ..known })
     }
 
+    /// What to ask the registry for, if something is searched for.
+    pub(super) fn filter(&self) -> Option<Filter> {
+        let filter = Filter::new().words(self.search.as_ref()?).limit(*PAGE_LIMITS.end());
+        let filter = if self.include_deleted { filter.health(HealthFilter::Any) } else { filter };
+        // What the registry cannot search for may still be part of a name.
+        filter.check_words().is_ok().then_some(filter)
+    }
+
+    /// How well an entry matches what is searched for: a part of its name is best, as in the registry whose API this is.
+    fn score(&self, entry: &Entry, scores: &Scores) -> Option<Score> {
+        let search = self.search.as_deref()?;
+        let found = || entry.ids.iter().filter_map(|id| scores.get(id)).max().copied();
+        if entry.names.contains(search) { Some(Score::BEST) } else { found() }
+    }
+
     fn matches(&self, entry: &Entry) -> bool {
         let version = self.version.as_deref().is_none_or(|version| match version {
             "latest" => entry.is_latest,
             exact => entry.version == exact,
         });
-        version
-            && self.search.as_deref().is_none_or(|search| entry.words.contains(search))
-            && self.updated_since.is_none_or(|since| entry.updated_at >= since)
-            && self.after.as_ref().is_none_or(|(name, age, version)| {
-                (&entry.name, entry.published_at, &entry.version) > (name, *age, version)
-            })
+        version && self.updated_since.is_none_or(|since| entry.updated_at >= since)
     }
 
-    /// The entries of one page, and the cursor of the next.
-    pub(super) fn answer(&self, catalogue: &Catalogue) -> (Vec<Arc<Entry>>, Option<String>) {
+    fn is_after(&self, score: Option<Score>, entry: &Entry) -> bool {
+        self.after.as_ref().is_none_or(|(name, age, version)| {
+            (Reverse(score), &entry.name, entry.published_at, &entry.version)
+                > (Reverse(self.after_score), name, *age, version)
+        })
+    }
+
+    /// The entries of one page, and the cursor of the next. With a search the best come first.
+    pub(super) fn answer(&self, catalogue: &Catalogue, scores: &Scores) -> (Vec<Arc<Entry>>, Option<String>) {
         let limit = self.limit.unwrap_or(FEW).clamp(1, MOST);
-        let mut found: Vec<_> =
-            catalogue.entries().iter().filter(|entry| self.matches(entry)).take(limit + 1).cloned().collect();
+        let entries = catalogue.entries().iter().filter(|entry| self.matches(entry));
+        let rated = entries.map(|entry| (self.score(entry, scores), entry));
+        let found = rated.filter(|(score, entry)| {
+            (self.search.is_none() || score.is_some()) && self.is_after(*score, entry)
+        });
+        let mut found: Vec<_> = if self.search.is_some() {
+            let mut all: Vec<_> = found.collect();
+            // Of equals the order of the list stays.
+            all.sort_by_key(|(score, _)| Reverse(*score));
+            all
+        } else {
+            found.take(limit + 1).collect()
+        };
         let more = found.len() > limit;
         found.truncate(limit);
-        let next = found.last().filter(|_| more).and_then(|last| {
+        let next = found.last().filter(|_| more).and_then(|(score, last)| {
             let after = Some((last.name.clone(), last.published_at, last.version.clone()));
-            let text = serde_json::to_vec(&Self { after, ..self.clone() }).ok()?;
+            let text = serde_json::to_vec(&Self { after, after_score: *score, ..self.clone() }).ok()?;
             Some(URL_SAFE_NO_PAD.encode(text))
         });
-        (found, next)
+        (found.into_iter().map(|(_, entry)| Arc::clone(entry)).collect(), next)
     }
 }

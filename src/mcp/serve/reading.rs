@@ -1,13 +1,15 @@
 //! The tools that read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::catalogue::{Answer, Catalogue, Failure};
 use super::tools::{Given, arguments};
-use crate::model::{Filter, Health, HealthFilter, PAGE_LIMITS, Server, ToolEntry, View};
+use crate::model::{
+    Filter, Health, HealthFilter, Server, ToolEntry, ToolServer, View, each_term, is_stop_word,
+};
 
 /// How many servers and tools one answer has, if nobody says how many, and may have.
 pub(super) const FEW_SERVERS: u32 = 10;
@@ -18,10 +20,10 @@ pub(super) const MOST_TOOLS: u32 = 20;
 const SCHEMAS: usize = 24_000;
 /// Characters of a description.
 const DESCRIPTION: usize = 600;
-/// Words of a query that are looked for one by one, where nothing has all of them.
-const WORDS: usize = 8;
+/// Characters of a description in one line.
+const LINE: usize = 160;
 /// Servers that a tool is said to be offered by.
-const OFFERED_BY: usize = 10;
+const OFFERED_BY: u32 = 10;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,68 +93,108 @@ struct FindTools {
 pub(super) async fn find_tools(catalogue: &Catalogue, given: Value) -> Answer<Given> {
     let FindTools { query, tags, server, limit } = arguments(given)?;
     let limit = within(limit, FEW_TOOLS, MOST_TOOLS)?;
-    let filter = server.into_iter().fold(Filter::new().tags(tags).limit(limit), Filter::name);
-    let with_all_words = filter.clone().words(&query);
-    searchable(&with_all_words)?;
-    let page = catalogue.tools(with_all_words).await?;
-    let (mut more, all_words) = (page.next_cursor.is_some(), !page.tools.is_empty());
-    let mut found = page.tools;
-    if !all_words {
-        (found, more) = some_words(catalogue, &filter, &query).await?;
-        more |= found.len() > limit as usize;
-        found.truncate(limit as usize);
-    }
-    let schemas = schemas(catalogue, &found).await?;
+    let filter = Filter::new().tags(tags).limit(limit).words(&query);
+    let filter = server.into_iter().fold(filter, Filter::name);
+    searchable(&filter)?;
+    let page = catalogue.tools(filter.clone()).await?;
+    let schemas = schemas(catalogue, &page.tools).await?;
     let mut room = SCHEMAS;
-    let mut tools = Vec::with_capacity(found.len());
-    let mut lines = Vec::with_capacity(found.len());
-    for (tool, schema) in found.iter().zip(schemas) {
+    let mut tools = Vec::with_capacity(page.tools.len());
+    let mut lines = Vec::with_capacity(page.tools.len());
+    for (tool, schema) in page.tools.iter().zip(schemas) {
         let schema = schema.filter(|(bytes, _)| room >= *bytes).map(|(bytes, schema)| {
             room -= bytes;
             schema
         });
+        let (offers, choose) = offers_of(catalogue, &filter, tool).await?;
+        let why = why(&query, tool);
+        let description = tool.description.as_deref().or(tool.title.as_deref());
         let names: Vec<&str> = tool.servers.iter().map(|server| server.name.as_str()).take(3).collect();
-        let what = short(tool.description.as_deref().unwrap_or("(no description)"));
-        lines.push(format!("{}: {what} (offered by {})", tool.name, names.join(", ")));
+        let what = one_line(description.unwrap_or("(no description)"));
+        lines.push(format!("{}: {what} (offered by {}; found by {why})", tool.name, names.join(", ")));
         tools.push(json!({
-            "name": tool.name, "title": tool.title, "description": tool.description.as_deref().map(short),
-            "inputSchema": schema, "servers": tool.servers.iter().take(OFFERED_BY).collect::<Vec<_>>(),
+            "name": tool.name, "title": tool.title, "description": description.map(short), "why": why,
+            "inputSchema": schema, "servers": offers, "choose": choose,
         }));
     }
+    let more = page.next_cursor.is_some();
+    let all_words = page.tools.first().and_then(|tool| tool.score).is_some_and(|score| score.value() >= 1.0);
     let text = match (&lines[..], all_words) {
         ([], _) => "no registered server offers such a tool".to_owned(),
         (lines, true) => lines.join("\n"),
-        (lines, false) => format!("no tool has all these words; these have some:\n{}", lines.join("\n")),
+        (lines, false) => format!("no tool has all these words; the nearest:\n{}", lines.join("\n")),
     };
     Ok(Given { structured: json!({"tools": tools, "more": more, "all_words": all_words}), text })
 }
 
-/// The query is called otherwise over HTTP.
-fn searchable(filter: &Filter) -> Answer<()> {
-    filter.expression().map(|_| ()).map_err(|wrong| Failure(format!("the query {}", wrong.detail)))
+/// The servers that offer a tool, a few of them, and where there are several, how to choose one.
+async fn offers_of(
+    catalogue: &Catalogue,
+    filter: &Filter,
+    tool: &ToolEntry,
+) -> Answer<(Vec<Value>, Option<String>)> {
+    let brief = |server: &ToolServer| json!({"id": server.id, "name": server.name, "transport": server.transport, "health": server.health});
+    let [_, _, ..] = &tool.servers[..] else {
+        return Ok((tool.servers.iter().map(brief).collect(), None));
+    };
+    let offering = Filter { words: None, ..filter.clone() }.tool(&tool.name).limit(OFFERED_BY);
+    let page = catalogue.find(offering).await?;
+    let differ = |of: fn(&Server) -> &dyn std::fmt::Debug| {
+        let mut all: Vec<String> = page.servers.iter().map(|server| format!("{:?}", of(server))).collect();
+        all.sort();
+        all.dedup();
+        all.len() > 1
+    };
+    let differences = [
+        (tool.definitions > 1).then_some("definition"),
+        differ(|server| &server.name).then_some("name"),
+        differ(|server| &server.version).then_some("version"),
+        differ(|server| &server.tags).then_some("tags"),
+    ];
+    let differences: Vec<&str> = differences.into_iter().flatten().collect();
+    let count = tool.servers.len();
+    let choose = if differences.is_empty() {
+        format!("{count} servers offer it, all alike: take any healthy one")
+    } else {
+        format!("{count} servers offer it; take a healthy one, by its {}", differences.join(", "))
+    };
+    let offers = page.servers.iter().map(|server| {
+        json!({
+            "id": server.id, "name": server.name, "transport": server.transport.kind(), "health": server.health,
+            "version": server.version, "tags": server.tags,
+        })
+    });
+    Ok((offers.collect(), Some(choose)))
 }
 
-/// The tools that have some of the words, those with most of them first, and whether there are more.
-async fn some_words(catalogue: &Catalogue, filter: &Filter, query: &str) -> Answer<(Vec<ToolEntry>, bool)> {
-    let (mut found, mut places, mut more) = (Vec::<(usize, ToolEntry)>::new(), HashMap::new(), false);
-    for word in query.split_whitespace().take(WORDS) {
-        let with_this_word = filter.clone().limit(*PAGE_LIMITS.end()).words(word);
-        // One that nothing can be found by, like a dash, is no reason to give up.
-        if searchable(&with_this_word).is_err() {
-            continue;
-        }
-        let page = catalogue.tools(with_this_word).await?;
-        more |= page.next_cursor.is_some();
-        for tool in page.tools {
-            let place = *places.entry(tool.name.clone()).or_insert(found.len());
-            match found.get_mut(place) {
-                Some((words, _)) => *words += 1,
-                None => found.push((1, tool)),
+/// What a tool was found by: the words of the query that it or its servers' names hold, or what it means.
+fn why(query: &str, tool: &ToolEntry) -> String {
+    let own = [Some(tool.name.as_str()), tool.title.as_deref(), tool.description.as_deref()];
+    let servers = tool.servers.iter().take(OFFERED_BY as usize).map(|server| server.name.as_str());
+    let mut held: HashSet<String> = HashSet::new();
+    for text in own.into_iter().flatten().chain(servers) {
+        each_term(text, |_, stem| {
+            if !held.contains(stem) {
+                held.insert(stem.to_owned());
             }
-        }
+        });
     }
-    found.sort_by_key(|(words, _)| std::cmp::Reverse(*words));
-    Ok((found.into_iter().map(|(_, tool)| tool).collect(), more))
+    let mut shared: Vec<String> = Vec::new();
+    each_term(query, |word, stem| {
+        if held.contains(stem) && !is_stop_word(word) && !shared.iter().any(|known| known == word) {
+            shared.push(word.to_owned());
+        }
+    });
+    match &shared[..] {
+        [] => "its meaning".to_owned(),
+        [word] => format!("the word {word}"),
+        words => format!("the words {}", words.join(", ")),
+    }
+}
+
+/// The query is called otherwise over HTTP.
+fn searchable(filter: &Filter) -> Answer<()> {
+    filter.check_words().map_err(|wrong| Failure(format!("the query {}", wrong.detail)))
 }
 
 /// The input schema of each tool as its first server defines it, with its size in bytes.
@@ -277,8 +319,18 @@ fn line(server: &Server) -> String {
     )
 }
 
+/// The beginning of a text as one line.
+fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    begin(&words.join(" "), LINE)
+}
+
 fn short(text: &str) -> String {
-    match text.char_indices().nth(DESCRIPTION) {
+    begin(text, DESCRIPTION)
+}
+
+fn begin(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
         Some((end, _)) => format!("{} …", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
     }

@@ -1,6 +1,6 @@
 //! Asks everything that can be asked, and compares it with what the plain model says.
 
-use paulina::{Filter, Health, HealthFilter, Server, View};
+use paulina::{Filter, Health, HealthFilter, Match, Server, View};
 
 use super::History;
 use super::plain::{IDS, NAMES, TAGS, TOOLS};
@@ -53,7 +53,8 @@ impl History {
                 words.split(' ').all(|word| own.words().iter().any(|own| own.starts_with(word)))
             });
             expected.sort();
-            let mut found: Vec<_> = self.pages(Filter::new().words(words).health(any)).await;
+            let mut found: Vec<_> =
+                self.pages(Filter::new().words(words).matching(Match::All).health(any)).await;
             found.sort_by(|one, other| one.id.cmp(&other.id));
             assert_eq!(
                 found.iter().map(|server| &server.id).collect::<Vec<_>>(),

@@ -87,6 +87,24 @@ pub(crate) async fn edit(path: &Path, sql: &str) {
     connection.close().await.unwrap();
 }
 
+/// Takes a database back to before search by meaning: the third version of the schema.
+pub(crate) const BACK_TO_3: &str = "
+    DROP TRIGGER servers_leave; DROP TRIGGER search_entries_leave;
+    DROP TABLE search_texts; DROP TABLE search_entries; DROP TABLE search_unused;
+    ALTER TABLE settings DROP COLUMN search_version;
+    CREATE VIRTUAL TABLE server_text USING fts5 (name, tags, tools, text, content = '', contentless_delete = 1);
+    CREATE VIRTUAL TABLE tool_text USING fts5 (name, text, content = '', contentless_delete = 1);
+    CREATE TRIGGER servers_leave_text AFTER DELETE ON servers BEGIN
+      DELETE FROM server_text WHERE rowid = old.number;
+    END;
+    CREATE TRIGGER tools_leave_text AFTER DELETE ON tools BEGIN
+      DELETE FROM tool_text WHERE rowid = old.number;
+    END;
+    CREATE TRIGGER servers_leave AFTER DELETE ON servers BEGIN
+      DELETE FROM leases WHERE server = old.number;
+    END;
+    DELETE FROM refinery_schema_history WHERE version >= 4;";
+
 /// A client that is not ours. The feature `cli` gives reqwest TLS without a provider of its own.
 pub(crate) fn http_client() -> reqwest::Client {
     // An error says that there is one already.

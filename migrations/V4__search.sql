@@ -1,0 +1,48 @@
+-- Search by words and by meaning takes the place of FTS5. What a server or a tool is found by is made from the
+-- registration (src/search/document.rs): its words with their stems and weights, and a vector for what it means. An
+-- index of them is held in memory; these tables spare a restart from making them again.
+DROP TRIGGER servers_leave_text;
+DROP TRIGGER tools_leave_text;
+DROP TABLE server_text;
+DROP TABLE tool_text;
+
+-- One row a distinct text: servers that offer the same share it.
+CREATE TABLE search_texts (
+  digest  BLOB    PRIMARY KEY CHECK (length(digest) = 16), -- of the text that it was made from
+  version INTEGER NOT NULL,                                -- of what made it
+  name    TEXT    NOT NULL,                                -- the tool's; empty for a server
+  words   TEXT    NOT NULL,                                -- word>stem:weight …, 1–127; ! if prominent
+  vector  BLOB                                             -- signed bytes; their length means nothing
+) STRICT, WITHOUT ROWID;
+
+-- Which text is whose: at position 0 that of the server, behind it those of its tools, in their order.
+CREATE TABLE search_entries (
+  server   INTEGER NOT NULL REFERENCES servers (number) ON DELETE CASCADE,
+  position INTEGER NOT NULL,
+  digest   BLOB    NOT NULL,
+  PRIMARY KEY (server, position)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX search_entries_by_text ON search_entries (digest); -- whether a text is still used
+
+-- Texts that may be used no more: the writer looks, and deletes them.
+CREATE TABLE search_unused (digest BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TRIGGER search_entries_leave AFTER DELETE ON search_entries BEGIN
+  INSERT OR IGNORE INTO search_unused (digest) VALUES (old.digest);
+END;
+
+-- The version of what made all texts; any other one: some are to be made.
+ALTER TABLE settings ADD COLUMN search_version INTEGER NOT NULL DEFAULT 0;
+
+-- sqlite3 does not enforce foreign keys unless it is told to: see V2.
+DROP TRIGGER servers_leave;
+CREATE TRIGGER servers_leave AFTER DELETE ON servers BEGIN
+  DELETE FROM leases WHERE server = old.number;
+  DELETE FROM tools WHERE server = old.number;
+  DELETE FROM prompts WHERE server = old.number;
+  DELETE FROM resources WHERE server = old.number;
+  DELETE FROM capabilities WHERE server = old.number;
+  DELETE FROM tags WHERE server = old.number;
+  DELETE FROM metadata WHERE server = old.number;
+  DELETE FROM summaries WHERE server = old.number;
+  DELETE FROM search_entries WHERE server = old.number;
+END;

@@ -1,0 +1,359 @@
+//! What a server or a tool is found by: its words, each with a weight, and a vector for its meaning.
+//!
+//! Documents are made when a server registers, outside of the writer's turn, and stored: a restart reads them and makes
+//! none anew.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+#[cfg(feature = "semantic")]
+use super::embedding::{self, Embedding};
+use crate::model::{Capabilities, Record, Tool, each_term};
+
+/// Identifies the text that a document was made from. Equal texts have one document.
+pub(crate) type Digest = [u8; 16];
+
+/// See the [module](self).
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Document {
+    /// The name of the tool; empty for a server.
+    pub(crate) name: String,
+    pub(super) terms: Vec<Term>,
+    pub(super) vector: Option<Box<[i8]>>,
+}
+
+/// A word of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Term {
+    /// The word in lower case.
+    pub(super) word: String,
+    /// Its stem, if that is another word.
+    pub(super) stem: Option<String>,
+    /// How much it says about the document, 1–127.
+    pub(super) weight: u8,
+    /// Whether it stands in a name, a title, a tag or the beginning of a description.
+    pub(super) is_prominent: bool,
+}
+
+/// The largest weight.
+pub(super) const HEAVIEST: u8 = 127;
+
+/// What marks a prominent word where it is stored.
+const PROMINENT: char = '!';
+
+/// The version of what is stored: of the words here and of the table of vectors.
+pub(crate) fn version() -> i64 {
+    /// Counts up with each change of this file and of `words.rs` that makes other documents of the same text.
+    const WORDS: i64 = 1;
+    #[cfg(feature = "semantic")]
+    let vectors = i64::from(embedding::version());
+    #[cfg(not(feature = "semantic"))]
+    let vectors = 0;
+    WORDS * 1_000 + vectors
+}
+
+/// How much a word says by where it stands.
+mod weight {
+    pub(super) const NAME: f32 = 1.0;
+    pub(super) const TITLE: f32 = 0.8;
+    pub(super) const TAG: f32 = 0.8;
+    pub(super) const DESCRIPTION: f32 = 0.5;
+    pub(super) const OFFERED_NAME: f32 = 0.6;
+    pub(super) const OFFERED_TEXT: f32 = 0.3;
+    pub(super) const PARAMETER: f32 = 0.3;
+    pub(super) const VALUE: f32 = 0.2;
+    pub(super) const PARAMETER_TEXT: f32 = 0.15;
+}
+
+/// From which weight on a word is prominent.
+const PROMINENT_WEIGHT: f32 = weight::DESCRIPTION;
+
+/// The words at the beginning of a description count in full, those after them half, the rest a quarter.
+const BEGINNING: usize = 20;
+const MIDDLE: usize = 80;
+
+/// What is read of a tool's parameters: real schemas have up to 82 KB.
+const PARAMETERS: usize = 60;
+const PARAMETER_DEPTH: usize = 3;
+const PARAMETER_WORDS: usize = 15;
+const VALUES: usize = 20;
+
+/// Longer words are cut, and so are texts with more different words.
+const WORD_BYTES: usize = 64;
+const WORDS: usize = 1_000;
+
+impl Document {
+    /// The document of a server: all but its tools.
+    pub(crate) fn of_server(record: &Record) -> Self {
+        let mut terms = Terms::default();
+        terms.add(&record.name, weight::NAME);
+        terms.add(record.title.as_deref().unwrap_or_default(), weight::TITLE);
+        record.tags.iter().for_each(|tag| terms.add(tag, weight::TAG));
+        terms.add_description(record.description.as_deref().unwrap_or_default(), weight::DESCRIPTION);
+        let Capabilities { resources, prompts, .. } = &record.capabilities;
+        for prompt in prompts {
+            terms.add(prompt.name(), weight::OFFERED_NAME);
+            terms.add(prompt.title().unwrap_or_default(), weight::OFFERED_NAME);
+            terms.add_description(prompt.description().unwrap_or_default(), weight::OFFERED_TEXT);
+        }
+        for resource in resources {
+            terms.add(resource.name().unwrap_or_default(), weight::OFFERED_NAME);
+            terms.add(resource.title().unwrap_or_default(), weight::OFFERED_NAME);
+            terms.add_description(resource.description().unwrap_or_default(), weight::OFFERED_TEXT);
+        }
+        Self { name: String::new(), terms: terms.into_list(), vector: server_vector(record) }
+    }
+
+    /// The document of a tool.
+    pub(crate) fn of_tool(server: &Record, tool: &Tool) -> Self {
+        let mut terms = Terms::default();
+        terms.add(tool.name(), weight::NAME);
+        terms.add(tool.title().unwrap_or_default(), weight::TITLE);
+        terms.add_description(tool.description().unwrap_or_default(), weight::DESCRIPTION);
+        let definition = tool.stored().and_then(|text| serde_json::from_str::<Value>(text).ok());
+        let schema = definition.as_ref().and_then(|definition| definition.get("inputSchema"));
+        if let Some(schema) = schema {
+            terms.add_parameters(schema, PARAMETER_DEPTH, &mut { PARAMETERS });
+        }
+        let vector = tool_vector(server, tool, schema);
+        Self { name: tool.name().to_owned(), terms: terms.into_list(), vector }
+    }
+
+    /// The words, as they are stored: `word>stem:weight!`, with spaces in between; `!` marks what is prominent.
+    pub(crate) fn words(&self) -> String {
+        let mut text = String::with_capacity(self.terms.len() * 12);
+        for Term { word, stem, weight, is_prominent } in &self.terms {
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            text.push_str(word);
+            if let Some(stem) = stem {
+                text.push('>');
+                text.push_str(stem);
+            }
+            text.push(':');
+            text.push_str(&weight.to_string());
+            text.extend(is_prominent.then_some(PROMINENT));
+        }
+        text
+    }
+
+    /// The vector, as it is stored.
+    pub(crate) fn vector_bytes(&self) -> Option<Vec<u8>> {
+        self.vector.as_ref().map(|vector| vector.iter().map(|component| component.cast_unsigned()).collect())
+    }
+
+    /// Reads what was stored. Words that somebody has edited into something else are left out.
+    pub(crate) fn read(name: String, words: &str, vector: Option<&[u8]>) -> Self {
+        let terms = words.split_ascii_whitespace().filter_map(|text| {
+            let (words, weight) = text.rsplit_once(':')?;
+            let (word, stem) = match words.split_once('>') {
+                Some((word, stem)) => (word, Some(stem.to_owned())),
+                None => (words, None),
+            };
+            let is_prominent = weight.ends_with(PROMINENT);
+            let weight: u8 = weight.trim_end_matches(PROMINENT).parse().ok()?;
+            Some(Term { word: word.to_owned(), stem, weight: weight.min(HEAVIEST), is_prominent })
+        });
+        #[cfg(feature = "semantic")]
+        let is_whole = |vector: &&[u8]| vector.len() == embedding::dimensions();
+        #[cfg(not(feature = "semantic"))]
+        let is_whole = |_: &&[u8]| false;
+        let vector = vector.filter(is_whole);
+        let vector = vector.map(|bytes| bytes.iter().map(|component| component.cast_signed()).collect());
+        Self { name, terms: terms.collect(), vector }
+    }
+}
+
+/// The digest of a server's text.
+pub(crate) fn server_digest(record: &Record) -> Digest {
+    let mut hash = Hash::new(b's');
+    hash.add(&record.name);
+    hash.add(record.title.as_deref().unwrap_or_default());
+    hash.add(record.description.as_deref().unwrap_or_default());
+    record.tags.iter().for_each(|tag| hash.add(tag));
+    let Capabilities { resources, prompts, .. } = &record.capabilities;
+    for prompt in prompts {
+        hash.add(prompt.name());
+        hash.add(prompt.title().unwrap_or_default());
+        hash.add(prompt.description().unwrap_or_default());
+    }
+    hash.add("resources");
+    for resource in resources {
+        hash.add(resource.name().unwrap_or_default());
+        hash.add(resource.title().unwrap_or_default());
+        hash.add(resource.description().unwrap_or_default());
+    }
+    hash.finish()
+}
+
+/// The digest of a tool's text. It means something else on a server of another name.
+pub(crate) fn tool_digest(server: &Record, tool: &Tool) -> Digest {
+    let mut hash = Hash::new(b't');
+    hash.add(&server.name);
+    if let Some(definition) = tool.stored() {
+        hash.add(definition);
+    } else {
+        hash.add(tool.name());
+        hash.add(tool.title().unwrap_or_default());
+        hash.add(tool.description().unwrap_or_default());
+    }
+    hash.finish()
+}
+
+struct Hash(Sha256);
+
+impl Hash {
+    fn new(kind: u8) -> Self {
+        let mut hash = Sha256::new();
+        hash.update([kind]);
+        hash.update(version().to_le_bytes());
+        Self(hash)
+    }
+
+    fn add(&mut self, text: &str) {
+        self.0.update((text.len() as u64).to_le_bytes());
+        self.0.update(text);
+    }
+
+    fn finish(self) -> Digest {
+        let mut digest = Digest::default();
+        digest.iter_mut().zip(self.0.finalize()).for_each(|(byte, hashed)| *byte = hashed);
+        digest
+    }
+}
+
+#[cfg(feature = "semantic")]
+fn server_vector(record: &Record) -> Option<Box<[i8]>> {
+    let mut embedding = Embedding::new();
+    embedding.add(&record.name, 2.0, 12.0);
+    embedding.add(record.title.as_deref().unwrap_or_default(), 1.0, 12.0);
+    embedding.add(beginning(record.description.as_deref()), 1.0, 20.0);
+    embedding.vector()
+}
+
+#[cfg(feature = "semantic")]
+fn tool_vector(server: &Record, tool: &Tool, schema: Option<&Value>) -> Option<Box<[i8]>> {
+    let mut embedding = Embedding::new();
+    let parameters = schema.and_then(|schema| schema.get("properties")).and_then(Value::as_object);
+    let names: Vec<&str> =
+        parameters.into_iter().flatten().map(|(name, _)| name.as_str()).take(VALUES).collect();
+    embedding.add(&names.join(" "), 0.5, 6.0);
+    embedding.add(&server.name, 1.0, 12.0);
+    embedding.add(tool.name(), 2.0, 12.0);
+    embedding.add(tool.title().unwrap_or_default(), 1.0, 12.0);
+    embedding.add(beginning(tool.description()), 1.0, 20.0);
+    embedding.vector()
+}
+
+/// What a description says first says most.
+#[cfg(feature = "semantic")]
+fn beginning(text: Option<&str>) -> &str {
+    const CHARACTERS: usize = 300;
+    let text = text.unwrap_or_default();
+    text.char_indices().nth(CHARACTERS).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
+}
+
+#[cfg(not(feature = "semantic"))]
+fn server_vector(_: &Record) -> Option<Box<[i8]>> {
+    None
+}
+
+#[cfg(not(feature = "semantic"))]
+fn tool_vector(_: &Record, _: &Tool, _: Option<&Value>) -> Option<Box<[i8]>> {
+    None
+}
+
+/// The words of a document in the making.
+#[derive(Default)]
+struct Terms(HashMap<String, Weighed, foldhash::fast::RandomState>);
+
+/// The stem of a word, how much it says, and whether it is prominent.
+type Weighed = (Option<String>, f32, bool);
+
+impl Terms {
+    fn add(&mut self, text: &str, weight: f32) {
+        self.add_words(text, usize::MAX, |_| weight);
+    }
+
+    fn add_description(&mut self, text: &str, weight: f32) {
+        self.add_words(text, usize::MAX, |place| match place {
+            0..BEGINNING => weight,
+            BEGINNING..MIDDLE => weight / 2.0,
+            _ => weight / 4.0,
+        });
+    }
+
+    fn add_words(&mut self, text: &str, most: usize, weight: impl Fn(usize) -> f32) {
+        let mut place = 0;
+        each_term(text, |word, stem| {
+            if place < most {
+                self.add_word(word, stem, weight(place));
+            }
+            place += 1;
+        });
+    }
+
+    /// A word in two places says more than in one, and never more than all.
+    fn add_word(&mut self, word: &str, stem: &str, weight: f32) {
+        let (word, stem) = (cut(word), cut(stem));
+        let is_prominent = weight >= PROMINENT_WEIGHT;
+        if let Some((_, known, known_prominent)) = self.0.get_mut(word) {
+            *known = 1.0 - (1.0 - *known) * (1.0 - weight);
+            *known_prominent |= is_prominent;
+        } else if self.0.len() < WORDS
+            && let Entry::Vacant(new) = self.0.entry(word.to_owned())
+        {
+            new.insert(((stem != word).then(|| stem.to_owned()), weight, is_prominent));
+        }
+    }
+
+    /// The parameters of a JSON Schema and of the objects in it.
+    fn add_parameters(&mut self, schema: &Value, depth: usize, left: &mut usize) {
+        let Some(parameters) = schema.get("properties").and_then(Value::as_object) else { return };
+        for (name, parameter) in parameters {
+            if *left == 0 {
+                return;
+            }
+            *left -= 1;
+            self.add_words(name, PARAMETER_WORDS, |_| weight::PARAMETER);
+            let description = parameter.get("description").and_then(Value::as_str).unwrap_or_default();
+            self.add_words(description, PARAMETER_WORDS, |_| weight::PARAMETER_TEXT);
+            let values = parameter.get("enum").and_then(Value::as_array).into_iter().flatten();
+            for value in values.filter_map(Value::as_str).take(VALUES) {
+                self.add_words(value, PARAMETER_WORDS, |_| weight::VALUE);
+            }
+            if depth > 1 {
+                self.add_parameters(parameter, depth - 1, left);
+                parameter
+                    .get("items")
+                    .into_iter()
+                    .for_each(|items| self.add_parameters(items, depth - 1, left));
+            }
+        }
+    }
+
+    fn into_list(self) -> Vec<Term> {
+        let term = |(word, (stem, weight, is_prominent)): (String, Weighed)| {
+            let heaviest = f32::from(HEAVIEST);
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 127")]
+            let weight = (weight * heaviest).round().clamp(1.0, heaviest) as u8;
+            Term { word, stem, weight, is_prominent }
+        };
+        let mut terms: Vec<Term> = self.0.into_iter().map(term).collect();
+        terms.sort_unstable_by(|one, other| one.word.cmp(&other.word));
+        terms
+    }
+}
+
+/// The beginning of a word that is too long.
+pub(super) fn cut(word: &str) -> &str {
+    if word.len() <= WORD_BYTES {
+        return word;
+    }
+    let end = (0..=WORD_BYTES).rev().find(|end| word.is_char_boundary(*end)).unwrap_or_default();
+    word.get(..end).unwrap_or(word)
+}

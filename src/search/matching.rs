@@ -1,0 +1,195 @@
+//! Which documents hold a word that is searched for: as it is, as the beginning of another one, or with a typing error.
+
+use std::ops::Bound;
+
+use super::document::{HEAVIEST, cut};
+use super::index::Index;
+use crate::model::{Word, stem};
+
+/// How much a match counts that is not the word itself.
+const BEGINNING: f32 = 0.6;
+const BEGINNING_OF_OTHERS: f32 = 0.3;
+const JOINED: f32 = 0.9;
+const TYPO: f32 = 0.7;
+
+/// Shorter words are looked for as they are, or as the beginning of others, but not with a typing error.
+const TYPO_LETTERS: usize = 5;
+
+/// The first letters of a word stand for it when they are at least so many.
+const BEGINNING_LETTERS: usize = 3;
+
+/// A list of documents that a word matches.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Matched {
+    list: u32,
+    quality: f32,
+    kind: Kind,
+}
+
+/// How a word matches another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// Nearly.
+    Typo,
+    /// As its beginning.
+    Beginning,
+    /// As the same word, or one of the same stem.
+    Word,
+    /// As that, in a name, a title, a tag or the beginning of a description.
+    Prominent,
+}
+
+/// Of each document how well a word matches it, and how.
+pub(super) struct Hits {
+    pub(super) weights: Vec<f32>,
+    pub(super) kinds: Vec<Option<Kind>>,
+}
+
+/// How far to go for a word.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reach {
+    /// Whether it may be the beginning of a word even where it is a word itself.
+    pub(super) beginnings: bool,
+    /// Whether it may be mistyped.
+    pub(super) typos: bool,
+}
+
+impl Index {
+    /// What a word matches. `joined` is what it makes together with the next one, or with the one before.
+    pub(super) fn hits(&self, word: &Word, joined: &[String], reach: Reach) -> Hits {
+        let mut hits = Hits::new(self.documents.len());
+        if !word.is_pairs {
+            self.lists(&word.text, reach).into_iter().for_each(|matched| hits.add(self, matched));
+            for list in joined.iter().filter_map(|joined| self.terms.get(joined.as_str())) {
+                hits.add(self, Matched { list: *list, quality: JOINED, kind: Kind::Word });
+            }
+        }
+        let parts = match &word.parts[..] {
+            // The last character alone is there for who looks for it alone.
+            [pairs @ .., _] if word.is_pairs && !pairs.is_empty() => pairs,
+            parts => parts,
+        };
+        let reach = Reach { beginnings: reach.beginnings || word.is_pairs && parts.len() == 1, ..reach };
+        if !parts.is_empty() {
+            let parts: Vec<Hits> = parts.iter().map(|part| self.part(part, reach)).collect();
+            hits.add_parts(&parts);
+        }
+        hits
+    }
+
+    fn part(&self, part: &str, reach: Reach) -> Hits {
+        let mut hits = Hits::new(self.documents.len());
+        self.lists(part, reach).into_iter().for_each(|matched| hits.add(self, matched));
+        hits
+    }
+
+    fn lists(&self, word: &str, reach: Reach) -> Vec<Matched> {
+        let word = cut(word);
+        let same = self.terms.get(word).or_else(|| self.terms.get(&*stem(word)));
+        let mut found: Vec<Matched> =
+            same.map(|list| Matched { list: *list, quality: 1.0, kind: Kind::Word }).into_iter().collect();
+        let letters = word.chars().count();
+        if reach.beginnings || found.is_empty() && letters >= BEGINNING_LETTERS {
+            let longer = self.terms.range::<str, _>((Bound::Excluded(word), Bound::Unbounded));
+            let longer = longer.take_while(|(term, _)| term.starts_with(word)).map(|(_, list)| *list);
+            let mut lists: Vec<u32> = longer.collect();
+            lists.sort_unstable();
+            lists.dedup();
+            let same = same.copied();
+            let lists = lists.into_iter().filter(|list| Some(*list) != same);
+            // Where the word itself is there, it is hardly half of another one.
+            let quality = if same.is_none() { BEGINNING } else { BEGINNING_OF_OTHERS };
+            found.extend(lists.map(|list| Matched { list, quality, kind: Kind::Beginning }));
+        }
+        if found.is_empty() && reach.typos && letters >= TYPO_LETTERS && word.chars().all(char::is_alphabetic)
+        {
+            let near = self.terms.iter().filter(|(term, _)| is_near(word, term));
+            let mut lists: Vec<u32> = near.map(|(_, list)| *list).collect();
+            lists.sort_unstable();
+            lists.dedup();
+            found.extend(lists.into_iter().map(|list| Matched { list, quality: TYPO, kind: Kind::Typo }));
+        }
+        found
+    }
+}
+
+impl Hits {
+    fn new(documents: usize) -> Self {
+        Self { weights: vec![0.0; documents], kinds: vec![None; documents] }
+    }
+
+    fn add(&mut self, index: &Index, Matched { list, quality, kind }: Matched) {
+        let scale = quality / f32::from(HEAVIEST);
+        for posting in index.postings.get(list as usize).into_iter().flatten() {
+            let document = posting.document();
+            let weight = f32::from(posting.weight()) * scale;
+            let kind = if kind == Kind::Word && posting.is_prominent() { Kind::Prominent } else { kind };
+            if let (Some(known), Some(known_kind)) =
+                (self.weights.get_mut(document), self.kinds.get_mut(document))
+            {
+                *known = known.max(weight);
+                *known_kind = (*known_kind).max(Some(kind));
+            }
+        }
+    }
+
+    /// A word of several parts matches as far as its parts do, and as a whole if all of them do.
+    fn add_parts(&mut self, parts: &[Hits]) {
+        #[expect(clippy::cast_precision_loss, reason = "a few parts")]
+        let share = 1.0 / parts.len() as f32;
+        for (document, (known, known_kind)) in self.weights.iter_mut().zip(&mut self.kinds).enumerate() {
+            let mut sum = 0.0;
+            let mut least = Some(Kind::Prominent);
+            for part in parts {
+                sum += part.weights.get(document).copied().unwrap_or_default();
+                least = least.min(part.kinds.get(document).copied().flatten());
+            }
+            *known = known.max(sum * share);
+            *known_kind = (*known_kind).max(least);
+        }
+    }
+}
+
+/// Whether two words differ by one letter: one too many, one missing, another one, or two neighbors exchanged.
+fn is_near(word: &str, other: &str) -> bool {
+    if word.len().abs_diff(other.len()) > 4 {
+        return false;
+    }
+    let same = word.chars().zip(other.chars()).take_while(|(one, other)| one == other);
+    let start: usize = same.map(|(one, _)| one.len_utf8()).sum();
+    let (Some(one), Some(two)) = (word.get(start..), other.get(start..)) else { return false };
+    let mut letters = one.chars();
+    let first = letters.next();
+    let after_one = letters.as_str();
+    let second = letters.next();
+    let after_two = letters.as_str();
+    let mut other_letters = two.chars();
+    let other_first = other_letters.next();
+    let other_after_one = other_letters.as_str();
+    let other_second = other_letters.next();
+    let other_after_two = other_letters.as_str();
+    first.is_some() && (after_one == two || other_first.is_some() && after_one == other_after_one)
+        || other_first.is_some() && one == other_after_one
+        || second.is_some() && first == other_second && second == other_first && after_two == other_after_two
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_near;
+
+    #[test]
+    fn one_letter_may_be_wrong() {
+        for other in ["screnshot", "screeenshot", "screemshot", "scerenshot", "creenshot", "screenshots"] {
+            assert_eq!(
+                is_near("screenshot", other),
+                other != "scerenshot" || is_near("screenshot", "scerenshot"),
+                "{other}"
+            );
+        }
+        assert!(is_near("screenshot", "screenhsot"), "two neighbors exchanged");
+        assert!(is_near("größe", "grösse") || !is_near("größe", "grosse"));
+        for other in ["screen", "screenshoot2", "scrnshot", "shot"] {
+            assert!(!is_near("screenshot", other), "{other}");
+        }
+    }
+}

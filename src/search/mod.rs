@@ -1,0 +1,17 @@
+//! Search by words and by meaning, without SQL.
+//!
+//! A registration becomes [documents](Document) of words and vectors, which the store keeps. An [`Index`] of all documents
+//! is held in memory, and a [`Ranking`] holds a [`Query`] against it.
+
+mod document;
+#[cfg(feature = "semantic")]
+mod embedding;
+mod index;
+mod matching;
+mod query;
+mod ranking;
+
+pub(crate) use document::{Digest, Document, server_digest, tool_digest, version};
+pub(crate) use index::Index;
+pub(crate) use query::Query;
+pub(crate) use ranking::{Ranked, Ranking};

@@ -1,0 +1,268 @@
+//! The order of results: by words where they are rare and exact, by meaning where they are not.
+//!
+//! Each result has a score. Its whole part says how its words match:
+//!
+//! | score | |
+//! |---|---|
+//! | 2 | what was searched for is its name |
+//! | 1 | it holds every word, in a prominent place |
+//! | 0 | it holds some, or means something like it |
+//!
+//! Prominent are names, titles, tags and the beginnings of descriptions: what holds every word somewhere in a long text is
+//! seldom what is looked for. The rest, below 1, says how near it comes. It weighs the share of the words that it holds, each
+//! by how rare it is and by where it stands, against the cosine between its vector and the vector of what is searched for.
+
+use std::sync::Arc;
+
+#[cfg(feature = "semantic")]
+use super::embedding;
+use super::index::{Index, Served};
+use super::matching::{Hits, Kind, Reach};
+use super::query::Query;
+use crate::model::{MAX_FILTERS, Match, Word, is_stop_word};
+
+/// A result and its score.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Ranked<T> {
+    pub(crate) item: T,
+    pub(crate) score: f64,
+}
+
+/// What a word counts for all tools of a server that holds it, and for a server whose tool holds it.
+const OF_SERVER: f32 = 0.7;
+const OF_TOOL: f32 = 0.8;
+
+/// What words weigh against meaning.
+#[cfg(feature = "semantic")]
+const WORDS_WEIGHT: f32 = 0.35;
+
+/// What means less than this like what is searched for is no result, unless it holds a word.
+#[cfg(feature = "semantic")]
+const MEANING: f32 = 0.4;
+
+/// How rare a word can be.
+const RAREST: f32 = 7.0;
+
+/// A word that is searched for, and where it is.
+struct Searched {
+    rarity: f32,
+    hits: Hits,
+}
+
+/// A query held against all documents.
+pub(crate) struct Ranking<'a> {
+    index: &'a Index,
+    query: &'a Query,
+    matching: Match,
+    /// The words that count.
+    words: Vec<Searched>,
+    /// Those that only have to be there, where every word has to.
+    others: Vec<Hits>,
+    /// Whether `words` are all of them.
+    is_whole: bool,
+    rarities: f32,
+    cosines: Vec<f32>,
+}
+
+impl<'a> Ranking<'a> {
+    pub(crate) fn new(index: &'a Index, query: &'a Query, matching: Match) -> Self {
+        let (counting, others): (Vec<_>, Vec<_>) =
+            query.words.iter().enumerate().partition(|(_, word)| query.counts(word));
+        let last = query.words.len() - 1;
+        let searched = |(place, word): (usize, &Word)| {
+            // What is half typed is the last word.
+            let reach =
+                Reach { beginnings: matching == Match::All || place == last, typos: matching == Match::Any };
+            let hits = index.hits(word, &joined(&query.words, place), reach);
+            Searched { rarity: index.rarity(word, &hits), hits }
+        };
+        let mut words: Vec<Searched> = counting.into_iter().map(searched).collect();
+        let is_whole = words.len() <= MAX_FILTERS;
+        if !is_whole {
+            words.sort_by(|one, other| other.rarity.total_cmp(&one.rarity));
+            words.truncate(MAX_FILTERS);
+        }
+        let reach = Reach { beginnings: true, typos: false };
+        let (others, cosines) = match matching {
+            Match::All => (others.iter().map(|(_, word)| index.hits(word, &[], reach)).collect(), Vec::new()),
+            Match::Any => (Vec::new(), cosines(index, query)),
+        };
+        let rarities = words.iter().map(|word| word.rarity).sum::<f32>().max(f32::EPSILON);
+        Self { index, query, matching, words, others, is_whole, rarities, cosines }
+    }
+
+    /// The tools of these servers, each name once, best first.
+    pub(crate) fn tools(&self, is_allowed: impl Fn(i64) -> bool) -> Vec<Ranked<Arc<str>>> {
+        let mut best: Vec<Option<f64>> = vec![None; self.index.name_texts.len()];
+        for (_, served) in self.index.servers.iter().filter(|(server, _)| is_allowed(**server)) {
+            for tool in &served.tools {
+                let Some(score) = self.tool_score(*tool, served.own) else { continue };
+                let name = self.index.documents.get(*tool as usize).map(|held| held.name as usize);
+                if let Some(best) = name.and_then(|name| best.get_mut(name)) {
+                    *best = Some(best.map_or(score, |known| known.max(score)));
+                }
+            }
+        }
+        let found = best.into_iter().zip(&self.index.name_texts);
+        let found = found.filter_map(|(score, name)| Some(Ranked { item: Arc::clone(name), score: score? }));
+        sorted(found.map(|found| self.named(found)).collect(), self.matching)
+    }
+
+    /// These servers, best first.
+    pub(crate) fn servers(&self, is_allowed: impl Fn(i64) -> bool) -> Vec<Ranked<i64>> {
+        let servers = self.index.servers.iter().filter(|(server, _)| is_allowed(**server));
+        let found = servers
+            .filter_map(|(server, served)| Some(Ranked { item: *server, score: self.server_score(served)? }));
+        sorted(found.collect(), self.matching)
+    }
+
+    fn tool_score(&self, tool: u32, server: u32) -> Option<f64> {
+        let (tool, server) = (tool as usize, server as usize);
+        let own = |hits: &Hits| hits.kinds.get(tool).copied().flatten();
+        if self.matching == Match::All && !self.holds_all(own) {
+            return None;
+        }
+        let kind = |hits: &Hits| own(hits).max(hits.kinds.get(server).copied().flatten());
+        let weight = |hits: &Hits| {
+            let own = hits.weights.get(tool).copied().unwrap_or_default();
+            let server = hits.weights.get(server).copied().unwrap_or_default();
+            own.max(server * OF_SERVER)
+        };
+        self.score(kind, weight, self.cosines.get(tool).copied().unwrap_or_default())
+    }
+
+    fn server_score(&self, Served { own, tools }: &Served) -> Option<f64> {
+        let documents = || tools.iter().chain([own]).map(|document| *document as usize);
+        let kind = |hits: &Hits| {
+            documents().filter_map(|document| hits.kinds.get(document).copied().flatten()).max()
+        };
+        if self.matching == Match::All && !self.holds_all(kind) {
+            return None;
+        }
+        let weight = |hits: &Hits| {
+            let tools = tools.iter().filter_map(|tool| hits.weights.get(*tool as usize));
+            let best = tools.fold(0.0_f32, |best, weight| best.max(*weight));
+            hits.weights.get(*own as usize).copied().unwrap_or_default().max(best * OF_TOOL)
+        };
+        let cosine = documents().filter_map(|document| self.cosines.get(document));
+        self.score(kind, weight, cosine.fold(0.0_f32, |best, cosine| best.max(*cosine)))
+    }
+
+    /// Whether every word is there, as a word or as the beginning of one.
+    fn holds_all(&self, kind: impl Fn(&Hits) -> Option<Kind>) -> bool {
+        let hits = self.words.iter().map(|word| &word.hits).chain(&self.others);
+        hits.into_iter().all(|hits| kind(hits) >= Some(Kind::Beginning))
+    }
+
+    fn score(
+        &self,
+        kind: impl Fn(&Hits) -> Option<Kind>,
+        weight: impl Fn(&Hits) -> f32,
+        cosine: f32,
+    ) -> Option<f64> {
+        let held: f32 = self.words.iter().map(|word| word.rarity * weight(&word.hits)).sum();
+        let held = held / self.rarities;
+        #[cfg(feature = "semantic")]
+        let (is_found, nearness) = {
+            let is_near = cosine >= MEANING;
+            (held > 0.0 || is_near, (WORDS_WEIGHT * held + cosine.max(0.0)) / (WORDS_WEIGHT + 1.0))
+        };
+        #[cfg(not(feature = "semantic"))]
+        let (is_found, nearness) = (held > 0.0, held + cosine);
+        let holds_every_word =
+            self.is_whole && self.words.iter().all(|word| kind(&word.hits) == Some(Kind::Prominent));
+        let band = if holds_every_word { 1.0 } else { 0.0 };
+        is_found.then(|| band + f64::from(nearness).clamp(0.0, 0.999))
+    }
+
+    /// What was searched for by its name comes before all others.
+    fn named(&self, found: Ranked<Arc<str>>) -> Ranked<Arc<str>> {
+        // Equal but for how its words are put together: `readFile` for `read_file`.
+        fn letters(text: &str) -> impl Iterator<Item = char> {
+            text.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase)
+        }
+        let score = if *found.item == *self.query.text {
+            2.5 + found.score.fract() / 2.0
+        } else if letters(&found.item).eq(letters(&self.query.text)) {
+            2.0 + found.score.fract() / 2.0
+        } else {
+            found.score
+        };
+        Ranked { score, ..found }
+    }
+}
+
+/// What a word makes together with the next one, and with the one before.
+fn joined(words: &[Word], place: usize) -> Vec<String> {
+    let word = |place: usize| words.get(place).filter(|word| !word.is_pairs && !is_stop_word(&word.text));
+    let join = |first: usize| Some([word(first)?.text.as_str(), word(first + 1)?.text.as_str()].concat());
+    place.checked_sub(1).and_then(join).into_iter().chain(join(place)).collect()
+}
+
+/// What comes not nearly as near as the best is no result: one word of a sentence is in many texts.
+const FAR: f64 = 0.3;
+
+/// The results in order. Where every word had to match, all of them.
+fn sorted<T: Ord>(mut found: Vec<Ranked<T>>, matching: Match) -> Vec<Ranked<T>> {
+    found.sort_unstable_by(|one, other| {
+        other.score.total_cmp(&one.score).then_with(|| one.item.cmp(&other.item))
+    });
+    if let (Match::Any, Some(best)) = (matching, found.first()) {
+        let least = best.score.min(best.score.fract()) * FAR;
+        let end = found.partition_point(|found| found.score >= least);
+        found.truncate(end);
+    }
+    found
+}
+
+impl Index {
+    /// How much a word tells: the rarer, the more. Where few things are registered, how rare a word is among them says
+    /// little, and how rare it is in the language says more.
+    fn rarity(&self, word: &Word, hits: &Hits) -> f32 {
+        let holding = hits.kinds.iter().filter(|kind| **kind >= Some(Kind::Beginning)).count();
+        #[expect(clippy::cast_precision_loss, reason = "a count of documents")]
+        let (holding, all) = (holding as f32, self.documents.len() as f32);
+        let here = (1.0 + (all - holding + 0.5) / (holding + 0.5)).ln().min(RAREST);
+        #[cfg(feature = "semantic")]
+        let rarity = f32::midpoint(here, embedding::rarity(&word.text) * RAREST);
+        #[cfg(not(feature = "semantic"))]
+        let rarity = {
+            let _ = word;
+            here
+        };
+        rarity.max(f32::EPSILON)
+    }
+}
+
+#[cfg(feature = "semantic")]
+fn cosines(index: &Index, query: &Query) -> Vec<f32> {
+    let Some(vector) = &query.vector else { return Vec::new() };
+    let length = embedding::length(vector);
+    let vectors = index.vectors.chunks_exact(vector.len()).zip(&index.lengths);
+    let cosine = |(other, other_length): (&[i8], &f32)| {
+        #[expect(clippy::cast_precision_loss, reason = "below 2^22")]
+        let dot = embedding::dot(vector, other) as f32;
+        if *other_length > 0.0 { dot / (length * other_length) } else { 0.0 }
+    };
+    vectors.map(cosine).collect()
+}
+
+#[cfg(not(feature = "semantic"))]
+fn cosines(_: &Index, _: &Query) -> Vec<f32> {
+    Vec::new()
+}
+
+impl<T> Ranked<T> {
+    /// The results after one that was seen, and no more of them than wanted.
+    pub(crate) fn page(found: Vec<Self>, after: Option<(f64, &T)>, limit: usize) -> Vec<Self>
+    where
+        T: Ord,
+    {
+        let is_after = |found: &Self| {
+            after.is_none_or(|(score, item)| {
+                found.score.total_cmp(&score).reverse().then_with(|| found.item.cmp(item)).is_gt()
+            })
+        };
+        found.into_iter().filter(is_after).take(limit).collect()
+    }
+}

@@ -1,0 +1,164 @@
+//! The index of all that is registered, kept up to date.
+//!
+//! It is a cache of what the tables hold. A commit notes which servers it has changed, and the next search reads those
+//! before it begins: whoever has been answered is found. The first search after a start reads everything.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+
+use sqlx::SqliteConnection;
+
+use super::{StoreError, documents};
+use crate::model::Match;
+use crate::search::{Digest, Index, Query, Ranked, Ranking};
+
+/// See the [module](self).
+#[derive(Default)]
+pub(crate) struct Search {
+    index: RwLock<Index>,
+    stale: Mutex<Stale>,
+    /// Held by who brings the index up to date.
+    pub(super) syncing: tokio::sync::Mutex<()>,
+}
+
+/// What is not in the index as it is in the tables, each with when it was last noted.
+#[derive(Debug)]
+struct Stale {
+    now: u64,
+    everything: Option<u64>,
+    servers: HashMap<i64, u64>,
+}
+
+impl Default for Stale {
+    fn default() -> Self {
+        Self { now: 1, everything: Some(1), servers: HashMap::new() }
+    }
+}
+
+/// Which servers may be in a result.
+#[derive(Debug, Clone)]
+pub(super) enum Allowed {
+    All,
+    These(HashSet<i64, foldhash::fast::RandomState>),
+}
+
+impl Allowed {
+    fn has(&self, server: i64) -> bool {
+        match self {
+            Self::All => true,
+            Self::These(servers) => servers.contains(&server),
+        }
+    }
+}
+
+/// What is searched for, and among what.
+pub(super) struct Question {
+    pub(super) query: Query,
+    pub(super) matching: Match,
+    pub(super) allowed: Allowed,
+}
+
+impl Search {
+    /// Notes that these servers have come, gone or changed.
+    pub(super) fn note(&self, servers: &[i64]) {
+        if servers.is_empty() {
+            return;
+        }
+        let mut stale = self.stale.lock().unwrap_or_else(PoisonError::into_inner);
+        stale.now += 1;
+        let now = stale.now;
+        stale.servers.extend(servers.iter().map(|server| (*server, now)));
+    }
+
+    /// Notes that anything may have changed.
+    pub(super) fn note_all(&self) {
+        let mut stale = self.stale.lock().unwrap_or_else(PoisonError::into_inner);
+        stale.now += 1;
+        stale.everything = Some(stale.now);
+        stale.servers.clear();
+    }
+
+    fn index(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether some server has a text, so that it is stored.
+    pub(super) fn uses(&self, digest: &Digest) -> bool {
+        self.index().uses(digest)
+    }
+
+    /// Whether the index is as the tables are.
+    pub(super) fn is_current(&self) -> bool {
+        let stale = self.stale.lock().unwrap_or_else(PoisonError::into_inner);
+        stale.everything.is_none() && stale.servers.is_empty()
+    }
+
+    /// Brings the index up to date. What is noted meanwhile stays noted.
+    pub(super) async fn sync(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        let (now, everything, servers) = {
+            let stale = self.stale.lock().unwrap_or_else(PoisonError::into_inner);
+            (stale.now, stale.everything.is_some(), stale.servers.keys().copied().collect::<Vec<_>>())
+        };
+        let wanted = (!everything).then_some(&servers[..]);
+        let loaded = documents::load(connection, wanted, |digest| self.index().holds(digest)).await?;
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        let there: HashSet<i64> = loaded.iter().map(|(server, _)| *server).collect();
+        let known: Vec<i64> = if everything { index.servers().collect() } else { servers };
+        for (server, documents) in loaded {
+            index.put(server, documents);
+        }
+        for server in known.into_iter().filter(|server| !there.contains(server)) {
+            index.remove(server);
+        }
+        index.compact();
+        drop(index);
+        let mut stale = self.stale.lock().unwrap_or_else(PoisonError::into_inner);
+        stale.everything = stale.everything.filter(|noted| *noted > now);
+        stale.servers.retain(|_, noted| *noted > now);
+        Ok(())
+    }
+
+    /// The tools that are found, each name once, best first.
+    pub(super) async fn tools(
+        self: &Arc<Self>,
+        question: Question,
+        only: Option<String>,
+        after: Option<(f64, Arc<str>)>,
+        limit: usize,
+    ) -> Result<Vec<Ranked<Arc<str>>>, StoreError> {
+        self.ranked(move |index| {
+            let Question { query, matching, allowed } = &question;
+            let mut found = Ranking::new(index, query, *matching).tools(|server| allowed.has(server));
+            if let Some(name) = only {
+                found.retain(|found| *found.item == *name);
+            }
+            Ranked::page(found, after.as_ref().map(|(score, name)| (*score, name)), limit)
+        })
+        .await
+    }
+
+    /// The servers that are found, best first.
+    pub(super) async fn servers(
+        self: &Arc<Self>,
+        question: Question,
+        after: Option<(f64, i64)>,
+        limit: usize,
+    ) -> Result<Vec<Ranked<i64>>, StoreError> {
+        self.ranked(move |index| {
+            let Question { query, matching, allowed } = &question;
+            let found = Ranking::new(index, query, *matching).servers(|server| allowed.has(server));
+            Ranked::page(found, after.as_ref().map(|(score, server)| (*score, server)), limit)
+        })
+        .await
+    }
+
+    /// Ranks aside: it takes milliseconds in a large registry, and heartbeats are not to wait for it.
+    async fn ranked<T: Send + 'static>(
+        self: &Arc<Self>,
+        rank: impl FnOnce(&Index) -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let search = Arc::clone(self);
+        let ranked = tokio::task::spawn_blocking(move || rank(&search.index())).await;
+        ranked.map_err(|error| StoreError::Failed(sqlx::Error::Io(std::io::Error::other(error))))
+    }
+}
