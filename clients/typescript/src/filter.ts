@@ -23,8 +23,10 @@ export interface WatchFilters {
 }
 
 export interface ToolFilters extends Omit<WatchFilters, "healthy"> {
-  /** Full text, best first: every word must match, as the beginning of a word. */
+  /** What is needed, in words or in a sentence, best first; at most 2,000 characters. */
   q?: string | undefined;
+  /** With `all`, every word of `q` must match, as the beginning of a word. */
+  match?: "any" | "all" | undefined;
   /** Healthy ones if not set. */
   healthy?: boolean | "any" | undefined;
   /** At most so many. `find` and `tools` give all if it is not set; a page holds 1–1,000, and 100 if it is not set. */

@@ -103,6 +103,8 @@ interface ServerRecord {
   refreshed_at: string;
   /** What the wall clock will show when the lease runs out, if nothing holds it up. */
   expires_at: string;
+  /** With `q`, how well it matches; to be compared within one answer alone. */
+  score?: number;
 }
 
 /** A registered server. */
@@ -161,6 +163,8 @@ export interface ToolEntry {
   description: string | null;
   /** How many different definitions there are under this name. */
   definitions: number;
+  /** With `q`, how well it matches; to be compared within one answer alone. */
+  score?: number;
   servers: { id: string; name: string; transport: Server["transport"]; health: Health }[];
 }
 

@@ -33,7 +33,9 @@ class Filters(WatchFilters, total=False):
     """What a server has to match, and how it is told of."""
 
     q: str
-    """Full text, best first: every word must match, as the beginning of a word."""
+    """What is needed, in words or in a sentence, best first; at most 2,000 characters."""
+    match: Literal["any", "all"]
+    """With "all", every word of `q` must match, as the beginning of a word; any that are relevant, if not set."""
     healthy: bool | Literal["any"]
     """Only those whose lease runs, if not set."""
     limit: int
@@ -43,7 +45,7 @@ class Filters(WatchFilters, total=False):
 
 
 _TEXTS = ("name", "tool", "prompt", "resource", "capability", "tag", "tags", "transport", "version", "owner")
-_OTHERS = ("q", "healthy", "limit", "view")
+_OTHERS = ("q", "match", "healthy", "limit", "view")
 
 Pairs: TypeAlias = "tuple[tuple[str, str], ...]"
 

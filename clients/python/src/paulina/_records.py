@@ -74,6 +74,8 @@ class Server:
     updated_at: datetime
     refreshed_at: datetime
     expires_at: datetime
+    score: float | None = None
+    """With `q`, how well it matches; to be compared within one answer alone."""
 
     @property
     def tools(self) -> tuple[Definition, ...]:
@@ -159,6 +161,8 @@ class Tool:
     definitions: int
     """How many different ones there are under this name."""
     servers: tuple[ToolServer, ...]
+    score: float | None = None
+    """With `q`, how well it matches; to be compared within one answer alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +244,7 @@ def server(data: Json) -> Server:
         updated_at=_time(data["updated_at"]),
         refreshed_at=_time(data["refreshed_at"]),
         expires_at=_time(data["expires_at"]),
+        score=data.get("score"),
     )
 
 
@@ -269,7 +274,7 @@ def lease_state(data: Json) -> LeaseState:
 def tool(data: Json) -> Tool:
     """Reads a tool of the catalogue."""
     servers = (ToolServer(it["id"], it["name"], it["transport"], it["health"]) for it in data["servers"])
-    return Tool(data["name"], data["title"], data["description"], data["definitions"], tuple(servers))
+    return Tool(data["name"], data["title"], data["description"], data["definitions"], tuple(servers), data.get("score"))
 
 
 def stats(data: Json) -> Stats:
