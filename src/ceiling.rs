@@ -1,9 +1,10 @@
-//! What benchmarks measure against: the store without registry and HTTP.
+//! What benchmarks measure against: the store without registry and HTTP, and each part of the search alone.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::model::{Actor, Filter, ValidRegistration};
+use crate::model::{Actor, Filter, Match, ValidRegistration};
+use crate::search::{Document, Index, Part, Query, Ranking, server_digest, tool_digest};
 use crate::store::{self, Command, Job, Known, Location, Moment, Put, Search, Writer};
 
 /// The writer of a database, and nobody else.
@@ -42,4 +43,50 @@ impl Raw {
 #[must_use]
 pub fn find_sql(filter: &Filter) -> String {
     store::find_sql(filter)
+}
+
+/// A search without a database.
+#[derive(Default)]
+pub struct SearchBench(Index);
+
+/// What a search goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SearchMode {
+    /// Every word has to match.
+    Strict,
+    /// Words alone.
+    Lexical,
+    /// Meaning alone.
+    Semantic,
+    /// Both.
+    Both,
+}
+
+impl SearchBench {
+    /// Adds a server.
+    pub fn add(&mut self, number: i64, registration: ValidRegistration) {
+        let record = registration.into_record();
+        let own = (server_digest(&record), Some(Document::of_server(&record)));
+        let tools = record.capabilities.tools.iter();
+        let tools = tools.map(|tool| {
+            let definition = tool.stored();
+            let document = Document::of_tool(&record, tool, definition);
+            (tool_digest(&record, tool, definition), Some(document))
+        });
+        self.0.put(number, [own].into_iter().chain(tools));
+    }
+
+    /// The names of the tools that are found, best first.
+    #[must_use]
+    pub fn tools(&self, text: &str, mode: SearchMode) -> Vec<String> {
+        let query = Query::new(text);
+        let matching = if mode == SearchMode::Strict { Match::All } else { Match::Any };
+        let ranking = Ranking::new(&self.0, &query, matching);
+        let ranking = match mode {
+            SearchMode::Strict | SearchMode::Both => ranking,
+            SearchMode::Lexical => ranking.only(Part::Words),
+            SearchMode::Semantic => ranking.only(Part::Meaning),
+        };
+        ranking.tools(|_| true).into_iter().map(|found| found.item.to_string()).collect()
+    }
 }

@@ -38,6 +38,10 @@ pub struct Server {
 pub struct Score(u32);
 
 impl Score {
+    /// From here on a result is hardly one by chance.
+    #[cfg(feature = "server")]
+    pub(crate) const CLEAR: Self = Self(400);
+
     /// Above all that a search gives.
     #[cfg(feature = "server")]
     pub(crate) const BEST: Self = Self(3_000);

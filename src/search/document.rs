@@ -12,6 +12,8 @@ use sha2::{Digest as _, Sha256};
 #[cfg(feature = "semantic")]
 use super::embedding::{self, Embedding};
 use crate::model::{Capabilities, Record, Tool, each_term};
+#[cfg(feature = "semantic")]
+use crate::model::{Prompt, Resource};
 
 /// Identifies the text that a document was made from. Equal texts have one document.
 pub(crate) type Digest = [u8; 16];
@@ -68,9 +70,6 @@ mod weight {
     pub(super) const PARAMETER_TEXT: f32 = 0.15;
 }
 
-/// From which weight on a word is prominent.
-const PROMINENT_WEIGHT: f32 = weight::DESCRIPTION;
-
 /// The words at the beginning of a description count in full, those after them half, the rest a quarter.
 const BEGINNING: usize = 20;
 const MIDDLE: usize = 80;
@@ -107,13 +106,13 @@ impl Document {
         Self { name: String::new(), terms: terms.into_list(), vector: server_vector(record) }
     }
 
-    /// The document of a tool.
-    pub(crate) fn of_tool(server: &Record, tool: &Tool) -> Self {
+    /// The document of a tool, whose definition has its parameters.
+    pub(crate) fn of_tool(server: &Record, tool: &Tool, definition: Option<&str>) -> Self {
         let mut terms = Terms::default();
         terms.add(tool.name(), weight::NAME);
         terms.add(tool.title().unwrap_or_default(), weight::TITLE);
         terms.add_description(tool.description().unwrap_or_default(), weight::DESCRIPTION);
-        let definition = tool.stored().and_then(|text| serde_json::from_str::<Value>(text).ok());
+        let definition = definition.and_then(|text| serde_json::from_str::<Value>(text).ok());
         let schema = definition.as_ref().and_then(|definition| definition.get("inputSchema"));
         if let Some(schema) = schema {
             terms.add_parameters(schema, PARAMETER_DEPTH, &mut { PARAMETERS });
@@ -191,16 +190,13 @@ pub(crate) fn server_digest(record: &Record) -> Digest {
 }
 
 /// The digest of a tool's text. It means something else on a server of another name.
-pub(crate) fn tool_digest(server: &Record, tool: &Tool) -> Digest {
+pub(crate) fn tool_digest(server: &Record, tool: &Tool, definition: Option<&str>) -> Digest {
     let mut hash = Hash::new(b't');
     hash.add(&server.name);
-    if let Some(definition) = tool.stored() {
-        hash.add(definition);
-    } else {
-        hash.add(tool.name());
-        hash.add(tool.title().unwrap_or_default());
-        hash.add(tool.description().unwrap_or_default());
-    }
+    hash.add(tool.name());
+    hash.add(tool.title().unwrap_or_default());
+    hash.add(tool.description().unwrap_or_default());
+    hash.add(definition.unwrap_or_default());
     hash.finish()
 }
 
@@ -232,6 +228,10 @@ fn server_vector(record: &Record) -> Option<Box<[i8]>> {
     embedding.add(&record.name, 2.0, 12.0);
     embedding.add(record.title.as_deref().unwrap_or_default(), 1.0, 12.0);
     embedding.add(beginning(record.description.as_deref()), 1.0, 20.0);
+    let Capabilities { resources, prompts, .. } = &record.capabilities;
+    let names = prompts.iter().map(Prompt::name).chain(resources.iter().filter_map(Resource::name));
+    let names: Vec<&str> = names.take(VALUES).collect();
+    embedding.add(&names.join(" "), 1.0, 12.0);
     embedding.vector()
 }
 
@@ -276,18 +276,19 @@ type Weighed = (Option<String>, f32, bool);
 
 impl Terms {
     fn add(&mut self, text: &str, weight: f32) {
-        self.add_words(text, usize::MAX, |_| weight);
+        self.add_words(text, usize::MAX, |_| (weight, true));
     }
 
     fn add_description(&mut self, text: &str, weight: f32) {
         self.add_words(text, usize::MAX, |place| match place {
-            0..BEGINNING => weight,
-            BEGINNING..MIDDLE => weight / 2.0,
-            _ => weight / 4.0,
+            0..BEGINNING => (weight, true),
+            BEGINNING..MIDDLE => (weight / 2.0, false),
+            _ => (weight / 4.0, false),
         });
     }
 
-    fn add_words(&mut self, text: &str, most: usize, weight: impl Fn(usize) -> f32) {
+    /// Adds so many words of a text, each with the weight of its place and whether it is prominent there.
+    fn add_words(&mut self, text: &str, most: usize, weight: impl Fn(usize) -> (f32, bool)) {
         let mut place = 0;
         each_term(text, |word, stem| {
             if place < most {
@@ -298,9 +299,8 @@ impl Terms {
     }
 
     /// A word in two places says more than in one, and never more than all.
-    fn add_word(&mut self, word: &str, stem: &str, weight: f32) {
+    fn add_word(&mut self, word: &str, stem: &str, (weight, is_prominent): (f32, bool)) {
         let (word, stem) = (cut(word), cut(stem));
-        let is_prominent = weight >= PROMINENT_WEIGHT;
         if let Some((_, known, known_prominent)) = self.0.get_mut(word) {
             *known = 1.0 - (1.0 - *known) * (1.0 - weight);
             *known_prominent |= is_prominent;
@@ -319,12 +319,12 @@ impl Terms {
                 return;
             }
             *left -= 1;
-            self.add_words(name, PARAMETER_WORDS, |_| weight::PARAMETER);
+            self.add_words(name, PARAMETER_WORDS, |_| (weight::PARAMETER, false));
             let description = parameter.get("description").and_then(Value::as_str).unwrap_or_default();
-            self.add_words(description, PARAMETER_WORDS, |_| weight::PARAMETER_TEXT);
+            self.add_words(description, PARAMETER_WORDS, |_| (weight::PARAMETER_TEXT, false));
             let values = parameter.get("enum").and_then(Value::as_array).into_iter().flatten();
             for value in values.filter_map(Value::as_str).take(VALUES) {
-                self.add_words(value, PARAMETER_WORDS, |_| weight::VALUE);
+                self.add_words(value, PARAMETER_WORDS, |_| (weight::VALUE, false));
             }
             if depth > 1 {
                 self.add_parameters(parameter, depth - 1, left);

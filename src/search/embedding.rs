@@ -128,6 +128,11 @@ impl Table {
     }
 }
 
+/// Whether the table has a word as a whole.
+pub(crate) fn knows(word: &str) -> bool {
+    table().is_some_and(|table| table.row("", word).is_some())
+}
+
 /// How rare a word is in the language, from 0 to 1, by how far down it is in the table.
 pub(crate) fn rarity(word: &str) -> f32 {
     const COMMON: f32 = 10.0;

@@ -147,7 +147,9 @@ impl Index {
     }
 
     #[cfg(not(feature = "semantic"))]
-    fn hold_vector(&mut self, _: Option<&[i8]>) {}
+    fn hold_vector(&mut self, _: Option<&[i8]>) {
+        self.lengths.push(0.0);
+    }
 
     fn name(&mut self, name: Arc<str>) -> u32 {
         let next = u32::try_from(self.name_texts.len()).unwrap_or(u32::MAX);

@@ -83,6 +83,25 @@ impl Index {
         hits
     }
 
+    /// The word that one is meant to be that nobody knows: the most frequent one that it begins, or else is near.
+    #[cfg(feature = "semantic")]
+    pub(super) fn completed(&self, word: &str) -> Option<&str> {
+        let letters = word.chars().count();
+        let is_known = || self.terms.contains_key(word) || super::embedding::knows(word);
+        if letters < BEGINNING_LETTERS || !word.chars().all(char::is_alphabetic) || is_known() {
+            return None;
+        }
+        let often = |list: u32| self.postings.get(list as usize).map_or(0, Vec::len);
+        let terms = |(term, list)| -> (usize, &str) { (often(list), term) };
+        let all = self.terms.iter().map(|(term, list)| (&**term, *list));
+        let longer = self.terms.range::<str, _>((Bound::Excluded(word), Bound::Unbounded));
+        let longer =
+            longer.map(|(term, list)| (&**term, *list)).take_while(|(term, _)| term.starts_with(word));
+        let begun = longer.map(terms).max();
+        let near = || all.filter(|(term, _)| letters >= TYPO_LETTERS && is_near(word, term)).map(terms).max();
+        begun.or_else(near).map(|(_, term)| term)
+    }
+
     fn lists(&self, word: &str, reach: Reach) -> Vec<Matched> {
         let word = cut(word);
         let same = self.terms.get(word).or_else(|| self.terms.get(&*stem(word)));

@@ -14,4 +14,6 @@ mod ranking;
 pub(crate) use document::{Digest, Document, server_digest, tool_digest, version};
 pub(crate) use index::Index;
 pub(crate) use query::Query;
+#[cfg(feature = "bench")]
+pub(crate) use ranking::Part;
 pub(crate) use ranking::{Ranked, Ranking};

@@ -1,8 +1,6 @@
 //! What somebody searches for, read once.
 
-#[cfg(feature = "semantic")]
-use super::embedding::{Embedding, Vector};
-use crate::model::{Word, is_stop_word, words};
+use crate::model::{Word, is_stop_word};
 
 /// What somebody searches for.
 #[derive(Debug, Clone)]
@@ -12,22 +10,13 @@ pub(crate) struct Query {
     /// All words, each once.
     pub(super) words: Vec<Word>,
     has_content: bool,
-    #[cfg(feature = "semantic")]
-    pub(super) vector: Option<Vector>,
 }
 
 impl Query {
     /// Reads a text.
     pub(crate) fn new(text: &str) -> Self {
-        let all = words(text);
-        #[cfg(feature = "semantic")]
-        let vector = {
-            let mut embedding = Embedding::new();
-            embedding.add_words(&all, 1.0, f32::INFINITY);
-            embedding.vector()
-        };
         let mut words: Vec<Word> = Vec::new();
-        for word in all {
+        for word in crate::model::words(text) {
             if !words.contains(&word) {
                 words.push(word);
             }
@@ -36,8 +25,6 @@ impl Query {
             text: text.trim().to_owned(),
             has_content: words.iter().any(|word| !is_stop_word(&word.text)),
             words,
-            #[cfg(feature = "semantic")]
-            vector,
         }
     }
 

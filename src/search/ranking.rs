@@ -9,8 +9,9 @@
 //! | 0 | it holds some, or means something like it |
 //!
 //! Prominent are names, titles, tags and the beginnings of descriptions: what holds every word somewhere in a long text is
-//! seldom what is looked for. The rest, below 1, says how near it comes. It weighs the share of the words that it holds, each
-//! by how rare it is and by where it stands, against the cosine between its vector and the vector of what is searched for.
+//! seldom what is looked for. The rest, below 1, says how near it comes: the cosine between its vector and the vector of what
+//! is searched for, and a little for each word that it holds, by how rare the word is and by where it stands. Meaning finds
+//! what is said in other words; words tell apart what means nearly the same, and name products.
 
 use std::sync::Arc;
 
@@ -32,21 +33,28 @@ pub(crate) struct Ranked<T> {
 const OF_SERVER: f32 = 0.7;
 const OF_TOOL: f32 = 0.8;
 
-/// What words weigh against meaning.
+/// What a word that nobody else has weighs against meaning.
 #[cfg(feature = "semantic")]
-const WORDS_WEIGHT: f32 = 0.35;
+const WORD: f32 = 0.1;
 
 /// What means less than this like what is searched for is no result, unless it holds a word.
 #[cfg(feature = "semantic")]
-const MEANING: f32 = 0.4;
-
-/// How rare a word can be.
-const RAREST: f32 = 7.0;
+const MEANING: f32 = 0.15;
 
 /// A word that is searched for, and where it is.
 struct Searched {
     rarity: f32,
     hits: Hits,
+}
+
+/// A part of a ranking.
+#[cfg(feature = "bench")]
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Part {
+    /// By words.
+    Words,
+    /// By meaning.
+    Meaning,
 }
 
 /// A query held against all documents.
@@ -89,6 +97,16 @@ impl<'a> Ranking<'a> {
         };
         let rarities = words.iter().map(|word| word.rarity).sum::<f32>().max(f32::EPSILON);
         Self { index, query, matching, words, others, is_whole, rarities, cosines }
+    }
+
+    /// The same by one part of it alone.
+    #[cfg(feature = "bench")]
+    pub(crate) fn only(mut self, part: Part) -> Self {
+        match part {
+            Part::Words => self.cosines.clear(),
+            Part::Meaning => self.words.clear(),
+        }
+        self
     }
 
     /// The tools of these servers, each name once, best first.
@@ -161,16 +179,16 @@ impl<'a> Ranking<'a> {
         cosine: f32,
     ) -> Option<f64> {
         let held: f32 = self.words.iter().map(|word| word.rarity * weight(&word.hits)).sum();
-        let held = held / self.rarities;
         #[cfg(feature = "semantic")]
         let (is_found, nearness) = {
             let is_near = cosine >= MEANING;
-            (held > 0.0 || is_near, (WORDS_WEIGHT * held + cosine.max(0.0)) / (WORDS_WEIGHT + 1.0))
+            (held > 0.0 || is_near, (cosine.max(0.0) + WORD * held) / (1.0 + WORD * self.rarities))
         };
         #[cfg(not(feature = "semantic"))]
-        let (is_found, nearness) = (held > 0.0, held + cosine);
-        let holds_every_word =
-            self.is_whole && self.words.iter().all(|word| kind(&word.hits) == Some(Kind::Prominent));
+        let (is_found, nearness) = (held > 0.0, held / self.rarities + cosine);
+        let holds_every_word = self.is_whole
+            && !self.words.is_empty()
+            && self.words.iter().all(|word| kind(&word.hits) == Some(Kind::Prominent));
         let band = if holds_every_word { 1.0 } else { 0.0 };
         is_found.then(|| band + f64::from(nearness).clamp(0.0, 0.999))
     }
@@ -216,27 +234,38 @@ fn sorted<T: Ord>(mut found: Vec<Ranked<T>>, matching: Match) -> Vec<Ranked<T>> 
 }
 
 impl Index {
-    /// How much a word tells: the rarer, the more. Where few things are registered, how rare a word is among them says
-    /// little, and how rare it is in the language says more.
-    fn rarity(&self, word: &Word, hits: &Hits) -> f32 {
+    /// How much a word tells, from 0 to 1: the rarer, the more. How rare it is in the language says more than how rare it
+    /// is among the few things that are registered.
+    #[cfg(feature = "semantic")]
+    #[expect(clippy::unused_self, reason = "without the table it is asked of the index")]
+    fn rarity(&self, word: &Word, _: &Hits) -> f32 {
+        embedding::rarity(&word.text).max(f32::EPSILON)
+    }
+
+    /// How much a word tells, from 0 to 1: the rarer it is among what is registered, the more. As BM25 has it,
+    /// <https://en.wikipedia.org/wiki/Okapi_BM25>.
+    #[cfg(not(feature = "semantic"))]
+    fn rarity(&self, _: &Word, hits: &Hits) -> f32 {
         let holding = hits.kinds.iter().filter(|kind| **kind >= Some(Kind::Beginning)).count();
         #[expect(clippy::cast_precision_loss, reason = "a count of documents")]
         let (holding, all) = (holding as f32, self.documents.len() as f32);
-        let here = (1.0 + (all - holding + 0.5) / (holding + 0.5)).ln().min(RAREST);
-        #[cfg(feature = "semantic")]
-        let rarity = f32::midpoint(here, embedding::rarity(&word.text) * RAREST);
-        #[cfg(not(feature = "semantic"))]
-        let rarity = {
-            let _ = word;
-            here
-        };
-        rarity.max(f32::EPSILON)
+        let inverse = |holding: f32| (1.0 + (all - holding + 0.5) / (holding + 0.5)).ln();
+        (inverse(holding) / inverse(0.0)).max(f32::EPSILON)
     }
 }
 
 #[cfg(feature = "semantic")]
 fn cosines(index: &Index, query: &Query) -> Vec<f32> {
-    let Some(vector) = &query.vector else { return Vec::new() };
+    // What is half typed or mistyped means what it was to be.
+    let meant = |word: &Word| match index.completed(&word.text) {
+        Some(text) => Word { text: text.to_owned(), parts: Vec::new(), is_pairs: false },
+        None => word.clone(),
+    };
+    let words: Vec<Word> = query.words.iter().map(meant).collect();
+    let mut embedding = embedding::Embedding::new();
+    embedding.add_words(&words, 1.0, f32::INFINITY);
+    let Some(vector) = embedding.vector() else { return Vec::new() };
+    let vector = &vector[..];
     let length = embedding::length(vector);
     let vectors = index.vectors.chunks_exact(vector.len()).zip(&index.lengths);
     let cosine = |(other, other_length): (&[i8], &f32)| {

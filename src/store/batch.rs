@@ -10,13 +10,12 @@ use sqlx::SqliteConnection;
 use super::changes::Ledger;
 use super::command::{Job, asked, tell};
 use super::draft::Draft;
-use super::live::Effects;
+use super::live::{Effects, Indexed};
 use super::mirror::Mirror;
 use super::script::Script;
-use super::servers::{Fresh, Key, Registering};
+use super::servers::{Fresh, Registering};
 use super::writer::{make_summaries, settings};
 use super::{Command, Moment, StoreError, Writer, changes, documents, leases, servers, tokens};
-use crate::model::View;
 
 impl Writer {
     pub(super) async fn in_transaction(
@@ -115,7 +114,7 @@ impl Writer {
 impl Writer {
     /// Makes the documents of a few servers that have none.
     async fn index_some(
-        &mut self,
+        &self,
         connection: &mut SqliteConnection,
         draft: &mut Draft<'_>,
     ) -> Result<(), StoreError> {
@@ -125,18 +124,16 @@ impl Writer {
         let mut made = Vec::with_capacity(servers.len());
         for server in &servers {
             documents::remove(connection, *server).await?;
-            let row = servers::load(connection, Key::Number(*server), View::Full).await?;
-            // What somebody has edited into what is no record is not found.
-            if let Some(Ok(record)) = row.map(|row| row.rendered.record()) {
-                made.push((*server, documents::documents(&record, |_| false)));
+            if let Some(documents) = documents::of_stored(connection, *server, |_| false).await? {
+                made.push((*server, documents));
             }
         }
         let mut script = Script::new();
         documents::insert(&mut script, made.iter().map(|(server, documents)| (*server, documents)));
-        self.unindexed = servers.last().copied();
-        if self.unindexed.is_none() {
+        if servers.is_empty() {
             documents::mark_complete(connection).await?;
         }
+        draft.effects.indexed = Some(servers.last().map_or(Indexed::All, |last| Indexed::UpTo(*last)));
         draft.effects.searched.extend(servers);
         if made.is_empty() { Ok(()) } else { script.run(connection).await }
     }

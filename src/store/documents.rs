@@ -5,9 +5,10 @@ use std::collections::{HashMap, HashSet};
 use sqlx::{Row as _, SqliteConnection};
 
 use super::StoreError;
+use super::rows::Entry;
 use super::script::Script;
 use super::servers::{self, Key};
-use crate::model::{Record, View};
+use crate::model::{Record, Tool, View};
 use crate::search::{Digest, Document, server_digest, tool_digest, version};
 
 /// The documents of a server: its own, and those of its tools in their order. One that is stored already need not be made.
@@ -15,19 +16,49 @@ pub(crate) type Documents = Vec<(Digest, Option<Document>)>;
 
 /// Makes the documents of a server but for those that are known.
 pub(super) fn documents(record: &Record, is_known: impl Fn(&Digest) -> bool) -> Documents {
+    of_record(record, record.capabilities.tools.iter().map(Tool::stored), is_known)
+}
+
+/// The same, with the definitions of the tools apart.
+fn of_record<'a>(
+    record: &Record,
+    definitions: impl Iterator<Item = Option<&'a str>>,
+    is_known: impl Fn(&Digest) -> bool,
+) -> Documents {
     let new = |digest: Digest, make: &dyn Fn() -> Document| (digest, (!is_known(&digest)).then(make));
     let own = new(server_digest(record), &|| Document::of_server(record));
-    let tools = record.capabilities.tools.iter();
-    let tools = tools.map(|tool| new(tool_digest(record, tool), &|| Document::of_tool(record, tool)));
+    let tools = record.capabilities.tools.iter().zip(definitions).map(|(tool, definition)| {
+        let digest = tool_digest(record, tool, definition);
+        new(digest, &|| Document::of_tool(record, tool, definition))
+    });
     [own].into_iter().chain(tools).collect()
 }
+
+/// Makes the documents of a server that is stored; none if somebody has edited it into what is no record. What its columns say
+/// counts, whatever its definitions say.
+pub(super) async fn of_stored(
+    connection: &mut SqliteConnection,
+    server: i64,
+    is_known: impl Fn(&Digest) -> bool,
+) -> Result<Option<Documents>, StoreError> {
+    let summary = servers::load(&mut *connection, Key::Number(server), View::Summary).await?;
+    let full = servers::load(connection, Key::Number(server), View::Full).await?;
+    let record = |row: Option<Entry>| row.and_then(|row| row.rendered.record().ok());
+    let (Some(summary), Some(full)) = (record(summary), record(full)) else { return Ok(None) };
+    let definitions = full.capabilities.tools.iter().map(Tool::stored);
+    Ok(Some(of_record(&summary, definitions, is_known)))
+}
+
+/// What is stored stays, unless another version has made it.
+const OR_NEWER: &str = " ON CONFLICT (digest) DO UPDATE SET version = excluded.version, name = excluded.name, \
+                        words = excluded.words, vector = excluded.vector WHERE search_texts.version <> excluded.version";
 
 /// Writes the documents of servers that have none.
 pub(super) fn insert<'a>(script: &mut Script, servers: impl Iterator<Item = (i64, &'a Documents)> + Clone) {
     let all = servers.clone().flat_map(|(_, documents)| documents);
     let new: Vec<_> = all.filter_map(|(digest, document)| Some((digest, document.as_ref()?))).collect();
     let into = "search_texts (digest, version, name, words, vector)";
-    script.insert(into, &new, " ON CONFLICT DO NOTHING", |row, (digest, document)| {
+    script.insert(into, &new, OR_NEWER, |row, (digest, document)| {
         row.push_bind(digest.to_vec())
             .push_bind(version())
             .push_bind(&document.name)
@@ -48,7 +79,7 @@ pub(super) fn insert<'a>(script: &mut Script, servers: impl Iterator<Item = (i64
     );
 }
 
-/// A few servers from a number on that have no documents of this version.
+/// A few servers from a number on that have not all of their documents, or some of another version.
 pub(super) async fn missing(
     connection: &mut SqliteConnection,
     after: i64,
@@ -56,8 +87,10 @@ pub(super) async fn missing(
 ) -> Result<Vec<i64>, StoreError> {
     let version = version();
     let rows = sqlx::query!(
-        "SELECT number FROM servers s WHERE number > ?1 AND NOT EXISTS (SELECT 1 FROM search_entries e \
-         JOIN search_texts t ON t.digest = e.digest WHERE e.server = s.number AND e.position = 0 AND t.version = ?2) \
+        "SELECT number FROM servers s WHERE number > ?1 AND (\
+         NOT EXISTS (SELECT 1 FROM search_entries e WHERE e.server = s.number) OR \
+         EXISTS (SELECT 1 FROM search_entries e WHERE e.server = s.number AND NOT EXISTS \
+         (SELECT 1 FROM search_texts t WHERE t.digest = e.digest AND t.version = ?2))) \
          ORDER BY number LIMIT (0 + ?3)",
         after,
         version,
@@ -143,9 +176,8 @@ pub(super) async fn load(
             continue;
         }
         // From an older version, or edited by somebody: what is stored is made anew by the writer, and here meanwhile.
-        let row = servers::load(connection, Key::Number(server), View::Full).await?;
-        if let Some(Ok(record)) = row.map(|row| row.rendered.record()) {
-            loaded.push((server, documents(&record, &is_known)));
+        if let Some(documents) = of_stored(connection, server, &is_known).await? {
+            loaded.push((server, documents));
         }
     }
     Ok(loaded)

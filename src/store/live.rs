@@ -59,6 +59,15 @@ pub(super) struct Effects {
     pub(super) tokens: Option<Tokens>,
     /// The servers that are found by something else than before.
     pub(super) searched: Vec<i64>,
+    /// How far the documents of servers that had none were made.
+    pub(super) indexed: Option<Indexed>,
+}
+
+/// See [`Effects::indexed`].
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Indexed {
+    UpTo(i64),
+    All,
 }
 
 /// What became of one lease.

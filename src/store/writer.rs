@@ -12,7 +12,7 @@ use sqlx::{Connection, SqliteConnection};
 
 use super::command::{asked, spread, tell};
 use super::fold::Folding;
-use super::live::Effects;
+use super::live::{Effects, Indexed};
 use super::mirror::Mirror;
 use super::open::{Known, Shared};
 use super::touch::Slot;
@@ -231,6 +231,11 @@ impl Writer {
         match done {
             Ok((effects, ledger)) => {
                 let revision = ledger.revision;
+                match effects.indexed {
+                    Some(Indexed::UpTo(last)) => self.unindexed = Some(last),
+                    Some(Indexed::All) => self.unindexed = None,
+                    None => {}
+                }
                 if self.live.watchers().are_any() {
                     self.news.events.extend(ledger.into_events(now));
                     self.news.slots.extend(effects.touched.iter().chain(&effects.told));

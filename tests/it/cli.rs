@@ -111,7 +111,8 @@ notes           http       healthy                                         notes
         (&["--prompt", "summarise", "--capability", "logging"], "files-1\n"),
         (&["--tag", "work", "--metadata", "team=search", "--version", "1.0.0"], "files-1\n"),
         (&["--transport", "http"], "notes-1\n"),
-        (&["write"], "files-1\n"),
+        (&["write", "--all-words"], "files-1\n"),
+        (&["write something", "--limit", "1"], "files-1\n"),
         (&["--name", "files", "--name", "notes"], ""),
         (&["--healthy", "false"], ""),
     ] {

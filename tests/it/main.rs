@@ -33,6 +33,7 @@ mod observe;
 mod official;
 mod operations;
 mod registry;
+mod search;
 mod standby;
 mod standby_http;
 mod start;

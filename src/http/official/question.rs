@@ -103,7 +103,9 @@ impl Question {
     /// How well an entry matches what is searched for: a part of its name is best, as in the registry whose API this is.
     fn score(&self, entry: &Entry, scores: &Scores) -> Option<Score> {
         let search = self.search.as_deref()?;
+        // That API's clients show all that they get: what is only somewhat like it is left out.
         let found = || entry.ids.iter().filter_map(|id| scores.get(id)).max().copied();
+        let found = || found().filter(|score| *score >= Score::CLEAR);
         if entry.names.contains(search) { Some(Score::BEST) } else { found() }
     }
 
