@@ -6,22 +6,18 @@ DROP TRIGGER tools_leave_text;
 DROP TABLE server_text;
 DROP TABLE tool_text;
 
--- One row a distinct text: servers that offer the same share it.
+-- What a server and its tools are found by, one row a distinct text: servers that say the same of themselves share it.
 CREATE TABLE search_texts (
-  digest  BLOB    PRIMARY KEY CHECK (length(digest) = 16), -- of the text that it was made from
-  version INTEGER NOT NULL,                                -- of what made it
-  name    TEXT    NOT NULL,                                -- the tool's; empty for a server
-  words   TEXT    NOT NULL,                                -- word>stem:weight …, 1–127; ! if prominent
-  vector  BLOB                                             -- signed bytes; their length means nothing
-) STRICT, WITHOUT ROWID;
+  digest    BLOB    NOT NULL UNIQUE CHECK (length(digest) = 16), -- of the text that it was made from
+  version   INTEGER NOT NULL,                                    -- of what made it
+  documents BLOB    NOT NULL                                     -- see src/search/encoding.rs
+) STRICT;
 
--- Which text is whose: at position 0 that of the server, behind it those of its tools, in their order.
+-- Which text is whose.
 CREATE TABLE search_entries (
-  server   INTEGER NOT NULL REFERENCES servers (number) ON DELETE CASCADE,
-  position INTEGER NOT NULL,
-  digest   BLOB    NOT NULL,
-  PRIMARY KEY (server, position)
-) STRICT, WITHOUT ROWID;
+  server INTEGER PRIMARY KEY REFERENCES servers (number) ON DELETE CASCADE,
+  digest BLOB    NOT NULL
+) STRICT;
 CREATE INDEX search_entries_by_text ON search_entries (digest); -- whether a text is still used
 
 -- Texts that may be used no more: the writer looks, and deletes them.

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::model::{Actor, Filter, Match, ValidRegistration};
-use crate::search::{Document, Index, Part, Query, Ranking, server_digest, tool_digest};
+use crate::model::{Actor, Filter, Match, Tool, ValidRegistration};
+use crate::search::{Index, Part, Query, Ranking, digest, documents_of};
 use crate::store::{self, Command, Job, Known, Location, Moment, Put, Search, Writer};
 
 /// The writer of a database, and nobody else.
@@ -66,14 +66,9 @@ impl SearchBench {
     /// Adds a server.
     pub fn add(&mut self, number: i64, registration: ValidRegistration) {
         let record = registration.into_record();
-        let own = (server_digest(&record), Some(Document::of_server(&record)));
-        let tools = record.capabilities.tools.iter();
-        let tools = tools.map(|tool| {
-            let definition = tool.stored();
-            let document = Document::of_tool(&record, tool, definition);
-            (tool_digest(&record, tool, definition), Some(document))
-        });
-        self.0.put(number, [own].into_iter().chain(tools));
+        let definitions = || record.capabilities.tools.iter().map(Tool::stored);
+        let documents = documents_of(&record, definitions());
+        self.0.put(number, digest(&record, definitions()), Some(documents));
     }
 
     /// The names of the tools that are found, best first.

@@ -15,7 +15,7 @@ use crate::model::{Capabilities, Record, Tool, each_term};
 #[cfg(feature = "semantic")]
 use crate::model::{Prompt, Resource};
 
-/// Identifies the text that a document was made from. Equal texts have one document.
+/// Identifies the text that documents were made from. Equal texts have the same documents.
 pub(crate) type Digest = [u8; 16];
 
 /// See the [module](self).
@@ -26,6 +26,9 @@ pub(crate) struct Document {
     pub(super) terms: Vec<Term>,
     pub(super) vector: Option<Box<[i8]>>,
 }
+
+/// The documents of a server: its own, and those of its tools in their order.
+pub(crate) type Documents = Vec<Document>;
 
 /// A word of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,9 +45,6 @@ pub(super) struct Term {
 
 /// The largest weight.
 pub(super) const HEAVIEST: u8 = 127;
-
-/// What marks a prominent word where it is stored.
-const PROMINENT: char = '!';
 
 /// The version of what is stored: of the words here and of the table of vectors.
 pub(crate) fn version() -> i64 {
@@ -86,7 +86,7 @@ const WORDS: usize = 1_000;
 
 impl Document {
     /// The document of a server: all but its tools.
-    pub(crate) fn of_server(record: &Record) -> Self {
+    fn of_server(record: &Record) -> Self {
         let mut terms = Terms::default();
         terms.add(&record.name, weight::NAME);
         terms.add(record.title.as_deref().unwrap_or_default(), weight::TITLE);
@@ -107,7 +107,7 @@ impl Document {
     }
 
     /// The document of a tool, whose definition has its parameters.
-    pub(crate) fn of_tool(server: &Record, tool: &Tool, definition: Option<&str>) -> Self {
+    fn of_tool(server: &Record, tool: &Tool, definition: Option<&str>) -> Self {
         let mut terms = Terms::default();
         terms.add(tool.name(), weight::NAME);
         terms.add(tool.title().unwrap_or_default(), weight::TITLE);
@@ -120,94 +120,45 @@ impl Document {
         let vector = tool_vector(server, tool, schema);
         Self { name: tool.name().to_owned(), terms: terms.into_list(), vector }
     }
-
-    /// The words, as they are stored: `word>stem:weight!`, with spaces in between; `!` marks what is prominent.
-    pub(crate) fn words(&self) -> String {
-        let mut text = String::with_capacity(self.terms.len() * 12);
-        for Term { word, stem, weight, is_prominent } in &self.terms {
-            if !text.is_empty() {
-                text.push(' ');
-            }
-            text.push_str(word);
-            if let Some(stem) = stem {
-                text.push('>');
-                text.push_str(stem);
-            }
-            text.push(':');
-            text.push_str(&weight.to_string());
-            text.extend(is_prominent.then_some(PROMINENT));
-        }
-        text
-    }
-
-    /// The vector, as it is stored.
-    pub(crate) fn vector_bytes(&self) -> Option<Vec<u8>> {
-        self.vector.as_ref().map(|vector| vector.iter().map(|component| component.cast_unsigned()).collect())
-    }
-
-    /// Reads what was stored. Words that somebody has edited into something else are left out.
-    pub(crate) fn read(name: String, words: &str, vector: Option<&[u8]>) -> Self {
-        let terms = words.split_ascii_whitespace().filter_map(|text| {
-            let (words, weight) = text.rsplit_once(':')?;
-            let (word, stem) = match words.split_once('>') {
-                Some((word, stem)) => (word, Some(stem.to_owned())),
-                None => (words, None),
-            };
-            let is_prominent = weight.ends_with(PROMINENT);
-            let weight: u8 = weight.trim_end_matches(PROMINENT).parse().ok()?;
-            Some(Term { word: word.to_owned(), stem, weight: weight.min(HEAVIEST), is_prominent })
-        });
-        #[cfg(feature = "semantic")]
-        let is_whole = |vector: &&[u8]| vector.len() == embedding::dimensions();
-        #[cfg(not(feature = "semantic"))]
-        let is_whole = |_: &&[u8]| false;
-        let vector = vector.filter(is_whole);
-        let vector = vector.map(|bytes| bytes.iter().map(|component| component.cast_signed()).collect());
-        Self { name, terms: terms.collect(), vector }
-    }
 }
 
-/// The digest of a server's text.
-pub(crate) fn server_digest(record: &Record) -> Digest {
-    let mut hash = Hash::new(b's');
+/// The documents of a server, given its tools' definitions.
+pub(crate) fn documents_of<'a>(
+    record: &Record,
+    definitions: impl Iterator<Item = Option<&'a str>>,
+) -> Documents {
+    let tools = record.capabilities.tools.iter().zip(definitions);
+    let tools = tools.map(|(tool, definition)| Document::of_tool(record, tool, definition));
+    [Document::of_server(record)].into_iter().chain(tools).collect()
+}
+
+/// The digest of all that a server and its tools are found by, given the tools' definitions.
+pub(crate) fn digest<'a>(record: &Record, definitions: impl Iterator<Item = Option<&'a str>>) -> Digest {
+    let mut hash = Hash(Sha256::new());
+    hash.0.update(version().to_le_bytes());
     hash.add(&record.name);
-    hash.add(record.title.as_deref().unwrap_or_default());
-    hash.add(record.description.as_deref().unwrap_or_default());
-    record.tags.iter().for_each(|tag| hash.add(tag));
-    let Capabilities { resources, prompts, .. } = &record.capabilities;
+    hash.add_all([&record.title, &record.description].map(Option::as_deref));
+    hash.add_all(record.tags.iter().map(|tag| Some(tag.as_str())));
+    let Capabilities { tools, resources, prompts, .. } = &record.capabilities;
+    for (tool, definition) in tools.iter().zip(definitions) {
+        hash.add_all([Some(tool.name()), tool.title(), tool.description(), definition]);
+    }
+    hash.add("prompts");
     for prompt in prompts {
-        hash.add(prompt.name());
-        hash.add(prompt.title().unwrap_or_default());
-        hash.add(prompt.description().unwrap_or_default());
+        hash.add_all([Some(prompt.name()), prompt.title(), prompt.description()]);
     }
     hash.add("resources");
     for resource in resources {
-        hash.add(resource.name().unwrap_or_default());
-        hash.add(resource.title().unwrap_or_default());
-        hash.add(resource.description().unwrap_or_default());
+        hash.add_all([resource.name(), resource.title(), resource.description()]);
     }
-    hash.finish()
-}
-
-/// The digest of a tool's text. It means something else on a server of another name.
-pub(crate) fn tool_digest(server: &Record, tool: &Tool, definition: Option<&str>) -> Digest {
-    let mut hash = Hash::new(b't');
-    hash.add(&server.name);
-    hash.add(tool.name());
-    hash.add(tool.title().unwrap_or_default());
-    hash.add(tool.description().unwrap_or_default());
-    hash.add(definition.unwrap_or_default());
     hash.finish()
 }
 
 struct Hash(Sha256);
 
 impl Hash {
-    fn new(kind: u8) -> Self {
-        let mut hash = Sha256::new();
-        hash.update([kind]);
-        hash.update(version().to_le_bytes());
-        Self(hash)
+    fn add_all<'a>(&mut self, texts: impl IntoIterator<Item = Option<&'a str>>) {
+        texts.into_iter().for_each(|text| self.add(text.unwrap_or_default()));
     }
 
     fn add(&mut self, text: &str) {

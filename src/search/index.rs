@@ -1,12 +1,12 @@
 //! The index in memory: which documents hold a word, and what each means.
 //!
-//! It is made from documents that are stored, and brought up to date before it is asked. Documents of equal text are held
-//! once, whoever offers them. What leaves is only marked, and taken out when half of the index has left.
+//! It is made from documents that are stored, and brought up to date before it is asked. What servers of equal text are found
+//! by is held once. What leaves is only marked, and taken out when half of the index has left.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::document::{Digest, Document, Term};
+use super::document::{Digest, Document, Documents, Term};
 #[cfg(feature = "semantic")]
 use super::embedding;
 
@@ -19,30 +19,28 @@ pub(crate) struct Index {
     pub(super) terms: BTreeMap<Box<str>, u32>,
     /// Of each stem the documents that hold it.
     pub(super) postings: Vec<Vec<Posting>>,
-    pub(super) documents: Vec<Held>,
+    /// The name of each document, by its number in `name_texts`.
+    pub(super) documents: Vec<u32>,
     /// The vectors of all documents, one behind the other, and the length of each; zero if it has none.
     pub(super) vectors: Vec<i8>,
     pub(super) lengths: Vec<f32>,
-    by_digest: HashMap<Digest, u32, Hasher>,
     names: HashMap<Arc<str>, u32, Hasher>,
     pub(super) name_texts: Vec<Arc<str>>,
-    pub(super) servers: BTreeMap<i64, Served>,
-    /// How many documents nobody offers any more.
+    pub(super) texts: Vec<Text>,
+    by_digest: HashMap<Digest, u32, Hasher>,
+    /// The text of each server.
+    pub(super) servers: BTreeMap<i64, u32>,
+    /// How many documents nobody has any more.
     left: usize,
 }
 
-/// A document, and how many servers have it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Held {
-    pub(super) name: u32,
-    uses: u32,
-}
-
-/// The documents of a server: its own, and those of its tools.
+/// The documents of a text: a server's own, and those of its tools. Nobody has it when it has no uses.
 #[derive(Debug)]
-pub(super) struct Served {
+pub(super) struct Text {
+    digest: Digest,
     pub(super) own: u32,
     pub(super) tools: Box<[u32]>,
+    uses: u32,
 }
 
 /// The number of a document that holds a word, whether the word is prominent there, and its weight: 24, 1 and 7 bits.
@@ -71,15 +69,15 @@ impl Posting {
 const WORTH_IT: usize = 1_000;
 
 impl Index {
-    /// Whether a document is held, be it that nobody offers it any more.
+    /// Whether a text is held, be it that nobody has it any more.
     pub(crate) fn holds(&self, digest: &Digest) -> bool {
         self.by_digest.contains_key(digest)
     }
 
-    /// Whether some server has a document.
+    /// Whether some server has a text.
     pub(crate) fn uses(&self, digest: &Digest) -> bool {
-        let held = self.by_digest.get(digest).and_then(|number| self.documents.get(*number as usize));
-        held.is_some_and(|held| held.uses > 0)
+        let text = self.by_digest.get(digest).and_then(|number| self.texts.get(*number as usize));
+        text.is_some_and(|text| text.uses > 0)
     }
 
     /// The servers that are in it.
@@ -87,42 +85,42 @@ impl Index {
         self.servers.keys().copied()
     }
 
-    /// Puts a server in, the first document being its own; one of this number leaves.
-    pub(crate) fn put(
-        &mut self,
-        server: i64,
-        documents: impl IntoIterator<Item = (Digest, Option<Document>)>,
-    ) {
-        let before = self.servers.remove(&server);
-        let mut documents = documents.into_iter().map(|(digest, document)| self.hold(digest, document));
-        let Some(own) = documents.next() else { return };
-        let tools: Box<[u32]> = documents.collect();
-        self.servers.insert(server, Served { own, tools });
-        if let Some(before) = before {
-            self.release(&before);
+    /// Puts a server in, with its documents unless they are held. One of this number leaves.
+    pub(crate) fn put(&mut self, server: i64, digest: Digest, documents: Option<Documents>) {
+        let known = self.by_digest.get(&digest).copied();
+        let Some(text) = known.or_else(|| Some(self.hold(digest, documents?))) else { return };
+        if let Some(text) = self.texts.get_mut(text as usize) {
+            self.left -= if text.uses == 0 { text.tools.len() + 1 } else { 0 };
+            text.uses += 1;
+        }
+        if let Some(before) = self.servers.insert(server, text) {
+            self.release(before);
         }
     }
 
     /// Takes a server out.
     pub(crate) fn remove(&mut self, server: i64) {
-        if let Some(served) = self.servers.remove(&server) {
-            self.release(&served);
+        if let Some(text) = self.servers.remove(&server) {
+            self.release(text);
         }
     }
 
-    fn hold(&mut self, digest: Digest, document: Option<Document>) -> u32 {
-        if let Some(number) = self.by_digest.get(&digest)
-            && let Some(held) = self.documents.get_mut(*number as usize)
-        {
-            self.left -= usize::from(held.uses == 0);
-            held.uses += 1;
-            return *number;
-        }
-        let document = document.unwrap_or_else(|| Document::read(String::new(), "", None));
+    /// Holds documents that nobody has yet.
+    fn hold(&mut self, digest: Digest, documents: Documents) -> u32 {
+        let mut numbers = documents.into_iter().map(|document| self.hold_document(document));
+        let own = numbers.next().unwrap_or_default();
+        let tools: Box<[u32]> = numbers.collect();
+        self.left += tools.len() + 1;
+        let text = u32::try_from(self.texts.len()).unwrap_or(u32::MAX);
+        self.texts.push(Text { digest, own, tools, uses: 0 });
+        self.by_digest.insert(digest, text);
+        text
+    }
+
+    fn hold_document(&mut self, document: Document) -> u32 {
         let number = u32::try_from(self.documents.len()).unwrap_or(u32::MAX);
         let name = self.name(document.name.into());
-        self.documents.push(Held { name, uses: 1 });
-        self.by_digest.insert(digest, number);
+        self.documents.push(name);
         let lists = document.terms.iter().map(|term| (self.list(term), term.is_prominent, term.weight));
         let mut lists: Vec<(u32, bool, u8)> = lists.collect();
         // Of words with one stem the heaviest stands for all.
@@ -174,12 +172,10 @@ impl Index {
         list
     }
 
-    fn release(&mut self, served: &Served) {
-        for number in served.tools.iter().chain([&served.own]) {
-            if let Some(held) = self.documents.get_mut(*number as usize) {
-                held.uses -= 1;
-                self.left += usize::from(held.uses == 0);
-            }
+    fn release(&mut self, text: u32) {
+        if let Some(text) = self.texts.get_mut(text as usize) {
+            text.uses -= 1;
+            self.left += if text.uses == 0 { text.tools.len() + 1 } else { 0 };
         }
     }
 
@@ -188,19 +184,14 @@ impl Index {
         if self.left <= WORTH_IT || self.left * 2 <= self.documents.len() {
             return;
         }
-        let mut next = 0;
-        let numbers: Vec<Option<u32>> = self
-            .documents
-            .iter()
-            .map(|held| {
-                (held.uses > 0).then(|| {
-                    next += 1;
-                    next - 1
-                })
-            })
-            .collect();
+        let mut stays = vec![false; self.documents.len()];
+        for text in self.texts.iter().filter(|text| text.uses > 0) {
+            for document in text.tools.iter().chain([&text.own]) {
+                stays.get_mut(*document as usize).into_iter().for_each(|stays| *stays = true);
+            }
+        }
+        let numbers = renumbered(stays.iter().copied());
         let new = |number: u32| numbers.get(number as usize).copied().flatten();
-        let stays: Vec<bool> = numbers.iter().map(Option::is_some).collect();
         let dimensions = self.vectors.len() / self.documents.len().max(1);
         if dimensions > 0 {
             let kept = self.vectors.chunks(dimensions).zip(&stays).filter(|(_, stays)| **stays);
@@ -210,12 +201,15 @@ impl Index {
         self.lengths.retain(|_| stay.next().is_some_and(|stays| *stays));
         let mut stay = stays.iter();
         self.documents.retain(|_| stay.next().is_some_and(|stays| *stays));
-        self.by_digest.retain(|_, number| new(*number).map(|new| *number = new).is_some());
-        for served in self.servers.values_mut() {
-            served.own = new(served.own).unwrap_or_default();
-            served.tools.iter_mut().for_each(|number| *number = new(*number).unwrap_or_default());
+        let texts = renumbered(self.texts.iter().map(|text| text.uses > 0));
+        let new_text = |text: u32| texts.get(text as usize).copied().flatten();
+        self.texts.retain(|text| text.uses > 0);
+        for text in &mut self.texts {
+            text.own = new(text.own).unwrap_or_default();
+            text.tools.iter_mut().for_each(|number| *number = new(*number).unwrap_or_default());
         }
-        let mut lists = Vec::with_capacity(self.postings.len());
+        self.servers.values_mut().for_each(|text| *text = new_text(*text).unwrap_or_default());
+        self.by_digest = (0..).zip(&self.texts).map(|(number, text)| (text.digest, number)).collect();
         for list in &mut self.postings {
             list.retain_mut(|posting| {
                 let number = u32::try_from(posting.document()).ok().and_then(new);
@@ -224,11 +218,7 @@ impl Index {
             });
             list.shrink_to_fit();
         }
-        let mut kept = 0;
-        for list in &self.postings {
-            lists.push((!list.is_empty()).then_some(kept));
-            kept += u32::from(!list.is_empty());
-        }
+        let lists = renumbered(self.postings.iter().map(|list| !list.is_empty()));
         self.postings.retain(|list| !list.is_empty());
         self.terms
             .retain(|_, list| lists.get(*list as usize).copied().flatten().map(|new| *list = new).is_some());
@@ -243,9 +233,20 @@ impl Index {
         self.names.clear();
         let mut documents = std::mem::take(&mut self.documents);
         for held in &mut documents {
-            held.name =
-                old.get(held.name as usize).map(|name| self.name(Arc::clone(name))).unwrap_or_default();
+            *held = old.get(*held as usize).map(|name| self.name(Arc::clone(name))).unwrap_or_default();
         }
         self.documents = documents;
     }
+}
+
+/// New numbers for what stays.
+fn renumbered(stays: impl Iterator<Item = bool>) -> Vec<Option<u32>> {
+    let mut next = 0;
+    let number = |stays: bool| {
+        stays.then(|| {
+            next += 1;
+            next - 1
+        })
+    };
+    stays.map(number).collect()
 }

@@ -1,17 +1,19 @@
 //! Search by words and by meaning, without SQL.
 //!
-//! A registration becomes [documents](Document) of words and vectors, which the store keeps. An [`Index`] of all documents
+//! A registration becomes [documents](Documents) of words and vectors, which the store keeps. An [`Index`] of all documents
 //! is held in memory, and a [`Ranking`] holds a [`Query`] against it.
 
 mod document;
 #[cfg(feature = "semantic")]
 mod embedding;
+mod encoding;
 mod index;
 mod matching;
 mod query;
 mod ranking;
 
-pub(crate) use document::{Digest, Document, server_digest, tool_digest, version};
+pub(crate) use document::{Digest, Documents, digest, documents_of, version};
+pub(crate) use encoding::{decode, encode};
 pub(crate) use index::Index;
 pub(crate) use query::Query;
 #[cfg(feature = "bench")]

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 #[cfg(feature = "semantic")]
 use super::embedding;
-use super::index::{Index, Served};
+use super::index::{Index, Text};
 use super::matching::{Hits, Kind, Reach};
 use super::query::Query;
 use crate::model::{MAX_FILTERS, Match, Word, is_stop_word};
@@ -112,11 +112,17 @@ impl<'a> Ranking<'a> {
     /// The tools of these servers, each name once, best first.
     pub(crate) fn tools(&self, is_allowed: impl Fn(i64) -> bool) -> Vec<Ranked<Arc<str>>> {
         let mut best: Vec<Option<f64>> = vec![None; self.index.name_texts.len()];
-        for (_, served) in self.index.servers.iter().filter(|(server, _)| is_allowed(**server)) {
-            for tool in &served.tools {
-                let Some(score) = self.tool_score(*tool, served.own) else { continue };
-                let name = self.index.documents.get(*tool as usize).map(|held| held.name as usize);
-                if let Some(best) = name.and_then(|name| best.get_mut(name)) {
+        let mut is_wanted = vec![false; self.index.texts.len()];
+        for (_, text) in self.index.servers.iter().filter(|(server, _)| is_allowed(**server)) {
+            is_wanted.get_mut(*text as usize).into_iter().for_each(|is_wanted| *is_wanted = true);
+        }
+        for (Text { own, tools, .. }, _) in
+            self.index.texts.iter().zip(is_wanted).filter(|(_, is_wanted)| *is_wanted)
+        {
+            for tool in tools {
+                let Some(score) = self.tool_score(*tool, *own) else { continue };
+                let name = self.index.documents.get(*tool as usize);
+                if let Some(best) = name.and_then(|name| best.get_mut(*name as usize)) {
                     *best = Some(best.map_or(score, |known| known.max(score)));
                 }
             }
@@ -128,9 +134,14 @@ impl<'a> Ranking<'a> {
 
     /// These servers, best first.
     pub(crate) fn servers(&self, is_allowed: impl Fn(i64) -> bool) -> Vec<Ranked<i64>> {
+        let mut scores: Vec<Option<Option<f64>>> = vec![None; self.index.texts.len()];
         let servers = self.index.servers.iter().filter(|(server, _)| is_allowed(**server));
-        let found = servers
-            .filter_map(|(server, served)| Some(Ranked { item: *server, score: self.server_score(served)? }));
+        let found = servers.filter_map(|(server, text)| {
+            let place = *text as usize;
+            let text = self.index.texts.get(place)?;
+            let score = *scores.get_mut(place)?.get_or_insert_with(|| self.server_score(text));
+            Some(Ranked { item: *server, score: score? })
+        });
         sorted(found.collect(), self.matching)
     }
 
@@ -149,7 +160,7 @@ impl<'a> Ranking<'a> {
         self.score(kind, weight, self.cosines.get(tool).copied().unwrap_or_default())
     }
 
-    fn server_score(&self, Served { own, tools }: &Served) -> Option<f64> {
+    fn server_score(&self, Text { own, tools, .. }: &Text) -> Option<f64> {
         let documents = || tools.iter().chain([own]).map(|document| *document as usize);
         let kind = |hits: &Hits| {
             documents().filter_map(|document| hits.kinds.get(document).copied().flatten()).max()

@@ -9,6 +9,7 @@ use sqlx::SqliteConnection;
 
 use super::changes::Ledger;
 use super::command::{Job, asked, tell};
+use super::documents::Text;
 use super::draft::Draft;
 use super::live::{Effects, Indexed};
 use super::mirror::Mirror;
@@ -16,6 +17,7 @@ use super::script::Script;
 use super::servers::{Fresh, Registering};
 use super::writer::{make_summaries, settings};
 use super::{Command, Moment, StoreError, Writer, changes, documents, leases, servers, tokens};
+use crate::search::encode;
 
 impl Writer {
     pub(super) async fn in_transaction(
@@ -124,12 +126,14 @@ impl Writer {
         let mut made = Vec::with_capacity(servers.len());
         for server in &servers {
             documents::remove(connection, *server).await?;
-            if let Some(documents) = documents::of_stored(connection, *server, |_| false).await? {
-                made.push((*server, documents));
+            // What somebody has edited into what is no record is not found.
+            if let Some(text) = Text::of_stored(connection, *server, |_| false).await? {
+                let documents = text.documents.map(|documents| encode(&documents));
+                made.push((*server, Text { digest: text.digest, documents }));
             }
         }
         let mut script = Script::new();
-        documents::insert(&mut script, made.iter().map(|(server, documents)| (*server, documents)));
+        documents::insert(&mut script, made.iter().map(|(server, text)| (*server, text)));
         if servers.is_empty() {
             documents::mark_complete(connection).await?;
         }

@@ -50,7 +50,7 @@ pub(super) fn insert(script: &mut Script, parents: &[Parent<'_>]) {
     });
     insert_resources(script, parents);
     insert_marks(script, parents);
-    documents::insert(script, parents.iter().map(|parent| (parent.number, &parent.put.documents)));
+    documents::insert(script, parents.iter().map(|parent| (parent.number, &parent.put.text)));
     let summaries = "summaries (server, record)";
     let end = " ON CONFLICT (server) DO UPDATE SET record = excluded.record";
     script.insert(summaries, parents, end, |row, parent| {

@@ -104,8 +104,8 @@ impl Search {
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         let there: HashSet<i64> = loaded.iter().map(|(server, _)| *server).collect();
         let known: Vec<i64> = if everything { index.servers().collect() } else { servers };
-        for (server, documents) in loaded {
-            index.put(server, documents);
+        for (server, text) in loaded {
+            index.put(server, text.digest, text.documents);
         }
         for server in known.into_iter().filter(|server| !there.contains(server)) {
             index.remove(server);

@@ -9,7 +9,7 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
 use super::children::{self, Parent};
-use super::documents::{self, Documents};
+use super::documents::{self, Text};
 use super::draft::Draft;
 use super::live::expiry;
 use super::mirror::Lease;
@@ -61,7 +61,7 @@ pub(crate) struct Put {
     /// The head of its summary.
     pub(super) summary: String,
     /// What it is found by.
-    pub(super) documents: Documents,
+    pub(super) text: Text<Vec<u8>>,
     only_new: bool,
     pub(super) actor: Actor,
 }
@@ -88,8 +88,8 @@ impl Put {
         let mut record = registration.into_record();
         record.owner = actor.owner(None);
         let summary = summary(&record)?;
-        let documents = documents::documents(&record, |digest| search.uses(digest));
-        Ok(Self { documents, summary, record: Arc::new(record), only_new, actor })
+        let text = Text::of(&record, |digest| search.uses(digest));
+        Ok(Self { text, summary, record: Arc::new(record), only_new, actor })
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -98,7 +98,7 @@ impl Put {
 
     /// About how many bytes it writes.
     pub(crate) fn bytes(&self) -> usize {
-        self.summary.len() + self.record.capabilities.bytes()
+        self.summary.len() + self.record.capabilities.bytes() + self.text.bytes()
     }
 
     fn entry(&self, number: i64, now: Moment) -> Result<Entry, StoreError> {
