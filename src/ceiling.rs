@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::model::{Actor, Filter, Match, Tool, ValidRegistration};
-use crate::search::{Index, Part, Query, Ranking, digest, documents_of};
+use crate::search::{By, Index, Part, Query, Ranking, digest, documents_of, encode};
 use crate::store::{self, Command, Job, Known, Location, Moment, Put, Search, Writer};
 
 /// The writer of a database, and nobody else.
@@ -67,8 +67,8 @@ impl SearchBench {
     pub fn add(&mut self, number: i64, registration: ValidRegistration) {
         let record = registration.into_record();
         let definitions = || record.capabilities.tools.iter().map(Tool::stored);
-        let documents = documents_of(&record, definitions());
-        self.0.put(number, digest(&record, definitions()), Some(documents));
+        let documents = encode(&documents_of(&record, definitions()));
+        self.0.put(number, digest(&record, definitions()), Some(&documents));
     }
 
     /// The names of the tools that are found, best first.
@@ -79,9 +79,10 @@ impl SearchBench {
         let ranking = Ranking::new(&self.0, &query, matching);
         let ranking = match mode {
             SearchMode::Strict | SearchMode::Both => ranking,
-            SearchMode::Lexical => ranking.only(Part::Words),
-            SearchMode::Semantic => ranking.only(Part::Meaning),
+            SearchMode::Lexical => ranking.only(By::Words),
+            SearchMode::Semantic => ranking.only(By::Meaning),
         };
-        ranking.tools(|_| true).into_iter().map(|found| found.item.to_string()).collect()
+        let all = Part { after: None, limit: usize::MAX };
+        ranking.tools(|_| true, None, &all).into_iter().map(|found| found.item.to_string()).collect()
     }
 }

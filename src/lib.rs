@@ -58,8 +58,8 @@
 //!
 //! # Where things are
 //!
-//! `model` ← `store` ← `registry` ← `http` ← `cli`: plain types, the only SQL, the registry itself, status codes, the
-//! command line. Each knows only what stands to its left. Beside them, `client` knows `model` alone, and `mcp` speaks to
+//! `model` ← `search` ← `store` ← `registry` ← `http` ← `cli`: plain types, ranking, the only SQL, the registry itself,
+//! status codes, the command line. Each knows only what stands to its left. Beside them, `client` knows `model` alone, and `mcp` speaks to
 //! MCP servers, and is one, for `cli`.
 
 pub mod clock;

@@ -22,13 +22,10 @@ pub(crate) type Digest = [u8; 16];
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Document {
     /// The name of the tool; empty for a server.
-    pub(crate) name: String,
+    pub(super) name: String,
     pub(super) terms: Vec<Term>,
     pub(super) vector: Option<Box<[i8]>>,
 }
-
-/// The documents of a server: its own, and those of its tools in their order.
-pub(crate) type Documents = Vec<Document>;
 
 /// A word of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,7 +123,7 @@ impl Document {
 pub(crate) fn documents_of<'a>(
     record: &Record,
     definitions: impl Iterator<Item = Option<&'a str>>,
-) -> Documents {
+) -> Vec<Document> {
     let tools = record.capabilities.tools.iter().zip(definitions);
     let tools = tools.map(|(tool, definition)| Document::of_tool(record, tool, definition));
     [Document::of_server(record)].into_iter().chain(tools).collect()

@@ -190,11 +190,84 @@ impl Embedding {
 /// The length of a vector.
 pub(crate) fn length(vector: &[i8]) -> f32 {
     #[expect(clippy::cast_precision_loss, reason = "below 2^22")]
-    let square = dot(vector, vector) as f32;
+    let square = dot(&wide(vector), vector) as f32;
     square.sqrt()
 }
 
+/// A vector to be multiplied with many others.
+pub(crate) fn wide(vector: &[i8]) -> Vec<i16> {
+    vector.iter().copied().map(i16::from).collect()
+}
+
 /// The scalar product of two vectors.
-pub(crate) fn dot(one: &[i8], other: &[i8]) -> i32 {
-    one.iter().zip(other).map(|(one, other)| i32::from(*one) * i32::from(*other)).sum()
+///
+/// Two products of bytes fit in 16 bits, where processors multiply eight at once.
+pub(crate) fn dot(one: &[i16], other: &[i8]) -> i32 {
+    const LANES: usize = 8;
+    let (one, one_rest) = one.as_chunks::<{ 2 * LANES }>();
+    let (other, other_rest) = other.as_chunks::<{ 2 * LANES }>();
+    let mut sums = [0_i32; LANES];
+    for (one, other) in one.iter().zip(other) {
+        let (one, one_upper) = one.split_at(LANES);
+        let (other, other_upper) = other.split_at(LANES);
+        let lower = one.iter().zip(other);
+        let upper = one_upper.iter().zip(other_upper);
+        for (sum, ((one, other), (one_upper, other_upper))) in sums.iter_mut().zip(lower.zip(upper)) {
+            *sum += i32::from(one * i16::from(*other) + one_upper * i16::from(*other_upper));
+        }
+    }
+    let rest = one_rest.iter().zip(other_rest).map(|(one, other)| i32::from(*one) * i32::from(*other));
+    sums.iter().sum::<i32>() + rest.sum::<i32>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_whole() {
+        assert!(table().is_some());
+        assert!(FILE.len() <= 5_000_000, "{} bytes", FILE.len());
+    }
+
+    #[test]
+    fn the_scalar_product_is_right_at_its_limits() {
+        let plain = |one: &[i8], other: &[i8]| -> i32 {
+            one.iter().zip(other).map(|(one, other)| i32::from(*one) * i32::from(*other)).sum()
+        };
+        for length in [0, 1, 15, 16, 17, 160, 163] {
+            let one: Vec<i8> = (0..length).map(|place| if place % 3 == 0 { -127 } else { 127 }).collect();
+            let other: Vec<i8> = (0..length).map(|place| if place % 5 == 0 { 100 } else { -127 }).collect();
+            assert_eq!(dot(&wide(&one), &other), plain(&one, &other), "{length}");
+            assert_eq!(dot(&wide(&one), &one), plain(&one, &one), "{length}");
+        }
+    }
+
+    #[test]
+    fn what_means_the_same_is_near() {
+        let vector = |text: &str| {
+            let mut embedding = Embedding::new();
+            embedding.add(text, 1.0, f32::INFINITY);
+            embedding.vector().unwrap()
+        };
+        #[expect(clippy::cast_precision_loss, reason = "below 2^22")]
+        let cosine = |one: &str, other: &str| {
+            let (one, other) = (vector(one), vector(other));
+            dot(&wide(&one), &other) as f32 / length(&one) / length(&other)
+        };
+        for (query, near, far) in [
+            ("open a ticket", "create issue", "delete file"),
+            ("picture of the screen", "take screenshot", "list users"),
+            ("how warm is it outside", "get weather", "merge branches"),
+            ("send mail", "write an email", "play music"),
+        ] {
+            assert!(
+                cosine(query, near) > cosine(query, far) + 0.2,
+                "{query}: {} {}",
+                cosine(query, near),
+                cosine(query, far)
+            );
+        }
+        assert!(Embedding::new().vector().is_none());
+    }
 }

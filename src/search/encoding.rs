@@ -4,7 +4,7 @@
 //! if that is the same), and a byte: in its highest bit whether the word is prominent, in the others its weight. Texts, and
 //! the vector, come with their length in front, as a LEB128 number (<https://en.wikipedia.org/wiki/LEB128>).
 
-use super::document::{Document, Documents, HEAVIEST, Term};
+use super::document::{Document, HEAVIEST, Term};
 
 /// The bytes of documents.
 pub(crate) fn encode(documents: &[Document]) -> Vec<u8> {
@@ -24,35 +24,57 @@ pub(crate) fn encode(documents: &[Document]) -> Vec<u8> {
     bytes
 }
 
+/// A document that is stored.
+#[derive(Debug, PartialEq)]
+pub(super) struct Stored<'a> {
+    pub(super) name: &'a str,
+    pub(super) words: Vec<StoredWord<'a>>,
+    /// Signed bytes; none if it has no vector.
+    pub(super) vector: Option<&'a [u8]>,
+}
+
+/// A word of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct StoredWord<'a> {
+    pub(super) word: &'a str,
+    pub(super) stem: &'a str,
+    pub(super) weight: u8,
+    pub(super) is_prominent: bool,
+}
+
 /// The documents that bytes stand for; none if somebody has edited them into something else.
-pub(crate) fn decode(bytes: &[u8]) -> Option<Documents> {
+pub(super) fn decode(bytes: &[u8]) -> Option<Vec<Stored<'_>>> {
     let mut rest = bytes;
     let mut documents = Vec::new();
     while !rest.is_empty() {
         let name = text(&mut rest)?;
         let count = number(&mut rest)?;
-        let mut terms = Vec::with_capacity(count.min(rest.len()));
+        let mut words = Vec::with_capacity(count.min(rest.len()));
         for _ in 0..count {
             let (word, stem) = (text(&mut rest)?, text(&mut rest)?);
             let (byte, after) = rest.split_first()?;
             rest = after;
-            let stem = Some(stem).filter(|stem| !stem.is_empty());
-            terms.push(Term { word, stem, weight: byte & HEAVIEST, is_prominent: byte & !HEAVIEST != 0 });
+            let stem = if stem.is_empty() { word } else { stem };
+            words.push(StoredWord {
+                word,
+                stem,
+                weight: byte & HEAVIEST,
+                is_prominent: byte & !HEAVIEST != 0,
+            });
         }
         let vector = take(&mut rest)?;
-        let vector: Box<[i8]> = vector.iter().map(|component| component.cast_signed()).collect();
-        documents.push(Document { name, terms, vector: Some(vector).filter(|vector| is_whole(vector)) });
+        documents.push(Stored { name, words, vector: Some(vector).filter(|vector| is_whole(vector)) });
     }
     Some(documents).filter(|documents| !documents.is_empty())
 }
 
 #[cfg(feature = "semantic")]
-fn is_whole(vector: &[i8]) -> bool {
+fn is_whole(vector: &[u8]) -> bool {
     vector.len() == super::embedding::dimensions()
 }
 
 #[cfg(not(feature = "semantic"))]
-fn is_whole(_: &[i8]) -> bool {
+fn is_whole(_: &[u8]) -> bool {
     false
 }
 
@@ -92,8 +114,8 @@ fn take<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(taken)
 }
 
-fn text(rest: &mut &[u8]) -> Option<String> {
-    String::from_utf8(take(rest)?.to_vec()).ok()
+fn text<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
+    std::str::from_utf8(take(rest)?).ok()
 }
 
 #[cfg(test)]
@@ -116,11 +138,21 @@ mod tests {
             term(&long, None, 1, false),
             term("文件", None, 64, true),
         ];
-        let documents = vec![
+        let bytes = encode(&[
             Document { name: String::new(), terms, vector: None },
             Document { name: "read_file".to_owned(), terms: Vec::new(), vector: None },
+        ]);
+        let word = |word, stem, weight, is_prominent| StoredWord { word, stem, weight, is_prominent };
+        let words = vec![
+            word("files", "file", 127, true),
+            word(&long, &long, 1, false),
+            word("文件", "文件", 64, true),
         ];
-        assert_eq!(decode(&encode(&documents)), Some(documents));
+        let expected = vec![
+            Stored { name: "", words, vector: None },
+            Stored { name: "read_file", words: Vec::new(), vector: None },
+        ];
+        assert_eq!(decode(&bytes), Some(expected));
         assert_eq!(decode(&[]), None);
     }
 

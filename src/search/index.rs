@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::document::{Digest, Document, Documents, Term};
+use super::document::Digest;
 #[cfg(feature = "semantic")]
 use super::embedding;
+use super::encoding::{Stored, StoredWord, decode};
 
 type Hasher = foldhash::fast::RandomState;
 
@@ -21,6 +22,8 @@ pub(crate) struct Index {
     pub(super) postings: Vec<Vec<Posting>>,
     /// The name of each document, by its number in `name_texts`.
     pub(super) documents: Vec<u32>,
+    /// The text of each document.
+    pub(super) texts_of: Vec<u32>,
     /// The vectors of all documents, one behind the other, and the length of each; zero if it has none.
     pub(super) vectors: Vec<i8>,
     pub(super) lengths: Vec<f32>,
@@ -52,8 +55,8 @@ impl Posting {
         Self(document << 8 | u32::from(is_prominent) << 7 | u32::from(weight))
     }
 
-    pub(super) fn document(self) -> usize {
-        (self.0 >> 8) as usize
+    pub(super) fn document(self) -> u32 {
+        self.0 >> 8
     }
 
     pub(super) fn is_prominent(self) -> bool {
@@ -85,10 +88,13 @@ impl Index {
         self.servers.keys().copied()
     }
 
-    /// Puts a server in, with its documents unless they are held. One of this number leaves.
-    pub(crate) fn put(&mut self, server: i64, digest: Digest, documents: Option<Documents>) {
+    /// Puts a server in, with its documents as they are stored unless they are held. One of this number leaves.
+    pub(crate) fn put(&mut self, server: i64, digest: Digest, documents: Option<&[u8]>) {
         let known = self.by_digest.get(&digest).copied();
-        let Some(text) = known.or_else(|| Some(self.hold(digest, documents?))) else { return };
+        let new = || decode(documents.unwrap_or_default());
+        let Some(text) = known.or_else(|| Some(self.hold(digest, &new()?))) else {
+            return self.remove(server);
+        };
         if let Some(text) = self.texts.get_mut(text as usize) {
             self.left -= if text.uses == 0 { text.tools.len() + 1 } else { 0 };
             text.uses += 1;
@@ -106,22 +112,23 @@ impl Index {
     }
 
     /// Holds documents that nobody has yet.
-    fn hold(&mut self, digest: Digest, documents: Documents) -> u32 {
-        let mut numbers = documents.into_iter().map(|document| self.hold_document(document));
+    fn hold(&mut self, digest: Digest, documents: &[Stored<'_>]) -> u32 {
+        let mut numbers = documents.iter().map(|document| self.hold_document(document));
         let own = numbers.next().unwrap_or_default();
         let tools: Box<[u32]> = numbers.collect();
         self.left += tools.len() + 1;
         let text = u32::try_from(self.texts.len()).unwrap_or(u32::MAX);
+        self.texts_of.resize(self.documents.len(), text);
         self.texts.push(Text { digest, own, tools, uses: 0 });
         self.by_digest.insert(digest, text);
         text
     }
 
-    fn hold_document(&mut self, document: Document) -> u32 {
+    fn hold_document(&mut self, document: &Stored<'_>) -> u32 {
         let number = u32::try_from(self.documents.len()).unwrap_or(u32::MAX);
         let name = self.name(document.name.into());
         self.documents.push(name);
-        let lists = document.terms.iter().map(|term| (self.list(term), term.is_prominent, term.weight));
+        let lists = document.words.iter().map(|word| (self.list(word), word.is_prominent, word.weight));
         let mut lists: Vec<(u32, bool, u8)> = lists.collect();
         // Of words with one stem the heaviest stands for all.
         lists.sort_unstable_by(|one, other| {
@@ -133,19 +140,21 @@ impl Index {
                 list.push(Posting::new(number, is_prominent, weight));
             }
         }
-        self.hold_vector(document.vector.as_deref());
+        self.hold_vector(document.vector);
         number
     }
 
     #[cfg(feature = "semantic")]
-    fn hold_vector(&mut self, vector: Option<&[i8]>) {
+    fn hold_vector(&mut self, vector: Option<&[u8]>) {
         let none = vec![0; embedding::dimensions()];
-        self.vectors.extend_from_slice(vector.unwrap_or(&none));
-        self.lengths.push(vector.map_or(0.0, embedding::length));
+        let start = self.vectors.len();
+        self.vectors.extend(vector.unwrap_or(&none).iter().map(|component| component.cast_signed()));
+        let length = self.vectors.get(start..).map_or(0.0, embedding::length);
+        self.lengths.push(length);
     }
 
     #[cfg(not(feature = "semantic"))]
-    fn hold_vector(&mut self, _: Option<&[i8]>) {
+    fn hold_vector(&mut self, _: Option<&[u8]>) {
         self.lengths.push(0.0);
     }
 
@@ -158,16 +167,15 @@ impl Index {
     }
 
     /// The list of a word.
-    fn list(&mut self, Term { word, stem, .. }: &Term) -> u32 {
-        let stem = stem.as_deref().unwrap_or(word);
-        let list = self.terms.get(stem).copied().unwrap_or_else(|| {
+    fn list(&mut self, StoredWord { word, stem, .. }: &StoredWord<'_>) -> u32 {
+        let list = self.terms.get(*stem).copied().unwrap_or_else(|| {
             let list = u32::try_from(self.postings.len()).unwrap_or(u32::MAX);
             self.postings.push(Vec::new());
-            self.terms.insert(stem.into(), list);
+            self.terms.insert((*stem).into(), list);
             list
         });
-        if stem != word && !self.terms.contains_key(word.as_str()) {
-            self.terms.insert(word.as_str().into(), list);
+        if stem != word && !self.terms.contains_key(*word) {
+            self.terms.insert((*word).into(), list);
         }
         list
     }
@@ -177,6 +185,15 @@ impl Index {
             text.uses -= 1;
             self.left += if text.uses == 0 { text.tools.len() + 1 } else { 0 };
         }
+    }
+
+    /// Gives back what was reserved for growing, after much was put in.
+    pub(crate) fn shrink(&mut self) {
+        self.postings.iter_mut().for_each(Vec::shrink_to_fit);
+        self.vectors.shrink_to_fit();
+        self.lengths.shrink_to_fit();
+        self.documents.shrink_to_fit();
+        self.texts_of.shrink_to_fit();
     }
 
     /// Takes out what has left, and numbers the rest anew, if that is worth it.
@@ -209,10 +226,16 @@ impl Index {
             text.tools.iter_mut().for_each(|number| *number = new(*number).unwrap_or_default());
         }
         self.servers.values_mut().for_each(|text| *text = new_text(*text).unwrap_or_default());
+        self.texts_of = vec![0; self.documents.len()];
+        for (number, text) in (0..).zip(&self.texts) {
+            for document in text.tools.iter().chain([&text.own]) {
+                self.texts_of.get_mut(*document as usize).into_iter().for_each(|text| *text = number);
+            }
+        }
         self.by_digest = (0..).zip(&self.texts).map(|(number, text)| (text.digest, number)).collect();
         for list in &mut self.postings {
             list.retain_mut(|posting| {
-                let number = u32::try_from(posting.document()).ok().and_then(new);
+                let number = new(posting.document());
                 *posting = Posting::new(number.unwrap_or_default(), posting.is_prominent(), posting.weight());
                 number.is_some()
             });

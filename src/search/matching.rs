@@ -39,10 +39,12 @@ pub(super) enum Kind {
     Prominent,
 }
 
-/// Of each document how well a word matches it, and how.
-pub(super) struct Hits {
-    pub(super) weights: Vec<f32>,
-    pub(super) kinds: Vec<Option<Kind>>,
+/// A document that a word matches, how well, and how.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Hit {
+    pub(super) document: u32,
+    pub(super) weight: f32,
+    pub(super) kind: Kind,
 }
 
 /// How far to go for a word.
@@ -55,32 +57,66 @@ pub(super) struct Reach {
 }
 
 impl Index {
-    /// What a word matches. `joined` is what it makes together with the next one, or with the one before.
-    pub(super) fn hits(&self, word: &Word, joined: &[String], reach: Reach) -> Hits {
-        let mut hits = Hits::new(self.documents.len());
+    /// What a word matches, by document. `joined` is what it makes together with the next one, or with the one before.
+    pub(super) fn hits(&self, word: &Word, joined: &[String], reach: Reach) -> Vec<Hit> {
+        let mut lists = Vec::new();
         if !word.is_pairs {
-            self.lists(&word.text, reach).into_iter().for_each(|matched| hits.add(self, matched));
-            for list in joined.iter().filter_map(|joined| self.terms.get(joined.as_str())) {
-                hits.add(self, Matched { list: *list, quality: JOINED, kind: Kind::Word });
-            }
+            lists = self.lists(&word.text, reach);
+            let joined = joined.iter().filter_map(|joined| self.terms.get(joined.as_str()));
+            lists.extend(joined.map(|list| Matched { list: *list, quality: JOINED, kind: Kind::Word }));
         }
+        let mut hits = self.in_lists(&lists);
         let parts = match &word.parts[..] {
             // The last character alone is there for who looks for it alone.
             [pairs @ .., _] if word.is_pairs && !pairs.is_empty() => pairs,
             parts => parts,
         };
-        let reach = Reach { beginnings: reach.beginnings || word.is_pairs && parts.len() == 1, ..reach };
-        if !parts.is_empty() {
-            let parts: Vec<Hits> = parts.iter().map(|part| self.part(part, reach)).collect();
-            hits.add_parts(&parts);
+        if parts.is_empty() {
+            return hits;
         }
-        hits
+        let reach = Reach { beginnings: reach.beginnings || word.is_pairs && parts.len() == 1, ..reach };
+        hits.extend(self.in_parts(parts, reach));
+        best_of_each(hits)
     }
 
-    fn part(&self, part: &str, reach: Reach) -> Hits {
-        let mut hits = Hits::new(self.documents.len());
-        self.lists(part, reach).into_iter().for_each(|matched| hits.add(self, matched));
-        hits
+    fn in_lists(&self, lists: &[Matched]) -> Vec<Hit> {
+        let mut hits = Vec::new();
+        for Matched { list, quality, kind } in lists {
+            let postings = self.postings.get(*list as usize).into_iter().flatten();
+            let scale = quality / f32::from(HEAVIEST);
+            hits.extend(postings.map(|posting| Hit {
+                document: posting.document(),
+                weight: f32::from(posting.weight()) * scale,
+                kind: if *kind == Kind::Word && posting.is_prominent() { Kind::Prominent } else { *kind },
+            }));
+        }
+        if lists.len() > 1 { best_of_each(hits) } else { hits }
+    }
+
+    /// A word of several parts matches as far as its parts do, and as a whole if all of them do.
+    fn in_parts(&self, parts: &[String], reach: Reach) -> Vec<Hit> {
+        #[expect(clippy::cast_precision_loss, reason = "a few parts")]
+        let share = 1.0 / parts.len() as f32;
+        let mut all: Vec<Hit> = Vec::new();
+        for part in parts {
+            all.extend(self.in_lists(&self.lists(part, reach)));
+        }
+        all.sort_unstable_by_key(|hit| hit.document);
+        let same = |one: &Hit, other: &Hit| one.document == other.document;
+        let whole = |hits: &[Hit]| {
+            let document = hits.first()?.document;
+            let weight = hits.iter().map(|hit| hit.weight).sum::<f32>() * share;
+            let kind = hits.iter().map(|hit| hit.kind).min()?;
+            // Some of its parts are as good as a typing error.
+            let kind = if hits.len() == parts.len() { kind } else { Kind::Typo };
+            Some(Hit { document, weight, kind })
+        };
+        all.chunk_by(same).filter_map(whole).collect()
+    }
+
+    /// Whether a word is in the index, or one of its stem.
+    pub(super) fn has(&self, word: &Word) -> bool {
+        self.terms.contains_key(word.text.as_str()) || self.terms.contains_key(&*stem(&word.text))
     }
 
     /// The word that one is meant to be that nobody knows: the most frequent one that it begins, or else is near.
@@ -132,41 +168,18 @@ impl Index {
     }
 }
 
-impl Hits {
-    fn new(documents: usize) -> Self {
-        Self { weights: vec![0.0; documents], kinds: vec![None; documents] }
-    }
-
-    fn add(&mut self, index: &Index, Matched { list, quality, kind }: Matched) {
-        let scale = quality / f32::from(HEAVIEST);
-        for posting in index.postings.get(list as usize).into_iter().flatten() {
-            let document = posting.document();
-            let weight = f32::from(posting.weight()) * scale;
-            let kind = if kind == Kind::Word && posting.is_prominent() { Kind::Prominent } else { kind };
-            if let (Some(known), Some(known_kind)) =
-                (self.weights.get_mut(document), self.kinds.get_mut(document))
-            {
-                *known = known.max(weight);
-                *known_kind = (*known_kind).max(Some(kind));
-            }
+/// Of the hits in each document the best weight and the best kind, in the order of the documents.
+fn best_of_each(mut hits: Vec<Hit>) -> Vec<Hit> {
+    hits.sort_unstable_by_key(|hit| hit.document);
+    hits.dedup_by(|next, kept| {
+        let is_same = next.document == kept.document;
+        if is_same {
+            kept.weight = kept.weight.max(next.weight);
+            kept.kind = kept.kind.max(next.kind);
         }
-    }
-
-    /// A word of several parts matches as far as its parts do, and as a whole if all of them do.
-    fn add_parts(&mut self, parts: &[Hits]) {
-        #[expect(clippy::cast_precision_loss, reason = "a few parts")]
-        let share = 1.0 / parts.len() as f32;
-        for (document, (known, known_kind)) in self.weights.iter_mut().zip(&mut self.kinds).enumerate() {
-            let mut sum = 0.0;
-            let mut least = Some(Kind::Prominent);
-            for part in parts {
-                sum += part.weights.get(document).copied().unwrap_or_default();
-                least = least.min(part.kinds.get(document).copied().flatten());
-            }
-            *known = known.max(sum * share);
-            *known_kind = (*known_kind).max(least);
-        }
-    }
+        is_same
+    });
+    hits
 }
 
 /// Whether two words differ by one letter: one too many, one missing, another one, or two neighbors exchanged.

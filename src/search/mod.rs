@@ -1,6 +1,6 @@
 //! Search by words and by meaning, without SQL.
 //!
-//! A registration becomes [documents](Documents) of words and vectors, which the store keeps. An [`Index`] of all documents
+//! A registration becomes documents of words and vectors, which the store keeps. An [`Index`] of all documents
 //! is held in memory, and a [`Ranking`] holds a [`Query`] against it.
 
 mod document;
@@ -12,10 +12,10 @@ mod matching;
 mod query;
 mod ranking;
 
-pub(crate) use document::{Digest, Documents, digest, documents_of, version};
-pub(crate) use encoding::{decode, encode};
+pub(crate) use document::{Digest, digest, documents_of, version};
+pub(crate) use encoding::encode;
 pub(crate) use index::Index;
 pub(crate) use query::Query;
 #[cfg(feature = "bench")]
-pub(crate) use ranking::Part;
-pub(crate) use ranking::{Ranked, Ranking};
+pub(crate) use ranking::By;
+pub(crate) use ranking::{Part, Ranked, Ranking};

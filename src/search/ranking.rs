@@ -18,7 +18,7 @@ use std::sync::Arc;
 #[cfg(feature = "semantic")]
 use super::embedding;
 use super::index::{Index, Text};
-use super::matching::{Hits, Kind, Reach};
+use super::matching::{Hit, Kind, Reach};
 use super::query::Query;
 use crate::model::{MAX_FILTERS, Match, Word, is_stop_word};
 
@@ -41,20 +41,45 @@ const WORD: f32 = 0.1;
 #[cfg(feature = "semantic")]
 const MEANING: f32 = 0.15;
 
+/// So many words that nobody knows may be mistyped: each is held against all words that there are.
+const GUESSES: usize = 4;
+
 /// A word that is searched for, and where it is.
 struct Searched {
     rarity: f32,
-    hits: Hits,
+    hits: Vec<Hit>,
 }
 
-/// A part of a ranking.
+/// What a ranking goes by.
 #[cfg(feature = "bench")]
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Part {
+pub(crate) enum By {
     /// By words.
     Words,
     /// By meaning.
     Meaning,
+}
+
+/// What a document, or a server with all of its documents, holds of the words.
+#[derive(Debug, Clone, Copy, Default)]
+struct Held {
+    /// The weights of the words, each times its rarity.
+    weight: f32,
+    /// How many words are there, or begin one that is.
+    words: usize,
+    /// How many are there in a prominent place.
+    prominent: usize,
+}
+
+impl Held {
+    /// Adds a word, or what is better about it than what was added of it before.
+    fn add(&mut self, rarity: f32, (weight, kind): (f32, Kind), before: Option<(f32, Kind)>) {
+        let (known_weight, known_kind) = before.unwrap_or((0.0, Kind::Typo));
+        self.weight += rarity * (weight - known_weight).max(0.0);
+        let gains = |least: Kind| usize::from(kind >= least && known_kind < least);
+        self.words += gains(Kind::Beginning);
+        self.prominent += if rarity > 0.0 { gains(Kind::Prominent) } else { 0 };
+    }
 }
 
 /// A query held against all documents.
@@ -65,7 +90,7 @@ pub(crate) struct Ranking<'a> {
     /// The words that count.
     words: Vec<Searched>,
     /// Those that only have to be there, where every word has to.
-    others: Vec<Hits>,
+    others: Vec<Vec<Hit>>,
     /// Whether `words` are all of them.
     is_whole: bool,
     rarities: f32,
@@ -74,150 +99,190 @@ pub(crate) struct Ranking<'a> {
 
 impl<'a> Ranking<'a> {
     pub(crate) fn new(index: &'a Index, query: &'a Query, matching: Match) -> Self {
-        let (counting, others): (Vec<_>, Vec<_>) =
+        let (mut counting, others): (Vec<_>, Vec<_>) =
             query.words.iter().enumerate().partition(|(_, word)| query.counts(word));
+        let is_whole = counting.len() <= MAX_FILTERS;
+        #[cfg(feature = "semantic")]
+        if !is_whole {
+            let rarity = |(_, word): &(usize, &Word)| embedding::rarity(&word.text);
+            counting.sort_by(|one, other| rarity(other).total_cmp(&rarity(one)));
+        }
+        counting.truncate(MAX_FILTERS);
         let last = query.words.len() - 1;
+        let unknown = counting.iter().filter(|(_, word)| matching == Match::Any && !index.has(word));
+        let guessed: Vec<usize> = unknown.map(|(place, _)| *place).take(GUESSES).collect();
         let searched = |(place, word): (usize, &Word)| {
             // What is half typed is the last word.
-            let reach =
-                Reach { beginnings: matching == Match::All || place == last, typos: matching == Match::Any };
+            let beginnings = matching == Match::All || place == last;
+            let reach = Reach { beginnings, typos: guessed.contains(&place) };
             let hits = index.hits(word, &joined(&query.words, place), reach);
             Searched { rarity: index.rarity(word, &hits), hits }
         };
-        let mut words: Vec<Searched> = counting.into_iter().map(searched).collect();
-        let is_whole = words.len() <= MAX_FILTERS;
-        if !is_whole {
-            words.sort_by(|one, other| other.rarity.total_cmp(&one.rarity));
-            words.truncate(MAX_FILTERS);
-        }
+        let words: Vec<Searched> = counting.into_iter().map(searched).collect();
         let reach = Reach { beginnings: true, typos: false };
         let (others, cosines) = match matching {
             Match::All => (others.iter().map(|(_, word)| index.hits(word, &[], reach)).collect(), Vec::new()),
-            Match::Any => (Vec::new(), cosines(index, query)),
+            Match::Any => (Vec::new(), cosines(index, query, &guessed)),
         };
         let rarities = words.iter().map(|word| word.rarity).sum::<f32>().max(f32::EPSILON);
         Self { index, query, matching, words, others, is_whole, rarities, cosines }
     }
 
-    /// The same by one part of it alone.
+    /// The same by words or by meaning alone.
     #[cfg(feature = "bench")]
-    pub(crate) fn only(mut self, part: Part) -> Self {
-        match part {
-            Part::Words => self.cosines.clear(),
-            Part::Meaning => self.words.clear(),
+    pub(crate) fn only(mut self, by: By) -> Self {
+        match by {
+            By::Words => self.cosines.clear(),
+            By::Meaning => self.words.clear(),
         }
         self
     }
 
-    /// The tools of these servers, each name once, best first.
-    pub(crate) fn tools(&self, is_allowed: impl Fn(i64) -> bool) -> Vec<Ranked<Arc<str>>> {
+    /// The best tools of these servers, each name once; of one name alone, if it is given.
+    pub(crate) fn tools(
+        &self,
+        is_allowed: impl Fn(i64) -> bool,
+        only: Option<&str>,
+        page: &Part<Arc<str>>,
+    ) -> Vec<Ranked<Arc<str>>> {
         let mut best: Vec<Option<f64>> = vec![None; self.index.name_texts.len()];
         let mut is_wanted = vec![false; self.index.texts.len()];
         for (_, text) in self.index.servers.iter().filter(|(server, _)| is_allowed(**server)) {
             is_wanted.get_mut(*text as usize).into_iter().for_each(|is_wanted| *is_wanted = true);
         }
-        for (Text { own, tools, .. }, _) in
-            self.index.texts.iter().zip(is_wanted).filter(|(_, is_wanted)| *is_wanted)
-        {
+        let held = self.held(self.index.documents.len(), |document| Some((document, 1.0)));
+        let of_servers = self.words_of_servers();
+        let texts = self.index.texts.iter().zip(&of_servers).zip(is_wanted);
+        for ((Text { tools, .. }, of_server), _) in texts.filter(|(_, is_wanted)| *is_wanted) {
             for tool in tools {
-                let Some(score) = self.tool_score(*tool, *own) else { continue };
-                let name = self.index.documents.get(*tool as usize);
-                if let Some(best) = name.and_then(|name| best.get_mut(*name as usize)) {
+                let Some(held) = held.get(*tool as usize) else { continue };
+                let held = self.with_words_of_server(*held, *tool, of_server);
+                let cosine = self.cosines.get(*tool as usize).copied().unwrap_or_default();
+                let (Some(score), Some(name)) =
+                    (self.score(held, cosine), self.index.documents.get(*tool as usize))
+                else {
+                    continue;
+                };
+                if let Some(best) = best.get_mut(*name as usize) {
                     *best = Some(best.map_or(score, |known| known.max(score)));
                 }
             }
         }
         let found = best.into_iter().zip(&self.index.name_texts);
-        let found = found.filter_map(|(score, name)| Some(Ranked { item: Arc::clone(name), score: score? }));
-        sorted(found.map(|found| self.named(found)).collect(), self.matching)
+        let found = found.filter(|(_, name)| only.is_none_or(|only| ***name == *only));
+        let found =
+            found.filter_map(|(score, name)| Some(Ranked { score: self.named(name, score?), item: name }));
+        let after = page.after.as_ref().map(|(score, name)| (*score, name));
+        let best = best_of(found.collect(), self.matching, after, page.limit);
+        let shared = |Ranked { item, score }: Ranked<&Arc<str>>| Ranked { item: Arc::clone(item), score };
+        best.into_iter().map(shared).collect()
     }
 
-    /// These servers, best first.
-    pub(crate) fn servers(&self, is_allowed: impl Fn(i64) -> bool) -> Vec<Ranked<i64>> {
-        let mut scores: Vec<Option<Option<f64>>> = vec![None; self.index.texts.len()];
+    /// The best of these servers.
+    pub(crate) fn servers(&self, is_allowed: impl Fn(i64) -> bool, page: &Part<i64>) -> Vec<Ranked<i64>> {
+        let of_text = |document: u32| {
+            let text = *self.index.texts_of.get(document as usize)?;
+            let is_own = self.index.texts.get(text as usize)?.own == document;
+            Some((text, if is_own { 1.0 } else { OF_TOOL }))
+        };
+        let held = self.held(self.index.texts.len(), of_text);
+        let mut cosines = vec![0.0_f32; self.index.texts.len()];
+        for (cosine, text) in self.cosines.iter().zip(&self.index.texts_of) {
+            cosines.get_mut(*text as usize).into_iter().for_each(|best| *best = best.max(*cosine));
+        }
+        let scores: Vec<Option<f64>> =
+            held.into_iter().zip(cosines).map(|(held, cosine)| self.score(held, cosine)).collect();
         let servers = self.index.servers.iter().filter(|(server, _)| is_allowed(**server));
         let found = servers.filter_map(|(server, text)| {
-            let place = *text as usize;
-            let text = self.index.texts.get(place)?;
-            let score = *scores.get_mut(place)?.get_or_insert_with(|| self.server_score(text));
-            Some(Ranked { item: *server, score: score? })
+            Some(Ranked { item: *server, score: scores.get(*text as usize).copied().flatten()? })
         });
-        sorted(found.collect(), self.matching)
+        best_of(found.collect(), self.matching, page.after, page.limit)
     }
 
-    fn tool_score(&self, tool: u32, server: u32) -> Option<f64> {
-        let (tool, server) = (tool as usize, server as usize);
-        let own = |hits: &Hits| hits.kinds.get(tool).copied().flatten();
-        if self.matching == Match::All && !self.holds_all(own) {
+    /// What each of so many things holds, given to which of them a document belongs and what its words count for that.
+    fn held(&self, things: usize, thing: impl Fn(u32) -> Option<(u32, f32)>) -> Vec<Held> {
+        let mut held = vec![Held::default(); things];
+        // The word that a thing was seen with last, and with what.
+        let mut seen: Vec<(usize, f32, Kind)> = vec![(usize::MAX, 0.0, Kind::Typo); things];
+        let others = self.others.iter().map(|hits| (0.0, hits));
+        let words = self.words.iter().map(|word| (word.rarity, &word.hits)).chain(others);
+        for (number, (rarity, hits)) in words.enumerate() {
+            for Hit { document, weight, kind } in hits {
+                let Some((thing, share)) = thing(*document) else { continue };
+                let (Some(held), Some(seen)) = (held.get_mut(thing as usize), seen.get_mut(thing as usize))
+                else {
+                    continue;
+                };
+                let (weight, before) =
+                    (weight * share, if seen.0 == number { Some((seen.1, seen.2)) } else { None });
+                held.add(rarity, (weight, *kind), before);
+                let (known_weight, known_kind) = before.unwrap_or((0.0, Kind::Typo));
+                *seen = (number, weight.max(known_weight), (*kind).max(known_kind));
+            }
+        }
+        held
+    }
+
+    /// The words that each server holds by itself: their numbers, and how.
+    fn words_of_servers(&self) -> Vec<Vec<(usize, Hit)>> {
+        let mut words = vec![Vec::new(); self.index.texts.len()];
+        for (number, word) in self.words.iter().enumerate() {
+            for hit in &word.hits {
+                let text = self.index.texts_of.get(hit.document as usize).map(|text| *text as usize);
+                let is_own =
+                    |text: &usize| self.index.texts.get(*text).is_some_and(|text| text.own == hit.document);
+                if let Some(words) = text.filter(is_own).and_then(|text| words.get_mut(text)) {
+                    words.push((number, *hit));
+                }
+            }
+        }
+        words
+    }
+
+    /// What a tool holds together with its server.
+    fn with_words_of_server(&self, mut held: Held, tool: u32, of_server: &[(usize, Hit)]) -> Held {
+        for (number, hit) in of_server {
+            let Some(word) = self.words.get(*number) else { continue };
+            let own = word.hits.binary_search_by_key(&tool, |hit| hit.document).ok();
+            let own = own.and_then(|place| word.hits.get(place)).map(|hit| (hit.weight, hit.kind));
+            // Where every word has to match, it has to be the tool's own.
+            let kind = if self.matching == Match::All { Kind::Typo } else { hit.kind };
+            held.add(word.rarity, (hit.weight * OF_SERVER, kind), own);
+        }
+        held
+    }
+
+    fn score(&self, held: Held, cosine: f32) -> Option<f64> {
+        let words = self.words.len() + self.others.len();
+        if self.matching == Match::All && held.words < words {
             return None;
         }
-        let kind = |hits: &Hits| own(hits).max(hits.kinds.get(server).copied().flatten());
-        let weight = |hits: &Hits| {
-            let own = hits.weights.get(tool).copied().unwrap_or_default();
-            let server = hits.weights.get(server).copied().unwrap_or_default();
-            own.max(server * OF_SERVER)
-        };
-        self.score(kind, weight, self.cosines.get(tool).copied().unwrap_or_default())
-    }
-
-    fn server_score(&self, Text { own, tools, .. }: &Text) -> Option<f64> {
-        let documents = || tools.iter().chain([own]).map(|document| *document as usize);
-        let kind = |hits: &Hits| {
-            documents().filter_map(|document| hits.kinds.get(document).copied().flatten()).max()
-        };
-        if self.matching == Match::All && !self.holds_all(kind) {
-            return None;
-        }
-        let weight = |hits: &Hits| {
-            let tools = tools.iter().filter_map(|tool| hits.weights.get(*tool as usize));
-            let best = tools.fold(0.0_f32, |best, weight| best.max(*weight));
-            hits.weights.get(*own as usize).copied().unwrap_or_default().max(best * OF_TOOL)
-        };
-        let cosine = documents().filter_map(|document| self.cosines.get(document));
-        self.score(kind, weight, cosine.fold(0.0_f32, |best, cosine| best.max(*cosine)))
-    }
-
-    /// Whether every word is there, as a word or as the beginning of one.
-    fn holds_all(&self, kind: impl Fn(&Hits) -> Option<Kind>) -> bool {
-        let hits = self.words.iter().map(|word| &word.hits).chain(&self.others);
-        hits.into_iter().all(|hits| kind(hits) >= Some(Kind::Beginning))
-    }
-
-    fn score(
-        &self,
-        kind: impl Fn(&Hits) -> Option<Kind>,
-        weight: impl Fn(&Hits) -> f32,
-        cosine: f32,
-    ) -> Option<f64> {
-        let held: f32 = self.words.iter().map(|word| word.rarity * weight(&word.hits)).sum();
         #[cfg(feature = "semantic")]
         let (is_found, nearness) = {
             let is_near = cosine >= MEANING;
-            (held > 0.0 || is_near, (cosine.max(0.0) + WORD * held) / (1.0 + WORD * self.rarities))
+            let nearness = (cosine.max(0.0) + WORD * held.weight) / (1.0 + WORD * self.rarities);
+            (held.weight > 0.0 || is_near, nearness)
         };
         #[cfg(not(feature = "semantic"))]
-        let (is_found, nearness) = (held > 0.0, held / self.rarities + cosine);
-        let holds_every_word = self.is_whole
-            && !self.words.is_empty()
-            && self.words.iter().all(|word| kind(&word.hits) == Some(Kind::Prominent));
+        let (is_found, nearness) = (held.weight > 0.0, held.weight / self.rarities + cosine);
+        let holds_every_word = self.is_whole && !self.words.is_empty() && held.prominent >= self.words.len();
         let band = if holds_every_word { 1.0 } else { 0.0 };
         is_found.then(|| band + f64::from(nearness).clamp(0.0, 0.999))
     }
 
-    /// What was searched for by its name comes before all others.
-    fn named(&self, found: Ranked<Arc<str>>) -> Ranked<Arc<str>> {
+    /// The score of a tool with its name: what was searched for by its name comes before all others.
+    fn named(&self, name: &str, score: f64) -> f64 {
         // Equal but for how its words are put together: `readFile` for `read_file`.
         fn letters(text: &str) -> impl Iterator<Item = char> {
             text.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase)
         }
-        let score = if *found.item == *self.query.text {
-            2.5 + found.score.fract() / 2.0
-        } else if letters(&found.item).eq(letters(&self.query.text)) {
-            2.0 + found.score.fract() / 2.0
+        if *name == *self.query.text {
+            2.5 + score.fract() / 2.0
+        } else if letters(name).eq(letters(&self.query.text)) {
+            2.0 + score.fract() / 2.0
         } else {
-            found.score
-        };
-        Ranked { score, ..found }
+            score
+        }
     }
 }
 
@@ -231,17 +296,43 @@ fn joined(words: &[Word], place: usize) -> Vec<String> {
 /// What comes not nearly as near as the best is no result: one word of a sentence is in many texts.
 const FAR: f64 = 0.3;
 
-/// The results in order. Where every word had to match, all of them.
-fn sorted<T: Ord>(mut found: Vec<Ranked<T>>, matching: Match) -> Vec<Ranked<T>> {
-    found.sort_unstable_by(|one, other| {
-        other.score.total_cmp(&one.score).then_with(|| one.item.cmp(&other.item))
-    });
-    if let (Match::Any, Some(best)) = (matching, found.first()) {
-        let least = best.score.min(best.score.fract()) * FAR;
-        let end = found.partition_point(|found| found.score >= least);
-        found.truncate(end);
+/// The best results after one that was seen, and no more of them than wanted, in order.
+fn best_of<T: Ord>(
+    mut found: Vec<Ranked<T>>,
+    matching: Match,
+    after: Option<(f64, T)>,
+    limit: usize,
+) -> Vec<Ranked<T>> {
+    if matching == Match::Any {
+        let best = found.iter().map(|found| found.score).fold(0.0, f64::max);
+        let least = best.min(best.fract()) * FAR;
+        found.retain(|found| found.score >= least);
     }
+    if let Some((score, item)) = after {
+        let seen = Ranked { item, score };
+        found.retain(|found| found.order(&seen).is_gt());
+    }
+    if found.len() > limit {
+        found.select_nth_unstable_by(limit, Ranked::order);
+        found.truncate(limit);
+    }
+    found.sort_unstable_by(Ranked::order);
     found
+}
+
+impl<T: Ord> Ranked<T> {
+    /// The best first; equals by what they are.
+    fn order(&self, other: &Self) -> std::cmp::Ordering {
+        other.score.total_cmp(&self.score).then_with(|| self.item.cmp(&other.item))
+    }
+}
+
+/// Which part of the results is wanted.
+#[derive(Debug, Clone)]
+pub(crate) struct Part<T> {
+    /// The score of the last one that was seen, and what it was.
+    pub(crate) after: Option<(f64, T)>,
+    pub(crate) limit: usize,
 }
 
 impl Index {
@@ -249,15 +340,15 @@ impl Index {
     /// is among the few things that are registered.
     #[cfg(feature = "semantic")]
     #[expect(clippy::unused_self, reason = "without the table it is asked of the index")]
-    fn rarity(&self, word: &Word, _: &Hits) -> f32 {
+    fn rarity(&self, word: &Word, _: &[Hit]) -> f32 {
         embedding::rarity(&word.text).max(f32::EPSILON)
     }
 
     /// How much a word tells, from 0 to 1: the rarer it is among what is registered, the more. As BM25 has it,
     /// <https://en.wikipedia.org/wiki/Okapi_BM25>.
     #[cfg(not(feature = "semantic"))]
-    fn rarity(&self, _: &Word, hits: &Hits) -> f32 {
-        let holding = hits.kinds.iter().filter(|kind| **kind >= Some(Kind::Beginning)).count();
+    fn rarity(&self, _: &Word, hits: &[Hit]) -> f32 {
+        let holding = hits.iter().filter(|hit| hit.kind >= Kind::Beginning).count();
         #[expect(clippy::cast_precision_loss, reason = "a count of documents")]
         let (holding, all) = (holding as f32, self.documents.len() as f32);
         let inverse = |holding: f32| (1.0 + (all - holding + 0.5) / (holding + 0.5)).ln();
@@ -266,43 +357,31 @@ impl Index {
 }
 
 #[cfg(feature = "semantic")]
-fn cosines(index: &Index, query: &Query) -> Vec<f32> {
+fn cosines(index: &Index, query: &Query, guessed: &[usize]) -> Vec<f32> {
     // What is half typed or mistyped means what it was to be.
-    let meant = |word: &Word| match index.completed(&word.text) {
-        Some(text) => Word { text: text.to_owned(), parts: Vec::new(), is_pairs: false },
-        None => word.clone(),
+    let meant = |(place, word): (usize, &Word)| {
+        let text = guessed.contains(&place).then(|| index.completed(&word.text)).flatten();
+        match text {
+            Some(text) => Word { text: text.to_owned(), parts: Vec::new(), is_pairs: false },
+            None => word.clone(),
+        }
     };
-    let words: Vec<Word> = query.words.iter().map(meant).collect();
+    let words: Vec<Word> = query.words.iter().enumerate().map(meant).collect();
     let mut embedding = embedding::Embedding::new();
     embedding.add_words(&words, 1.0, f32::INFINITY);
     let Some(vector) = embedding.vector() else { return Vec::new() };
-    let vector = &vector[..];
-    let length = embedding::length(vector);
+    let length = embedding::length(&vector);
+    let vector = embedding::wide(&vector);
     let vectors = index.vectors.chunks_exact(vector.len()).zip(&index.lengths);
     let cosine = |(other, other_length): (&[i8], &f32)| {
         #[expect(clippy::cast_precision_loss, reason = "below 2^22")]
-        let dot = embedding::dot(vector, other) as f32;
+        let dot = embedding::dot(&vector, other) as f32;
         if *other_length > 0.0 { dot / (length * other_length) } else { 0.0 }
     };
     vectors.map(cosine).collect()
 }
 
 #[cfg(not(feature = "semantic"))]
-fn cosines(_: &Index, _: &Query) -> Vec<f32> {
+fn cosines(_: &Index, _: &Query, _: &[usize]) -> Vec<f32> {
     Vec::new()
-}
-
-impl<T> Ranked<T> {
-    /// The results after one that was seen, and no more of them than wanted.
-    pub(crate) fn page(found: Vec<Self>, after: Option<(f64, &T)>, limit: usize) -> Vec<Self>
-    where
-        T: Ord,
-    {
-        let is_after = |found: &Self| {
-            after.is_none_or(|(score, item)| {
-                found.score.total_cmp(&score).reverse().then_with(|| found.item.cmp(item)).is_gt()
-            })
-        };
-        found.into_iter().filter(is_after).take(limit).collect()
-    }
 }

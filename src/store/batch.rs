@@ -17,7 +17,6 @@ use super::script::Script;
 use super::servers::{Fresh, Registering};
 use super::writer::{make_summaries, settings};
 use super::{Command, Moment, StoreError, Writer, changes, documents, leases, servers, tokens};
-use crate::search::encode;
 
 impl Writer {
     pub(super) async fn in_transaction(
@@ -128,8 +127,7 @@ impl Writer {
             documents::remove(connection, *server).await?;
             // What somebody has edited into what is no record is not found.
             if let Some(text) = Text::of_stored(connection, *server, |_| false).await? {
-                let documents = text.documents.map(|documents| encode(&documents));
-                made.push((*server, Text { digest: text.digest, documents }));
+                made.push((*server, text));
             }
         }
         let mut script = Script::new();

@@ -1,6 +1,6 @@
 //! What servers and their tools are found by, in its tables: written with a registration, read into the index.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
@@ -9,37 +9,28 @@ use super::rows::Entry;
 use super::script::Script;
 use super::servers::{self, Key};
 use crate::model::{Record, Tool, View};
-use crate::search::{Digest, Documents, decode, digest, documents_of, encode, version};
+use crate::search::{Digest, digest, documents_of, encode, version};
 
-/// The text of a server, and its documents unless they are stored already.
+/// The text of a server, and its documents as they are stored, unless they are already.
 #[derive(Debug)]
-pub(super) struct Text<D> {
+pub(super) struct Text {
     pub(super) digest: Digest,
-    pub(super) documents: Option<D>,
+    pub(super) documents: Option<Vec<u8>>,
 }
 
-impl Text<Vec<u8>> {
+impl Text {
     /// Makes the documents of a server unless they are known.
     pub(super) fn of(record: &Record, is_known: impl Fn(&Digest) -> bool) -> Self {
-        let definitions = || record.capabilities.tools.iter().map(Tool::stored);
-        let text = Text::with_definitions(record, definitions, is_known);
-        Self { digest: text.digest, documents: text.documents.map(|documents| encode(&documents)) }
+        Self::with_definitions(record, || record.capabilities.tools.iter().map(Tool::stored), is_known)
     }
 
-    /// About how many bytes it writes.
-    pub(super) fn bytes(&self) -> usize {
-        self.documents.as_ref().map_or(0, Vec::len)
-    }
-}
-
-impl Text<Documents> {
     fn with_definitions<'a, I: Iterator<Item = Option<&'a str>>>(
         record: &Record,
         definitions: impl Fn() -> I,
         is_known: impl Fn(&Digest) -> bool,
     ) -> Self {
         let digest = digest(record, definitions());
-        let documents = (!is_known(&digest)).then(|| documents_of(record, definitions()));
+        let documents = (!is_known(&digest)).then(|| encode(&documents_of(record, definitions())));
         Self { digest, documents }
     }
 
@@ -57,6 +48,11 @@ impl Text<Documents> {
         let definitions = || full.capabilities.tools.iter().map(Tool::stored);
         Ok(Some(Self::with_definitions(&summary, definitions, is_known)))
     }
+
+    /// About how many bytes it writes.
+    pub(super) fn bytes(&self) -> usize {
+        self.documents.as_ref().map_or(0, Vec::len)
+    }
 }
 
 /// What is stored stays, unless another version has made it.
@@ -64,10 +60,7 @@ const OR_NEWER: &str = " ON CONFLICT (digest) DO UPDATE SET version = excluded.v
                         WHERE search_texts.version <> excluded.version";
 
 /// Writes what servers are found by that have none.
-pub(super) fn insert<'a>(
-    script: &mut Script,
-    servers: impl Iterator<Item = (i64, &'a Text<Vec<u8>>)> + Clone,
-) {
+pub(super) fn insert<'a>(script: &mut Script, servers: impl Iterator<Item = (i64, &'a Text)> + Clone) {
     let new = servers.clone().filter_map(|(_, text)| Some((&text.digest, text.documents.as_ref()?)));
     let new: Vec<_> = new.collect();
     script.insert("search_texts (digest, version, documents)", &new, OR_NEWER, |row, (digest, documents)| {
@@ -153,33 +146,8 @@ pub(super) async fn sweep(connection: &mut SqliteConnection) -> Result<(), Store
     Ok(())
 }
 
-/// What these servers are found by, or all without a list. A server that is gone is not among them. Texts that are known are
-/// not read.
-pub(super) async fn load(
-    connection: &mut SqliteConnection,
-    servers: Option<&[i64]>,
-    is_known: impl Fn(&Digest) -> bool,
-) -> Result<Vec<(i64, Text<Documents>)>, StoreError> {
-    let entries = entries(connection, servers).await?;
-    let wanted = entries.iter().filter_map(|(_, digest)| *digest).filter(|digest| !is_known(digest));
-    let wanted: HashSet<Digest> = wanted.collect();
-    let mut texts = texts(connection, &wanted).await?;
-    let missing: HashSet<Digest> = wanted.into_iter().filter(|digest| !texts.contains_key(digest)).collect();
-    let mut loaded = Vec::with_capacity(entries.len());
-    for (server, digest) in entries {
-        if let Some(digest) = digest.filter(|digest| !missing.contains(digest)) {
-            // The first server of a text brings it along for all.
-            loaded.push((server, Text { digest, documents: texts.remove(&digest) }));
-        } else if let Some(text) = Text::of_stored(connection, server, &is_known).await? {
-            // From an older version, or edited by somebody: the writer makes it anew, and it is made here meanwhile.
-            loaded.push((server, text));
-        }
-    }
-    Ok(loaded)
-}
-
-/// Servers, and the digests of their texts.
-async fn entries(
+/// These servers, or all without a list, and the digests of their texts. A server that is gone is not among them.
+pub(super) async fn entries(
     connection: &mut SqliteConnection,
     servers: Option<&[i64]>,
 ) -> Result<Vec<(i64, Option<Digest>)>, StoreError> {
@@ -207,30 +175,24 @@ async fn entries(
     Ok(text.unwrap_or_default().split(' ').filter_map(entry).collect())
 }
 
-/// Texts of this version, some hundreds at a time.
-async fn texts(
+/// The documents of texts of this version, as far as they are stored.
+pub(super) async fn stored(
     connection: &mut SqliteConnection,
-    wanted: &HashSet<Digest>,
-) -> Result<HashMap<Digest, Documents>, StoreError> {
-    const AT_ONCE: usize = 256;
-    let wanted: Vec<String> = wanted.iter().map(hex).collect();
+    wanted: &[Digest],
+) -> Result<HashMap<Digest, Vec<u8>>, StoreError> {
+    let list: Vec<String> = wanted.iter().map(hex).collect();
+    let list = serde_json::json!(list).to_string();
     let version = version();
-    let mut found = HashMap::with_capacity(wanted.len());
-    for some in wanted.chunks(AT_ONCE) {
-        let list = serde_json::json!(some).to_string();
-        let rows = sqlx::query!(
-            "SELECT t.digest, t.documents FROM json_each(?1) j \
-             CROSS JOIN search_texts t ON t.digest = unhex(j.value) AND t.version = ?2",
-            list,
-            version
-        )
-        .fetch_all(&mut *connection)
-        .await?;
-        let text =
-            |digest: Vec<u8>, documents: &[u8]| Some((Digest::try_from(digest).ok()?, decode(documents)?));
-        found.extend(rows.into_iter().filter_map(|row| text(row.digest, &row.documents)));
-    }
-    Ok(found)
+    let rows = sqlx::query!(
+        "SELECT t.digest, t.documents FROM json_each(?1) j \
+         CROSS JOIN search_texts t ON t.digest = unhex(j.value) AND t.version = ?2",
+        list,
+        version
+    )
+    .fetch_all(connection)
+    .await?;
+    let text = |digest: Vec<u8>, documents| Some((Digest::try_from(digest).ok()?, documents));
+    Ok(rows.into_iter().filter_map(|row| text(row.digest, row.documents)).collect())
 }
 
 fn hex(digest: &Digest) -> String {

@@ -22,7 +22,7 @@ use crate::model::{
     Cursor, Filter, Health, HealthFilter, PAGE_LIMITS, Position, Revision, Score, ServerStats, Stats, Term,
     ToolEntry, ToolPage, ToolServer, TransportKind, View,
 };
-use crate::search::{Query, Ranked};
+use crate::search::{Part, Query, Ranked};
 
 /// The reading connections.
 pub(crate) struct Readers {
@@ -130,7 +130,7 @@ impl Readers {
             Some(Position::RankedServer(score, number)) => Some((f64::from_bits(*score), *number)),
             _ => None,
         };
-        self.live.search().servers(question, after, filter.limit as usize + 1).await
+        self.live.search().servers(question, Part { after, limit: filter.limit as usize + 1 }).await
     }
 
     /// What to search for, and among which servers, in an index that is up to date.
@@ -266,7 +266,7 @@ impl Readers {
             Some(Position::RankedTool(score, name)) => Some((f64::from_bits(*score), name.as_str().into())),
             _ => None,
         };
-        self.live.search().tools(question, only, after, filter.limit as usize + 1).await
+        self.live.search().tools(question, only, Part { after, limit: filter.limit as usize + 1 }).await
     }
 
     /// Totals.

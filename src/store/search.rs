@@ -10,7 +10,7 @@ use sqlx::SqliteConnection;
 
 use super::{StoreError, documents};
 use crate::model::Match;
-use crate::search::{Digest, Index, Query, Ranked, Ranking};
+use crate::search::{Digest, Index, Part, Query, Ranked, Ranking};
 
 /// See the [module](self).
 #[derive(Default)]
@@ -34,6 +34,9 @@ impl Default for Stale {
         Self { now: 1, everything: Some(1), servers: HashMap::new() }
     }
 }
+
+/// How many servers are read at once.
+const AT_ONCE: usize = 256;
 
 /// Which servers may be in a result.
 #[derive(Debug, Clone)]
@@ -100,17 +103,18 @@ impl Search {
             (stale.now, stale.everything.is_some(), stale.servers.keys().copied().collect::<Vec<_>>())
         };
         let wanted = (!everything).then_some(&servers[..]);
-        let loaded = documents::load(connection, wanted, |digest| self.index().holds(digest)).await?;
+        let entries = documents::entries(connection, wanted).await?;
+        let known: Vec<i64> = if everything { self.index().servers().collect() } else { servers };
+        let there: HashSet<i64> = entries.iter().map(|(server, _)| *server).collect();
+        for some in entries.chunks(AT_ONCE) {
+            self.take_in(connection, some).await?;
+        }
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        let there: HashSet<i64> = loaded.iter().map(|(server, _)| *server).collect();
-        let known: Vec<i64> = if everything { index.servers().collect() } else { servers };
-        for (server, text) in loaded {
-            index.put(server, text.digest, text.documents);
-        }
-        for server in known.into_iter().filter(|server| !there.contains(server)) {
-            index.remove(server);
-        }
+        known.into_iter().filter(|server| !there.contains(server)).for_each(|server| index.remove(server));
         index.compact();
+        if everything {
+            index.shrink();
+        }
         drop(index);
         let mut stale = self.stale.lock().unwrap_or_else(PoisonError::into_inner);
         stale.everything = stale.everything.filter(|noted| *noted > now);
@@ -118,21 +122,53 @@ impl Search {
         Ok(())
     }
 
-    /// The tools that are found, each name once, best first.
+    /// Takes some servers into the index.
+    async fn take_in(
+        &self,
+        connection: &mut SqliteConnection,
+        servers: &[(i64, Option<Digest>)],
+    ) -> Result<(), StoreError> {
+        let digests = servers.iter().filter_map(|(_, digest)| *digest);
+        let mut new: Vec<Digest> = digests.filter(|digest| !self.index().holds(digest)).collect();
+        new.sort_unstable();
+        new.dedup();
+        let stored = documents::stored(connection, &new).await?;
+        let is_there = |digest: &Digest| stored.contains_key(digest) || self.index().holds(digest);
+        let mut made = Vec::new();
+        for (server, digest) in servers {
+            if digest.as_ref().is_some_and(is_there) {
+                continue;
+            }
+            // From an older version, or edited by somebody: the writer makes it anew, and it is made here meanwhile.
+            let text =
+                documents::Text::of_stored(connection, *server, |digest| self.index().holds(digest)).await?;
+            made.push((*server, text));
+        }
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        for (server, digest) in servers {
+            if let Some(digest) = digest {
+                index.put(*server, *digest, stored.get(digest).map(Vec::as_slice));
+            }
+        }
+        for (server, text) in made {
+            match text {
+                Some(text) => index.put(server, text.digest, text.documents.as_deref()),
+                None => index.remove(server),
+            }
+        }
+        Ok(())
+    }
+
+    /// The tools that are found, each name once, best first; of one name alone, if it is given.
     pub(super) async fn tools(
         self: &Arc<Self>,
         question: Question,
         only: Option<String>,
-        after: Option<(f64, Arc<str>)>,
-        limit: usize,
+        part: Part<Arc<str>>,
     ) -> Result<Vec<Ranked<Arc<str>>>, StoreError> {
         self.ranked(move |index| {
             let Question { query, matching, allowed } = &question;
-            let mut found = Ranking::new(index, query, *matching).tools(|server| allowed.has(server));
-            if let Some(name) = only {
-                found.retain(|found| *found.item == *name);
-            }
-            Ranked::page(found, after.as_ref().map(|(score, name)| (*score, name)), limit)
+            Ranking::new(index, query, *matching).tools(|server| allowed.has(server), only.as_deref(), &part)
         })
         .await
     }
@@ -141,13 +177,11 @@ impl Search {
     pub(super) async fn servers(
         self: &Arc<Self>,
         question: Question,
-        after: Option<(f64, i64)>,
-        limit: usize,
+        part: Part<i64>,
     ) -> Result<Vec<Ranked<i64>>, StoreError> {
         self.ranked(move |index| {
             let Question { query, matching, allowed } = &question;
-            let found = Ranking::new(index, query, *matching).servers(|server| allowed.has(server));
-            Ranked::page(found, after.as_ref().map(|(score, server)| (*score, server)), limit)
+            Ranking::new(index, query, *matching).servers(|server| allowed.has(server), &part)
         })
         .await
     }

@@ -61,7 +61,7 @@ pub(crate) struct Put {
     /// The head of its summary.
     pub(super) summary: String,
     /// What it is found by.
-    pub(super) text: Text<Vec<u8>>,
+    pub(super) text: Text,
     only_new: bool,
     pub(super) actor: Actor,
 }
