@@ -17,13 +17,13 @@ pub(crate) enum Position {
     /// The number of a server.
     #[serde(rename = "n")]
     Server(i64),
-    /// The rank of a server in a full-text search (the bits of its score) and its number.
+    /// The rank of a server in a search (the bits of its score) and its number.
     #[serde(rename = "r")]
     RankedServer(u64, i64),
     /// The name of a tool.
     #[serde(rename = "t")]
     Tool(String),
-    /// The rank of a tool in a full-text search (the bits of its score) and its name.
+    /// The rank of a tool in a search (the bits of its score) and its name.
     #[serde(rename = "s")]
     RankedTool(u64, String),
 }

@@ -336,12 +336,12 @@ impl Filter {
         Ok(())
     }
 
-    /// Whether every server matches, but for its health and full text.
+    /// Whether every server matches, but for its health and what is searched for.
     pub(crate) fn is_for_all(&self) -> bool {
         self.terms.is_empty() && self.metadata.is_empty()
     }
 
-    /// Whether a server matches, but for its health and full text: as SQL decides it, in memory.
+    /// Whether a server matches, but for its health and what is searched for: as SQL decides it, in memory.
     pub(crate) fn matches(&self, record: &Record) -> bool {
         let capabilities = &record.capabilities;
         let term = |(term, text): &(Term, String)| match term {

@@ -128,9 +128,9 @@ impl Table {
     }
 }
 
-/// Whether the table has a word as a whole.
+/// Whether the table has a word, or its stem, as a whole.
 pub(crate) fn knows(word: &str) -> bool {
-    table().is_some_and(|table| table.row("", word).is_some())
+    table().is_some_and(|table| table.row("", word).or_else(|| table.row("", &stem(word))).is_some())
 }
 
 /// How rare a word is in the language, from 0 to 1, by how far down it is in the table.

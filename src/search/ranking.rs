@@ -367,6 +367,13 @@ fn cosines(index: &Index, query: &Query, guessed: &[usize]) -> Vec<f32> {
         }
     };
     let words: Vec<Word> = query.words.iter().enumerate().map(meant).collect();
+    // Of what is no word at all, only its pieces would be known, and they mean nothing.
+    let is_known = |word: &Word| {
+        index.has(word) || word.parts.iter().chain([&word.text]).any(|text| embedding::knows(text))
+    };
+    if !words.iter().any(is_known) {
+        return Vec::new();
+    }
     let mut embedding = embedding::Embedding::new();
     embedding.add_words(&words, 1.0, f32::INFINITY);
     let Some(vector) = embedding.vector() else { return Vec::new() };

@@ -71,7 +71,7 @@ impl Touched {
         self.floor = self.version;
     }
 
-    /// The keys of a filter. A full-text ranking depends on everything that is registered.
+    /// The keys of a filter. A ranking depends on everything that is registered.
     pub(super) fn of_filter(&self, filter: &Filter) -> Vec<Slot> {
         if filter.words.is_some() || (filter.terms.is_empty() && filter.metadata.is_empty()) {
             return self.of_anything();

@@ -3,8 +3,8 @@
 //! A batch holds what was waiting when it began. The answers are kept back until the commit has succeeded.
 //!
 //! When anything fails, the whole batch is rolled back, and each command is run again in a transaction of its own and
-//! gets its own answer: a bad one can't fail its neighbours. (A savepoint for each would do the same, but SQLite writes
-//! its full-text index out at every one of them.)
+//! gets its own answer: a bad one can't fail its neighbours. (A savepoint for each would do the same, at the cost of
+//! two statements for each command that is right.)
 
 use std::sync::Arc;
 

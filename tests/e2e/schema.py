@@ -29,7 +29,7 @@ BEYOND_SCHEMA = {
         "|more violations than are listed here",  # What a thousand are followed by.
     "invalid_query":
         '"cursor" is not a cursor'  # Cursors come from answers.
-        r'|"q" holds no word|"q" has \d+ words'  # What a word is.
+        r'|"q" holds no word|"q" has \d+ words|"match" says how'  # What a word is, and that it says how one matches.
         "|and the other filters are more than",  # A limit on several parameters together.
 }
 

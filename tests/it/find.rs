@@ -1,4 +1,4 @@
-//! Finding: every filter, both views, full text, resources, cursors.
+//! Finding: every filter, both views, strict search, resources, cursors.
 
 use paulina::{Filter, Registration, View};
 use serde_json::{Value, json};

@@ -53,7 +53,7 @@ async fn a_backup_is_whole_and_begins_an_epoch() {
     let (before_stats, after_stats) = (before.stats().await.unwrap(), after.stats().await.unwrap());
     assert_eq!(before_stats.servers, after_stats.servers);
     assert_ne!(before_stats.revision.epoch, after_stats.revision.epoch);
-    assert_eq!(after.find(Filter::new().words("t")).await.unwrap().servers.len(), 2, "full text, too");
+    assert_eq!(after.find(Filter::new().words("t")).await.unwrap().servers.len(), 2, "searched, too");
     before.close().await;
     after.close().await;
 }

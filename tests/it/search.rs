@@ -96,6 +96,7 @@ async fn names_and_rare_words_come_first() {
     assert_eq!(first(&registry, "readFile").await, "read_file", "the same words");
     assert_eq!(first(&registry, "Read File").await, "read_file");
     assert_eq!(first(&registry, "zyzzyva").await, "frobnicate", "a rare word");
+    assert_eq!(found(&registry, "qqqzzzxx").await, Vec::<String>::new(), "no word at all");
 }
 
 #[tokio::test]
