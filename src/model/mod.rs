@@ -54,4 +54,4 @@ pub(crate) use timestamp::push as push_time;
 #[cfg(feature = "server")]
 pub(crate) use token::redact;
 pub(crate) use token::{Actor, SecretHash, Tokens};
-pub(crate) use words::{Word, each_term, is_stop_word, stem, words};
+pub(crate) use words::{Word, each_term, is_stop_word, stem, with_stem, words};

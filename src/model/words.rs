@@ -68,6 +68,11 @@ pub(crate) fn each_term(text: &str, mut term: impl FnMut(&str, &str)) {
     });
 }
 
+/// Calls back with the stem of an indexed word, which is remembered.
+pub(crate) fn with_stem<T>(word: &str, stem: impl FnOnce(&str) -> T) -> T {
+    STEMS.with_borrow_mut(|stems| stem(stems.of(word).as_deref().unwrap_or(word)))
+}
+
 /// The stem of a word in lower case.
 pub(crate) fn stem(word: &str) -> Cow<'_, str> {
     if word.bytes().all(|byte| byte.is_ascii_lowercase()) {

@@ -32,8 +32,6 @@ pub(crate) struct Document {
 pub(super) struct Term {
     /// The word in lower case.
     pub(super) word: String,
-    /// Its stem, if that is another word.
-    pub(super) stem: Option<String>,
     /// How much it says about the document, 1–127.
     pub(super) weight: u8,
     /// Whether it stands in a name, a title, a tag or the beginning of a description.
@@ -219,8 +217,8 @@ fn tool_vector(_: &Record, _: &Tool, _: Option<&Value>) -> Option<Box<[i8]>> {
 #[derive(Default)]
 struct Terms(HashMap<String, Weighed, foldhash::fast::RandomState>);
 
-/// The stem of a word, how much it says, and whether it is prominent.
-type Weighed = (Option<String>, f32, bool);
+/// How much a word says, and whether it is prominent.
+type Weighed = (f32, bool);
 
 impl Terms {
     fn add(&mut self, text: &str, weight: f32) {
@@ -236,26 +234,26 @@ impl Terms {
     }
 
     /// Adds so many words of a text, each with the weight of its place and whether it is prominent there.
-    fn add_words(&mut self, text: &str, most: usize, weight: impl Fn(usize) -> (f32, bool)) {
+    fn add_words(&mut self, text: &str, most: usize, weight: impl Fn(usize) -> Weighed) {
         let mut place = 0;
-        each_term(text, |word, stem| {
+        each_term(text, |word, _| {
             if place < most {
-                self.add_word(word, stem, weight(place));
+                self.add_word(word, weight(place));
             }
             place += 1;
         });
     }
 
     /// A word in two places says more than in one, and never more than all.
-    fn add_word(&mut self, word: &str, stem: &str, (weight, is_prominent): (f32, bool)) {
-        let (word, stem) = (cut(word), cut(stem));
-        if let Some((_, known, known_prominent)) = self.0.get_mut(word) {
+    fn add_word(&mut self, word: &str, (weight, is_prominent): Weighed) {
+        let word = cut(word);
+        if let Some((known, known_prominent)) = self.0.get_mut(word) {
             *known = 1.0 - (1.0 - *known) * (1.0 - weight);
             *known_prominent |= is_prominent;
         } else if self.0.len() < WORDS
             && let Entry::Vacant(new) = self.0.entry(word.to_owned())
         {
-            new.insert(((stem != word).then(|| stem.to_owned()), weight, is_prominent));
+            new.insert((weight, is_prominent));
         }
     }
 
@@ -285,11 +283,11 @@ impl Terms {
     }
 
     fn into_list(self) -> Vec<Term> {
-        let term = |(word, (stem, weight, is_prominent)): (String, Weighed)| {
+        let term = |(word, (weight, is_prominent)): (String, Weighed)| {
             let heaviest = f32::from(HEAVIEST);
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 127")]
             let weight = (weight * heaviest).round().clamp(1.0, heaviest) as u8;
-            Term { word, stem, weight, is_prominent }
+            Term { word, weight, is_prominent }
         };
         let mut terms: Vec<Term> = self.0.into_iter().map(term).collect();
         terms.sort_unstable_by(|one, other| one.word.cmp(&other.word));

@@ -1,7 +1,7 @@
 //! Documents as bytes, as they are stored.
 //!
-//! Of each document its name, the number of its words, the words, and its vector. A word is the word itself, its stem (empty
-//! if that is the same), and a byte: in its highest bit whether the word is prominent, in the others its weight. Texts, and
+//! Of each document its name, the number of its words, the words, and its vector. A word is the word itself and a byte: in its
+//! highest bit whether the word is prominent, in the others its weight. Texts, and
 //! the vector, come with their length in front, as a LEB128 number (<https://en.wikipedia.org/wiki/LEB128>).
 
 use super::document::{Document, HEAVIEST, Term};
@@ -12,9 +12,8 @@ pub(crate) fn encode(documents: &[Document]) -> Vec<u8> {
     for Document { name, terms, vector } in documents {
         put(&mut bytes, name.as_bytes());
         put_number(&mut bytes, terms.len());
-        for Term { word, stem, weight, is_prominent } in terms {
+        for Term { word, weight, is_prominent } in terms {
             put(&mut bytes, word.as_bytes());
-            put(&mut bytes, stem.as_deref().unwrap_or_default().as_bytes());
             bytes.push(weight | u8::from(*is_prominent) << 7);
         }
         let vector = vector.as_deref().unwrap_or_default();
@@ -37,7 +36,6 @@ pub(super) struct Stored<'a> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct StoredWord<'a> {
     pub(super) word: &'a str,
-    pub(super) stem: &'a str,
     pub(super) weight: u8,
     pub(super) is_prominent: bool,
 }
@@ -51,16 +49,10 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Vec<Stored<'_>>> {
         let count = number(&mut rest)?;
         let mut words = Vec::with_capacity(count.min(rest.len()));
         for _ in 0..count {
-            let (word, stem) = (text(&mut rest)?, text(&mut rest)?);
+            let word = text(&mut rest)?;
             let (byte, after) = rest.split_first()?;
             rest = after;
-            let stem = if stem.is_empty() { word } else { stem };
-            words.push(StoredWord {
-                word,
-                stem,
-                weight: byte & HEAVIEST,
-                is_prominent: byte & !HEAVIEST != 0,
-            });
+            words.push(StoredWord { word, weight: byte & HEAVIEST, is_prominent: byte & !HEAVIEST != 0 });
         }
         let vector = take(&mut rest)?;
         documents.push(Stored { name, words, vector: Some(vector).filter(|vector| is_whole(vector)) });
@@ -126,28 +118,15 @@ mod tests {
 
     #[test]
     fn what_is_encoded_is_read_back() {
-        let term = |word: &str, stem: Option<&str>, weight, is_prominent| Term {
-            word: word.to_owned(),
-            stem: stem.map(str::to_owned),
-            weight,
-            is_prominent,
-        };
+        let term = |word: &str, weight, is_prominent| Term { word: word.to_owned(), weight, is_prominent };
         let long = "x".repeat(300);
-        let terms = vec![
-            term("files", Some("file"), 127, true),
-            term(&long, None, 1, false),
-            term("文件", None, 64, true),
-        ];
+        let terms = vec![term("files", 127, true), term(&long, 1, false), term("文件", 64, true)];
         let bytes = encode(&[
             Document { name: String::new(), terms, vector: None },
             Document { name: "read_file".to_owned(), terms: Vec::new(), vector: None },
         ]);
-        let word = |word, stem, weight, is_prominent| StoredWord { word, stem, weight, is_prominent };
-        let words = vec![
-            word("files", "file", 127, true),
-            word(&long, &long, 1, false),
-            word("文件", "文件", 64, true),
-        ];
+        let word = |word, weight, is_prominent| StoredWord { word, weight, is_prominent };
+        let words = vec![word("files", 127, true), word(&long, 1, false), word("文件", 64, true)];
         let expected = vec![
             Stored { name: "", words, vector: None },
             Stored { name: "read_file", words: Vec::new(), vector: None },

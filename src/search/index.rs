@@ -10,6 +10,7 @@ use super::document::Digest;
 #[cfg(feature = "semantic")]
 use super::embedding;
 use super::encoding::{Stored, StoredWord, decode};
+use crate::model::with_stem;
 
 type Hasher = foldhash::fast::RandomState;
 
@@ -167,17 +168,22 @@ impl Index {
     }
 
     /// The list of a word.
-    fn list(&mut self, StoredWord { word, stem, .. }: &StoredWord<'_>) -> u32 {
-        let list = self.terms.get(*stem).copied().unwrap_or_else(|| {
-            let list = u32::try_from(self.postings.len()).unwrap_or(u32::MAX);
-            self.postings.push(Vec::new());
-            self.terms.insert((*stem).into(), list);
-            list
-        });
-        if stem != word && !self.terms.contains_key(*word) {
-            self.terms.insert((*word).into(), list);
+    fn list(&mut self, StoredWord { word, .. }: &StoredWord<'_>) -> u32 {
+        if let Some(list) = self.terms.get(*word) {
+            return *list;
         }
-        list
+        with_stem(word, |stem| {
+            let list = self.terms.get(stem).copied().unwrap_or_else(|| {
+                let list = u32::try_from(self.postings.len()).unwrap_or(u32::MAX);
+                self.postings.push(Vec::new());
+                self.terms.insert(stem.into(), list);
+                list
+            });
+            if stem != *word {
+                self.terms.insert((*word).into(), list);
+            }
+            list
+        })
     }
 
     fn release(&mut self, text: u32) {

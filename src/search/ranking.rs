@@ -41,6 +41,9 @@ const WORD: f32 = 0.1;
 #[cfg(feature = "semantic")]
 const MEANING: f32 = 0.15;
 
+/// So many words of a long text are looked for, the rarest ones. Its meaning is that of all of them.
+const WORDS: usize = 16;
+
 /// So many words that nobody knows may be mistyped: each is held against all words that there are.
 const GUESSES: usize = 4;
 
@@ -66,9 +69,9 @@ struct Held {
     /// The weights of the words, each times its rarity.
     weight: f32,
     /// How many words are there, or begin one that is.
-    words: usize,
+    words: u16,
     /// How many are there in a prominent place.
-    prominent: usize,
+    prominent: u16,
 }
 
 impl Held {
@@ -76,7 +79,7 @@ impl Held {
     fn add(&mut self, rarity: f32, (weight, kind): (f32, Kind), before: Option<(f32, Kind)>) {
         let (known_weight, known_kind) = before.unwrap_or((0.0, Kind::Typo));
         self.weight += rarity * (weight - known_weight).max(0.0);
-        let gains = |least: Kind| usize::from(kind >= least && known_kind < least);
+        let gains = |least: Kind| u16::from(kind >= least && known_kind < least);
         self.words += gains(Kind::Beginning);
         self.prominent += if rarity > 0.0 { gains(Kind::Prominent) } else { 0 };
     }
@@ -101,13 +104,14 @@ impl<'a> Ranking<'a> {
     pub(crate) fn new(index: &'a Index, query: &'a Query, matching: Match) -> Self {
         let (mut counting, others): (Vec<_>, Vec<_>) =
             query.words.iter().enumerate().partition(|(_, word)| query.counts(word));
-        let is_whole = counting.len() <= MAX_FILTERS;
+        let most = if matching == Match::All { MAX_FILTERS } else { WORDS };
+        let is_whole = counting.len() <= most;
         #[cfg(feature = "semantic")]
         if !is_whole {
             let rarity = |(_, word): &(usize, &Word)| embedding::rarity(&word.text);
             counting.sort_by(|one, other| rarity(other).total_cmp(&rarity(one)));
         }
-        counting.truncate(MAX_FILTERS);
+        counting.truncate(most);
         let last = query.words.len() - 1;
         let unknown = counting.iter().filter(|(_, word)| matching == Match::Any && !index.has(word));
         let guessed: Vec<usize> = unknown.map(|(place, _)| *place).take(GUESSES).collect();
@@ -203,10 +207,10 @@ impl<'a> Ranking<'a> {
     fn held(&self, things: usize, thing: impl Fn(u32) -> Option<(u32, f32)>) -> Vec<Held> {
         let mut held = vec![Held::default(); things];
         // The word that a thing was seen with last, and with what.
-        let mut seen: Vec<(usize, f32, Kind)> = vec![(usize::MAX, 0.0, Kind::Typo); things];
+        let mut seen: Vec<(u16, f32, Kind)> = vec![(u16::MAX, 0.0, Kind::Typo); things];
         let others = self.others.iter().map(|hits| (0.0, hits));
         let words = self.words.iter().map(|word| (word.rarity, &word.hits)).chain(others);
-        for (number, (rarity, hits)) in words.enumerate() {
+        for (number, (rarity, hits)) in (0_u16..).zip(words) {
             for Hit { document, weight, kind } in hits {
                 let Some((thing, share)) = thing(*document) else { continue };
                 let (Some(held), Some(seen)) = (held.get_mut(thing as usize), seen.get_mut(thing as usize))
@@ -254,7 +258,7 @@ impl<'a> Ranking<'a> {
 
     fn score(&self, held: Held, cosine: f32) -> Option<f64> {
         let words = self.words.len() + self.others.len();
-        if self.matching == Match::All && held.words < words {
+        if self.matching == Match::All && usize::from(held.words) < words {
             return None;
         }
         #[cfg(feature = "semantic")]
@@ -265,7 +269,8 @@ impl<'a> Ranking<'a> {
         };
         #[cfg(not(feature = "semantic"))]
         let (is_found, nearness) = (held.weight > 0.0, held.weight / self.rarities + cosine);
-        let holds_every_word = self.is_whole && !self.words.is_empty() && held.prominent >= self.words.len();
+        let holds_every_word =
+            self.is_whole && !self.words.is_empty() && usize::from(held.prominent) >= self.words.len();
         let band = if holds_every_word { 1.0 } else { 0.0 };
         is_found.then(|| band + f64::from(nearness).clamp(0.0, 0.999))
     }
