@@ -10,6 +10,7 @@ use super::document::Digest;
 #[cfg(feature = "semantic")]
 use super::embedding;
 use super::encoding::{Stored, StoredWord, decode};
+use super::postings::{Posting, Postings};
 use crate::model::with_stem;
 
 type Hasher = foldhash::fast::RandomState;
@@ -20,7 +21,7 @@ pub(crate) struct Index {
     /// Words and stems in order, each with its list in `postings`. A word has the list of its stem.
     pub(super) terms: BTreeMap<Box<str>, u32>,
     /// Of each stem the documents that hold it.
-    pub(super) postings: Vec<Vec<Posting>>,
+    pub(super) postings: Vec<Postings>,
     /// The name of each document, by its number in `name_texts`.
     pub(super) documents: Vec<u32>,
     /// The text of each document.
@@ -45,28 +46,6 @@ pub(super) struct Text {
     pub(super) own: u32,
     pub(super) tools: Box<[u32]>,
     uses: u32,
-}
-
-/// The number of a document that holds a word, whether the word is prominent there, and its weight: 24, 1 and 7 bits.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Posting(u32);
-
-impl Posting {
-    fn new(document: u32, is_prominent: bool, weight: u8) -> Self {
-        Self(document << 8 | u32::from(is_prominent) << 7 | u32::from(weight))
-    }
-
-    pub(super) fn document(self) -> u32 {
-        self.0 >> 8
-    }
-
-    pub(super) fn is_prominent(self) -> bool {
-        self.0 & 0x80 != 0
-    }
-
-    pub(super) fn weight(self) -> u8 {
-        u8::try_from(self.0 & 0x7F).unwrap_or_default()
-    }
 }
 
 /// Fewer documents that have left are not worth the work of taking them out.
@@ -138,7 +117,7 @@ impl Index {
         lists.dedup_by_key(|(list, ..)| *list);
         for (list, is_prominent, weight) in lists {
             if let Some(list) = self.postings.get_mut(list as usize) {
-                list.push(Posting::new(number, is_prominent, weight));
+                list.push(Posting { document: number, weight, is_prominent });
             }
         }
         self.hold_vector(document.vector);
@@ -175,7 +154,7 @@ impl Index {
         with_stem(word, |stem| {
             let list = self.terms.get(stem).copied().unwrap_or_else(|| {
                 let list = u32::try_from(self.postings.len()).unwrap_or(u32::MAX);
-                self.postings.push(Vec::new());
+                self.postings.push(Postings::default());
                 self.terms.insert(stem.into(), list);
                 list
             });
@@ -195,7 +174,7 @@ impl Index {
 
     /// Gives back what was reserved for growing, after much was put in.
     pub(crate) fn shrink(&mut self) {
-        self.postings.iter_mut().for_each(Vec::shrink_to_fit);
+        self.postings.iter_mut().for_each(Postings::shrink);
         self.vectors.shrink_to_fit();
         self.lengths.shrink_to_fit();
         self.documents.shrink_to_fit();
@@ -240,15 +219,13 @@ impl Index {
         }
         self.by_digest = (0..).zip(&self.texts).map(|(number, text)| (text.digest, number)).collect();
         for list in &mut self.postings {
-            list.retain_mut(|posting| {
-                let number = new(posting.document());
-                *posting = Posting::new(number.unwrap_or_default(), posting.is_prominent(), posting.weight());
-                number.is_some()
-            });
-            list.shrink_to_fit();
+            let kept = list
+                .iter()
+                .filter_map(|posting| Some(Posting { document: new(posting.document)?, ..posting }));
+            *list = kept.collect();
         }
-        let lists = renumbered(self.postings.iter().map(|list| !list.is_empty()));
-        self.postings.retain(|list| !list.is_empty());
+        let lists = renumbered(self.postings.iter().map(|list| list.len() > 0));
+        self.postings.retain(|list| list.len() > 0);
         self.terms
             .retain(|_, list| lists.get(*list as usize).copied().flatten().map(|new| *list = new).is_some());
         self.documents.shrink_to_fit();
@@ -278,4 +255,64 @@ fn renumbered(stays: impl Iterator<Item = bool>) -> Vec<Option<u32>> {
         })
     };
     stays.map(number).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Match, Registration, Tool};
+    use crate::search::{Part, Query, Ranking, digest, documents_of, encode};
+
+    fn put(index: &mut Index, number: i64) {
+        let words = ["read", "write", "list", "search", "delete"];
+        let word = |place: i64| words[usize::try_from(place).unwrap() % words.len()];
+        let description = format!("Will {} the {} of number {}", word(number / 7), word(number), number % 11);
+        let tool = serde_json::json!({"name": format!("tool_{}", number % 900), "description": description});
+        let registration =
+            Registration::stdio(format!("server {}", number % 1_500), ["x"]).id(number.to_string());
+        let registration = registration.tool(Tool::from_json(tool).unwrap());
+        let record = registration.validate().unwrap().into_record();
+        let definitions = || record.capabilities.tools.iter().map(Tool::stored);
+        let documents = encode(&documents_of(&record, definitions()));
+        index.put(number, digest(&record, definitions()), Some(&documents));
+    }
+
+    #[test]
+    fn what_is_left_after_many_have_gone_is_as_if_they_had_never_been() {
+        let (mut index, mut fresh) = (Index::default(), Index::default());
+        for number in 0..3_000 {
+            put(&mut index, number);
+        }
+        for number in 0..3_000 {
+            // Some come again as another one.
+            if number % 5 == 0 {
+                put(&mut index, number);
+            }
+            if number % 4 == 0 {
+                put(&mut fresh, number);
+            } else {
+                index.remove(number);
+            }
+        }
+        let before = index.documents.len();
+        index.compact();
+        index.shrink();
+        assert!(index.documents.len() < before / 2, "{} of {before}", index.documents.len());
+        assert_eq!(index.documents.len(), fresh.documents.len());
+        assert_eq!((index.terms.len(), index.name_texts.len()), (fresh.terms.len(), fresh.name_texts.len()));
+        for text in ["read", "delete the number 7", "tool_40", "server 12", "look something up", "wri"] {
+            let query = Query::new(text);
+            let all = Part { after: None, limit: usize::MAX };
+            for matching in [Match::Any, Match::All] {
+                let (index, fresh) =
+                    (Ranking::new(&index, &query, matching), Ranking::new(&fresh, &query, matching));
+                assert_eq!(index.tools(|_| true, None, &all), fresh.tools(|_| true, None, &all), "{text}");
+                let all = Part { after: None, limit: usize::MAX };
+                assert_eq!(
+                    index.servers(|number| number > 99, &all),
+                    fresh.servers(|number| number > 99, &all)
+                );
+            }
+        }
+    }
 }

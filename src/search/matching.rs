@@ -4,6 +4,7 @@ use std::ops::Bound;
 
 use super::document::{HEAVIEST, cut};
 use super::index::Index;
+use super::postings::Postings;
 use crate::model::{Word, stem};
 
 /// How much a match counts that is not the word itself.
@@ -76,21 +77,21 @@ impl Index {
         }
         let reach = Reach { beginnings: reach.beginnings || word.is_pairs && parts.len() == 1, ..reach };
         hits.extend(self.in_parts(parts, reach));
-        best_of_each(hits)
+        self.best_of_each(hits)
     }
 
     fn in_lists(&self, lists: &[Matched]) -> Vec<Hit> {
         let mut hits = Vec::new();
         for Matched { list, quality, kind } in lists {
-            let postings = self.postings.get(*list as usize).into_iter().flatten();
+            let postings = self.postings.get(*list as usize).into_iter().flat_map(Postings::iter);
             let scale = quality / f32::from(HEAVIEST);
             hits.extend(postings.map(|posting| Hit {
-                document: posting.document(),
-                weight: f32::from(posting.weight()) * scale,
-                kind: if *kind == Kind::Word && posting.is_prominent() { Kind::Prominent } else { *kind },
+                document: posting.document,
+                weight: f32::from(posting.weight) * scale,
+                kind: if *kind == Kind::Word && posting.is_prominent { Kind::Prominent } else { *kind },
             }));
         }
-        if lists.len() > 1 { best_of_each(hits) } else { hits }
+        if lists.len() > 1 { self.best_of_each(hits) } else { hits }
     }
 
     /// A word of several parts matches as far as its parts do, and as a whole if all of them do.
@@ -114,6 +115,35 @@ impl Index {
         all.chunk_by(same).filter_map(whole).collect()
     }
 
+    /// Of the hits in each document the best weight and the best kind, in the order of the documents.
+    fn best_of_each(&self, mut hits: Vec<Hit>) -> Vec<Hit> {
+        let better = |kept: &mut Hit, next: &Hit| {
+            kept.weight = kept.weight.max(next.weight);
+            kept.kind = kept.kind.max(next.kind);
+        };
+        // A first letter is in many lists: a place for each document is quicker than sorting.
+        if hits.len() > self.documents.len() / 4 {
+            let mut best: Vec<Option<Hit>> = vec![None; self.documents.len()];
+            for hit in hits {
+                match best.get_mut(hit.document as usize) {
+                    Some(Some(kept)) => better(kept, &hit),
+                    Some(place) => *place = Some(hit),
+                    None => {}
+                }
+            }
+            return best.into_iter().flatten().collect();
+        }
+        hits.sort_unstable_by_key(|hit| hit.document);
+        hits.dedup_by(|next, kept| {
+            let is_same = next.document == kept.document;
+            if is_same {
+                better(kept, next);
+            }
+            is_same
+        });
+        hits
+    }
+
     /// Whether a word is in the index, or one of its stem.
     pub(super) fn has(&self, word: &Word) -> bool {
         self.terms.contains_key(word.text.as_str()) || self.terms.contains_key(&*stem(&word.text))
@@ -127,7 +157,7 @@ impl Index {
         if letters < BEGINNING_LETTERS || !word.chars().all(char::is_alphabetic) || is_known() {
             return None;
         }
-        let often = |list: u32| self.postings.get(list as usize).map_or(0, Vec::len);
+        let often = |list: u32| self.postings.get(list as usize).map_or(0, Postings::len);
         let terms = |(term, list)| -> (usize, &str) { (often(list), term) };
         let all = self.terms.iter().map(|(term, list)| (&**term, *list));
         let longer = self.terms.range::<str, _>((Bound::Excluded(word), Bound::Unbounded));
@@ -166,20 +196,6 @@ impl Index {
         }
         found
     }
-}
-
-/// Of the hits in each document the best weight and the best kind, in the order of the documents.
-fn best_of_each(mut hits: Vec<Hit>) -> Vec<Hit> {
-    hits.sort_unstable_by_key(|hit| hit.document);
-    hits.dedup_by(|next, kept| {
-        let is_same = next.document == kept.document;
-        if is_same {
-            kept.weight = kept.weight.max(next.weight);
-            kept.kind = kept.kind.max(next.kind);
-        }
-        is_same
-    });
-    hits
 }
 
 /// Whether two words differ by one letter: one too many, one missing, another one, or two neighbors exchanged.

@@ -9,6 +9,7 @@ mod embedding;
 mod encoding;
 mod index;
 mod matching;
+mod postings;
 mod query;
 mod ranking;
 
