@@ -174,8 +174,13 @@ impl<'a> Ranking<'a> {
         }
         let found = best.into_iter().zip(&self.index.name_texts);
         let found = found.filter(|(_, name)| only.is_none_or(|only| ***name == *only));
-        let found =
-            found.filter_map(|(score, name)| Some(Ranked { score: self.named(name, score?), item: name }));
+        // A tool of this name holds every word, unless they are written as one.
+        let may_be_name = |score: f64| score >= 1.0 || self.query.words.len() == 1;
+        let found = found.filter_map(|(score, name)| {
+            let score = score?;
+            let score = if may_be_name(score) { self.named(name, score) } else { score };
+            Some(Ranked { score, item: name })
+        });
         let after = page.after.as_ref().map(|(score, name)| (*score, name));
         let best = best_of(found.collect(), self.matching, after, page.limit);
         let shared = |Ranked { item, score }: Ranked<&Arc<str>>| Ranked { item: Arc::clone(item), score };
