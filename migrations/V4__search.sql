@@ -1,5 +1,5 @@
 -- Search by words and by meaning takes the place of FTS5. What a server or a tool is found by is made from the
--- registration (src/search/document.rs): its words with their stems and weights, and a vector for what it means. An
+-- registration (src/search/document.rs): its words with their weights, and a vector for what it means. An
 -- index of them is held in memory; these tables spare a restart from making them again.
 DROP TRIGGER servers_leave_text;
 DROP TRIGGER tools_leave_text;

@@ -182,9 +182,12 @@ impl Task {
             }
         }
         if self.writer.is_unindexed() {
-            self.batch(Command::Index(Job::new(()).0)).await;
-            // At once again, with whoever waits, until all are made.
-            due.tick = monotonic;
+            let (job, mut answer) = Job::new(());
+            self.batch(Command::Index(job)).await;
+            // At once again, with whoever waits, until all are made. After an error not before the next turn.
+            if matches!(answer.try_recv(), Ok(Ok(()))) {
+                due.tick = monotonic;
+            }
         }
         if monotonic >= due.trim {
             due.trim = monotonic + TRIM_INTERVAL;

@@ -65,7 +65,7 @@ mod weight {
     pub(super) const PARAMETER_TEXT: f32 = 0.15;
 }
 
-/// The words at the beginning of a description count in full, those after them half, the rest a quarter.
+/// The words at the beginning of a description count in full, those behind them less, and more than those of parameters.
 const BEGINNING: usize = 20;
 const MIDDLE: usize = 80;
 
@@ -133,16 +133,18 @@ pub(crate) fn digest<'a>(record: &Record, definitions: impl Iterator<Item = Opti
     hash.0.update(version().to_le_bytes());
     hash.add(&record.name);
     hash.add_all([&record.title, &record.description].map(Option::as_deref));
-    hash.add_all(record.tags.iter().map(|tag| Some(tag.as_str())));
     let Capabilities { tools, resources, prompts, .. } = &record.capabilities;
+    let counts = [record.tags.len(), tools.len(), prompts.len(), resources.len()];
+    for count in counts {
+        hash.0.update((count as u64).to_le_bytes());
+    }
+    hash.add_all(record.tags.iter().map(|tag| Some(tag.as_str())));
     for (tool, definition) in tools.iter().zip(definitions) {
         hash.add_all([Some(tool.name()), tool.title(), tool.description(), definition]);
     }
-    hash.add("prompts");
     for prompt in prompts {
         hash.add_all([Some(prompt.name()), prompt.title(), prompt.description()]);
     }
-    hash.add("resources");
     for resource in resources {
         hash.add_all([resource.name(), resource.title(), resource.description()]);
     }
@@ -228,8 +230,8 @@ impl Terms {
     fn add_description(&mut self, text: &str, weight: f32) {
         self.add_words(text, usize::MAX, |place| match place {
             0..BEGINNING => (weight, true),
-            BEGINNING..MIDDLE => (weight / 2.0, false),
-            _ => (weight / 4.0, false),
+            BEGINNING..MIDDLE => (weight * 0.8, false),
+            _ => (weight * 0.65, false),
         });
     }
 

@@ -69,12 +69,11 @@ impl Index {
     }
 
     /// Puts a server in, with its documents as they are stored unless they are held. One of this number leaves.
-    pub(crate) fn put(&mut self, server: i64, digest: Digest, documents: Option<&[u8]>) {
+    /// Says whether the server is in now; not if the documents cannot be read.
+    pub(crate) fn put(&mut self, server: i64, digest: Digest, documents: Option<&[u8]>) -> bool {
         let known = self.by_digest.get(&digest).copied();
         let new = || decode(documents.unwrap_or_default());
-        let Some(text) = known.or_else(|| Some(self.hold(digest, &new()?))) else {
-            return self.remove(server);
-        };
+        let Some(text) = known.or_else(|| Some(self.hold(digest, &new()?))) else { return false };
         if let Some(text) = self.texts.get_mut(text as usize) {
             self.left -= if text.uses == 0 { text.tools.len() + 1 } else { 0 };
             text.uses += 1;
@@ -82,6 +81,7 @@ impl Index {
         if let Some(before) = self.servers.insert(server, text) {
             self.release(before);
         }
+        true
     }
 
     /// Takes a server out.

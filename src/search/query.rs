@@ -2,6 +2,9 @@
 
 use crate::model::{Word, is_stop_word};
 
+/// So many parts of one word are looked for.
+const PARTS: usize = 16;
+
 /// What somebody searches for.
 #[derive(Debug, Clone)]
 pub(crate) struct Query {
@@ -16,7 +19,13 @@ impl Query {
     /// Reads a text.
     pub(crate) fn new(text: &str) -> Self {
         let mut words: Vec<Word> = Vec::new();
-        for word in crate::model::words(text) {
+        for mut word in crate::model::words(text) {
+            let mut seen: Vec<String> = Vec::new();
+            word.parts.retain(|part| {
+                let is_new = seen.len() < PARTS && !seen.contains(part);
+                seen.extend(is_new.then(|| part.clone()));
+                is_new
+            });
             if !words.contains(&word) {
                 words.push(word);
             }

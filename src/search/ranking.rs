@@ -5,7 +5,7 @@
 //! | score | |
 //! |---|---|
 //! | 2 | what was searched for is its name |
-//! | 1 | it holds every word, in a prominent place |
+//! | 1 | it holds every word, in a prominent place; of one word alone, in any |
 //! | 0 | it holds some, or means something like it |
 //!
 //! Prominent are names, titles, tags and the beginnings of descriptions: what holds every word somewhere in a long text is
@@ -36,6 +36,10 @@ const OF_TOOL: f32 = 0.8;
 /// What a word that nobody else has weighs against meaning.
 #[cfg(feature = "semantic")]
 const WORD: f32 = 0.1;
+
+/// And what the only word that is searched for weighs: who types one wants to find it.
+#[cfg(feature = "semantic")]
+const ONLY_WORD: f32 = 1.0;
 
 /// What means less than this like what is searched for is no result, unless it holds a word.
 #[cfg(feature = "semantic")]
@@ -70,6 +74,8 @@ struct Held {
     weight: f32,
     /// How many words are there, or begin one that is.
     words: u16,
+    /// How many are there as they are, or of the same stem.
+    whole: u16,
     /// How many are there in a prominent place.
     prominent: u16,
 }
@@ -81,7 +87,10 @@ impl Held {
         self.weight += rarity * (weight - known_weight).max(0.0);
         let gains = |least: Kind| u16::from(kind >= least && known_kind < least);
         self.words += gains(Kind::Beginning);
-        self.prominent += if rarity > 0.0 { gains(Kind::Prominent) } else { 0 };
+        if rarity > 0.0 {
+            self.whole += gains(Kind::Word);
+            self.prominent += gains(Kind::Prominent);
+        }
     }
 }
 
@@ -269,13 +278,18 @@ impl<'a> Ranking<'a> {
         #[cfg(feature = "semantic")]
         let (is_found, nearness) = {
             let is_near = cosine >= MEANING;
-            let nearness = (cosine.max(0.0) + WORD * held.weight) / (1.0 + WORD * self.rarities);
+            let word = if self.words.len() == 1 { ONLY_WORD } else { WORD };
+            let nearness = (cosine.max(0.0) + word * held.weight) / (1.0 + word * self.rarities);
             (held.weight > 0.0 || is_near, nearness)
         };
         #[cfg(not(feature = "semantic"))]
         let (is_found, nearness) = (held.weight > 0.0, held.weight / self.rarities + cosine);
-        let holds_every_word =
-            self.is_whole && !self.words.is_empty() && usize::from(held.prominent) >= self.words.len();
+        // Of one word alone it is enough that it is there.
+        let holds_every_word = match self.words.len() {
+            0 => false,
+            1 => held.whole > 0,
+            words => self.is_whole && usize::from(held.prominent) >= words,
+        };
         let band = if holds_every_word { 1.0 } else { 0.0 };
         is_found.then(|| band + f64::from(nearness).clamp(0.0, 0.999))
     }

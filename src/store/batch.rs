@@ -121,6 +121,8 @@ impl Writer {
     ) -> Result<(), StoreError> {
         const BITE: i64 = 8;
         let Some(after) = self.unindexed else { return Ok(()) };
+        // Those that a transaction has found which was rolled back.
+        documents::remove_edited(&mut *connection).await?;
         let servers = documents::missing(connection, after, BITE).await?;
         let mut made = Vec::with_capacity(servers.len());
         for server in &servers {

@@ -41,8 +41,8 @@ impl Text {
         server: i64,
         is_known: impl Fn(&Digest) -> bool,
     ) -> Result<Option<Self>, StoreError> {
-        let summary = servers::load(&mut *connection, Key::Number(server), View::Summary).await?;
-        let full = servers::load(connection, Key::Number(server), View::Full).await?;
+        let summary = readable(servers::load(&mut *connection, Key::Number(server), View::Summary).await)?;
+        let full = readable(servers::load(connection, Key::Number(server), View::Full).await)?;
         let record = |row: Option<Entry>| row.and_then(|row| row.rendered.record().ok());
         let (Some(summary), Some(full)) = (record(summary), record(full)) else { return Ok(None) };
         let definitions = || full.capabilities.tools.iter().map(Tool::stored);
@@ -55,9 +55,17 @@ impl Text {
     }
 }
 
-/// What is stored stays, unless another version has made it.
+/// A row that is none any more, as nothing: the others are to be found.
+fn readable(row: Result<Option<Entry>, StoreError>) -> Result<Option<Entry>, StoreError> {
+    match row {
+        Err(StoreError::Failed(sqlx::Error::Decode(_))) => Ok(None),
+        row => row,
+    }
+}
+
+/// What is stored stays, unless another version has made it, or somebody has edited it.
 const OR_NEWER: &str = " ON CONFLICT (digest) DO UPDATE SET version = excluded.version, documents = excluded.documents \
-                        WHERE search_texts.version <> excluded.version";
+                        WHERE search_texts.version <> excluded.version OR search_texts.documents <> excluded.documents";
 
 /// Writes what servers are found by that have none.
 pub(super) fn insert<'a>(script: &mut Script, servers: impl Iterator<Item = (i64, &'a Text)> + Clone) {
@@ -109,16 +117,18 @@ pub(super) async fn mark_complete(connection: &mut SqliteConnection) -> Result<(
 
 /// Takes the texts of servers away that somebody has edited, and says whether there are any.
 pub(super) async fn remove_edited(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
+    // First what says that there is something to do: a crash in between leaves it said.
     let edited = sqlx::query!(
-        "DELETE FROM search_entries WHERE server IN (SELECT server FROM summaries WHERE record IS NULL)"
+        "UPDATE settings SET search_version = 0 WHERE EXISTS (SELECT 1 FROM summaries WHERE record IS NULL)"
     )
     .execute(&mut *connection)
     .await?;
-    if edited.rows_affected() == 0 {
-        return Ok(false);
-    }
-    sqlx::query!("UPDATE settings SET search_version = 0").execute(connection).await?;
-    Ok(true)
+    sqlx::query!(
+        "DELETE FROM search_entries WHERE server IN (SELECT server FROM summaries WHERE record IS NULL)"
+    )
+    .execute(connection)
+    .await?;
+    Ok(edited.rows_affected() > 0)
 }
 
 /// Takes the text of a server away.
@@ -129,7 +139,7 @@ pub(super) async fn remove(connection: &mut SqliteConnection, server: i64) -> Re
 
 /// Deletes some of the texts that nobody has any more.
 pub(super) async fn sweep(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    const BITE: i64 = 200;
+    const BITE: i64 = 500;
     sqlx::query!(
         "DELETE FROM search_texts WHERE digest IN (SELECT digest FROM search_unused ORDER BY digest LIMIT (0 + ?1)) \
          AND NOT EXISTS (SELECT 1 FROM search_entries e WHERE e.digest = search_texts.digest)",

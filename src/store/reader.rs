@@ -86,11 +86,12 @@ impl Readers {
         let score_of =
             |number: i64| ranked.iter().find(|found| found.item == number).map(|found| found.score);
         // Found, and gone before the page was read: what comes behind it is still to be asked for.
-        if rows.len() < limit && beyond.is_none() {
+        if beyond.is_none() {
             beyond = ranked.get(limit).map(|found| found.item);
         }
-        let next_cursor = rows.last().filter(|_| beyond.is_some()).map(|last| {
-            let number = last.rendered.number;
+        let last = rows.last().map(|last| last.rendered.number);
+        let last = last.or_else(|| ranked.get(limit.saturating_sub(1)).map(|found| found.item));
+        let next_cursor = last.filter(|_| beyond.is_some()).map(|number| {
             let position = match score_of(number) {
                 Some(score) => Position::RankedServer(score.to_bits(), number),
                 None => Position::Server(number),

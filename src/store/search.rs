@@ -19,6 +19,18 @@ pub(crate) struct Search {
     stale: Mutex<Stale>,
     /// Held by who brings the index up to date.
     pub(super) syncing: tokio::sync::Mutex<()>,
+    /// One for each core: more rankings at once would only hold up everything else.
+    ranking: Places,
+}
+
+/// See [`Search::ranking`].
+struct Places(tokio::sync::Semaphore);
+
+impl Default for Places {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self(tokio::sync::Semaphore::new(cores))
+    }
 }
 
 /// What is not in the index as it is in the tables, each with when it was last noted.
@@ -85,9 +97,9 @@ impl Search {
         self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether some server has a text, so that it is stored.
+    /// Whether some server has a text, so that it is stored. An index that is behind the tables does not know.
     pub(super) fn uses(&self, digest: &Digest) -> bool {
-        self.index().uses(digest)
+        self.is_current() && self.index().uses(digest)
     }
 
     /// Whether the index is as the tables are.
@@ -133,10 +145,12 @@ impl Search {
         new.sort_unstable();
         new.dedup();
         let stored = documents::stored(connection, &new).await?;
-        let is_there = |digest: &Digest| stored.contains_key(digest) || self.index().holds(digest);
+        let digests = servers.iter().filter_map(|(_, digest)| *digest);
+        let known: HashSet<Digest> = digests.filter(|digest| self.index().holds(digest)).collect();
+        let is_stored = |digest: &Digest| stored.contains_key(digest) || known.contains(digest);
         let mut made = Vec::new();
         for (server, digest) in servers {
-            if digest.as_ref().is_some_and(is_there) {
+            if digest.as_ref().is_some_and(is_stored) {
                 continue;
             }
             // From an older version, or edited by somebody: the writer makes it anew, and it is made here meanwhile.
@@ -144,16 +158,25 @@ impl Search {
                 documents::Text::of_stored(connection, *server, |digest| self.index().holds(digest)).await?;
             made.push((*server, text));
         }
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        for (server, digest) in servers {
-            if let Some(digest) = digest {
-                index.put(*server, *digest, stored.get(digest).map(Vec::as_slice));
+        let mut unreadable = Vec::new();
+        {
+            let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+            for (server, digest) in servers.iter().filter_map(|(server, digest)| Some((*server, (*digest)?)))
+            {
+                if is_stored(&digest) && !index.put(server, digest, stored.get(&digest).map(Vec::as_slice)) {
+                    unreadable.push(server);
+                }
             }
         }
+        for server in unreadable {
+            made.push((server, documents::Text::of_stored(connection, server, |_| false).await?));
+        }
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         for (server, text) in made {
-            match text {
-                Some(text) => index.put(server, text.digest, text.documents.as_deref()),
-                None => index.remove(server),
+            let is_in = text.is_some_and(|text| index.put(server, text.digest, text.documents.as_deref()));
+            if !is_in {
+                tracing::warn!(server, "what search finds this server by cannot be made: register it again");
+                index.remove(server);
             }
         }
         Ok(())
@@ -191,6 +214,8 @@ impl Search {
         self: &Arc<Self>,
         rank: impl FnOnce(&Index) -> T + Send + 'static,
     ) -> Result<T, StoreError> {
+        // An error would mean that the places are closed, and nothing closes them.
+        let _place = self.ranking.0.acquire().await;
         let search = Arc::clone(self);
         let ranked = tokio::task::spawn_blocking(move || rank(&search.index())).await;
         ranked.map_err(|error| StoreError::Failed(sqlx::Error::Io(std::io::Error::other(error))))

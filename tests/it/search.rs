@@ -96,6 +96,13 @@ async fn names_and_rare_words_come_first() {
     assert_eq!(first(&registry, "readFile").await, "read_file", "the same words");
     assert_eq!(first(&registry, "Read File").await, "read_file");
     assert_eq!(first(&registry, "zyzzyva").await, "frobnicate", "a rare word");
+    let text =
+        format!("{} quokka {}", "Long before anything else is said. ".repeat(20), "And after. ".repeat(20));
+    registry.register(Registration::stdio("far", ["x"]).tool(described("deep", &text))).await.unwrap();
+    let schema = json!({"properties": {"animal": {"type": "string", "description": "such as quokka"}}});
+    let shallow = tool(json!({"name": "shallow", "description": "Feeds an animal", "inputSchema": schema}));
+    registry.register(Registration::stdio("zoo", ["x"]).tool(shallow)).await.unwrap();
+    assert_eq!(first(&registry, "quokka").await, "deep", "a rare word far down in a text");
     assert_eq!(found(&registry, "qqqzzzxx").await, Vec::<String>::new(), "no word at all");
 }
 
@@ -216,6 +223,8 @@ async fn whatever_is_typed_has_an_answer() {
         "{name}: file",
         "\u{202e}file",
         "🦀 file",
+        &"Get".repeat(600),
+        &"文件".repeat(900),
         "e\u{301}\u{301}",
         &"x".repeat(2_000),
         &long[..2_000],
@@ -336,6 +345,68 @@ async fn equal_texts_are_kept_once_and_not_for_ever() {
     fixture.pass(Duration::from_secs(70)).await;
     assert_eq!(texts(&fixture).await.len(), 1, "the minute's work deletes what is used no more");
     assert_eq!(found(&fixture.registry, "one thing").await, ["one"]);
+    fixture.registry.close().await;
+}
+
+/// One server whose rows somebody has broken hides itself, and nobody else; one whose documents are broken gets new ones.
+#[tokio::test]
+async fn what_somebody_has_broken_hides_nobody_else() {
+    let mut fixture = Fixture::new().await;
+    for name in ["mint", "sage", "thyme"] {
+        let server = Registration::stdio(name, ["x"]).id(name).ttl(600).tool(described(name, "Grows a herb"));
+        fixture.registry.register(server).await.unwrap();
+    }
+    fixture.registry.close().await;
+    let broken =
+        "UPDATE search_texts SET documents = x'ff'; UPDATE servers SET environment = '5' WHERE id = 'sage'";
+    edit(&fixture.path(), broken).await;
+    fixture.reopen_after(Duration::ZERO).await;
+    let mut herbs = found(&fixture.registry, "herb").await;
+    herbs.sort();
+    assert_eq!(herbs, ["mint", "thyme"]);
+    fixture.pass(Duration::from_secs(2)).await;
+    fixture
+        .registry
+        .register(Registration::stdio("mint", ["x"]).id("mint").ttl(600).tool("spearmint"))
+        .await
+        .unwrap();
+    assert_eq!(first(&fixture.registry, "spearmint").await, "spearmint", "the rest goes on");
+    fixture.registry.close().await;
+}
+
+/// What is inserted with sqlite3 is found, and kept for the next start.
+#[tokio::test]
+async fn what_is_inserted_by_hand_is_found_and_kept() {
+    let fixture = Fixture::new().await;
+    fixture.registry.register(Registration::stdio("a", ["x"]).id("a").ttl(600)).await.unwrap();
+    let insert = "
+        INSERT INTO servers (id, name, transport, command, environment, headers, registered_at, updated_at)
+        SELECT 'b', 'b', transport, command, environment, headers, registered_at, updated_at FROM servers;
+        INSERT INTO leases (server, lease, ttl, expires_at, refreshed_at)
+        SELECT 2, lease, ttl, expires_at, refreshed_at FROM leases;
+        INSERT INTO tools (server, position, name, description, definition)
+        VALUES (2, 0, 'inserted', 'Peels oranges', '{\"name\":\"inserted\"}');";
+    edit(&fixture.path(), insert).await;
+    fixture.registry.check_writable().await.unwrap();
+    assert_eq!(found(&fixture.registry, "peel an orange").await, ["inserted"]);
+    fixture.pass(Duration::from_secs(2)).await;
+    assert_eq!(texts(&fixture).await.len(), 2);
+    fixture.registry.close().await;
+}
+
+/// A server that comes back after what it was found by was deleted is kept like any other.
+#[tokio::test]
+async fn what_comes_back_is_kept_again() {
+    let fixture = Fixture::new().await;
+    let server =
+        || Registration::stdio("back", ["x"]).id("back").ttl(600).tool(described("one", "Does one thing"));
+    fixture.registry.register(server()).await.unwrap();
+    assert_eq!(found(&fixture.registry, "one thing").await, ["one"]);
+    fixture.registry.deregister("back").await.unwrap();
+    fixture.pass(Duration::from_secs(70)).await;
+    assert_eq!(texts(&fixture).await.len(), 0);
+    fixture.registry.register(server()).await.unwrap();
+    assert_eq!(texts(&fixture).await.len(), 1);
     fixture.registry.close().await;
 }
 

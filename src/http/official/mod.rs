@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use super::App;
 use super::answer::{fingerprint, tagged};
 use super::problem::{Code, Problem};
+use crate::model::Score;
 use catalogue::Catalogue;
 pub(super) use catalogue::Kept;
 #[cfg(feature = "cli")]
@@ -135,7 +136,9 @@ impl App {
             let page = self.registry().find(filter.clone()).await?;
             let found = page.servers.iter();
             scores.extend(found.filter_map(|server| Some((server.id.clone(), server.score?))));
-            next = page.next_cursor.map(|cursor| filter.after(&cursor));
+            // The best come first: behind one that is not clear there is none.
+            let is_clear = page.servers.last().is_some_and(|last| last.score >= Some(Score::CLEAR));
+            next = page.next_cursor.filter(|_| is_clear).map(|cursor| filter.after(&cursor));
         }
         Ok(scores)
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::catalogue::{Answer, Catalogue, Failure};
 use super::tools::{Given, arguments};
 use crate::model::{
-    Filter, Health, HealthFilter, Server, ToolEntry, ToolServer, View, each_term, is_stop_word,
+    Filter, Health, HealthFilter, MAX_FILTERS, Server, ToolEntry, ToolServer, View, each_term, is_stop_word,
 };
 
 /// How many servers and tools one answer has, if nobody says how many, and may have.
@@ -122,7 +122,9 @@ pub(super) async fn find_tools(catalogue: &Catalogue, given: Value) -> Answer<Gi
     let text = match (&lines[..], all_words) {
         ([], _) => "no registered server offers such a tool".to_owned(),
         (lines, true) => lines.join("\n"),
-        (lines, false) => format!("no tool has all these words; the nearest:\n{}", lines.join("\n")),
+        (lines, false) => {
+            format!("no tool has all these words in a prominent place; the nearest:\n{}", lines.join("\n"))
+        }
     };
     Ok(Given { structured: json!({"tools": tools, "more": more, "all_words": all_words}), text })
 }
@@ -134,8 +136,10 @@ async fn offers_of(
     tool: &ToolEntry,
 ) -> Answer<(Vec<Value>, Option<String>)> {
     let brief = |server: &ToolServer| json!({"id": server.id, "name": server.name, "transport": server.transport, "health": server.health});
-    let [_, _, ..] = &tool.servers[..] else {
-        return Ok((tool.servers.iter().map(brief).collect(), None));
+    let has_room = filter.terms.len() < MAX_FILTERS;
+    let servers = &tool.servers[..];
+    let (true, [_, _, ..]) = (has_room, servers) else {
+        return Ok((servers.iter().take(OFFERED_BY as usize).map(brief).collect(), None));
     };
     let offering = Filter { words: None, ..filter.clone() }.tool(&tool.name).limit(OFFERED_BY);
     let page = catalogue.find(offering).await?;
@@ -186,7 +190,7 @@ fn why(query: &str, tool: &ToolEntry) -> String {
         }
     });
     match &shared[..] {
-        [] => "its meaning".to_owned(),
+        [] => "its meaning, its parameters or its server".to_owned(),
         [word] => format!("the word {word}"),
         words => format!("the words {}", words.join(", ")),
     }
