@@ -60,9 +60,9 @@ mod weight {
     pub(super) const DESCRIPTION: f32 = 0.5;
     pub(super) const OFFERED_NAME: f32 = 0.6;
     pub(super) const OFFERED_TEXT: f32 = 0.3;
-    pub(super) const PARAMETER: f32 = 0.3;
-    pub(super) const VALUE: f32 = 0.2;
-    pub(super) const PARAMETER_TEXT: f32 = 0.15;
+    pub(super) const PARAMETER: f32 = 0.2;
+    pub(super) const VALUE: f32 = 0.12;
+    pub(super) const PARAMETER_TEXT: f32 = 0.08;
 }
 
 /// The words at the beginning of a description count in full, those behind them less, and more than those of parameters.
@@ -231,7 +231,7 @@ impl Terms {
         self.add_words(text, usize::MAX, |place| match place {
             0..BEGINNING => (weight, true),
             BEGINNING..MIDDLE => (weight * 0.8, false),
-            _ => (weight * 0.65, false),
+            _ => (weight * 0.7, false),
         });
     }
 

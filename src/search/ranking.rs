@@ -39,7 +39,7 @@ const WORD: f32 = 0.1;
 
 /// And what the only word that is searched for weighs: who types one wants to find it.
 #[cfg(feature = "semantic")]
-const ONLY_WORD: f32 = 1.0;
+const ONLY_WORD: f32 = 2.0;
 
 /// What means less than this like what is searched for is no result, unless it holds a word.
 #[cfg(feature = "semantic")]
