@@ -55,6 +55,8 @@ pub(super) struct Reach {
     pub(super) beginnings: bool,
     /// Whether it may be mistyped.
     pub(super) typos: bool,
+    /// Of how many words it may be the beginning, the most frequent ones.
+    pub(super) words: usize,
 }
 
 impl Index {
@@ -181,6 +183,11 @@ impl Index {
             lists.sort_unstable();
             lists.dedup();
             let same = same.copied();
+            if lists.len() > reach.words {
+                let often = |list: &u32| self.postings.get(*list as usize).map_or(0, Postings::len);
+                lists.sort_by_key(|list| std::cmp::Reverse(often(list)));
+                lists.truncate(reach.words);
+            }
             let lists = lists.into_iter().filter(|list| Some(*list) != same);
             // Where the word itself is there, it is hardly half of another one.
             let quality = if same.is_none() { BEGINNING } else { BEGINNING_OF_OTHERS };

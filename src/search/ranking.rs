@@ -46,7 +46,10 @@ const ONLY_WORD: f32 = 2.0;
 const MEANING: f32 = 0.15;
 
 /// So many words of a long text are looked for, the rarest ones. Its meaning is that of all of them.
-const WORDS: usize = 16;
+const WORDS: usize = 12;
+
+/// So many words are found by their beginning, unless all have to be: a letter begins thousands.
+const BEGUN: usize = 64;
 
 /// So many words that nobody knows may be mistyped: each is held against all words that there are.
 const GUESSES: usize = 4;
@@ -127,12 +130,13 @@ impl<'a> Ranking<'a> {
         let searched = |(place, word): (usize, &Word)| {
             // What is half typed is the last word.
             let beginnings = matching == Match::All || place == last;
-            let reach = Reach { beginnings, typos: guessed.contains(&place) };
+            let words = if matching == Match::All { usize::MAX } else { BEGUN };
+            let reach = Reach { beginnings, typos: guessed.contains(&place), words };
             let hits = index.hits(word, &joined(&query.words, place), reach);
             Searched { rarity: index.rarity(word, &hits), hits }
         };
         let words: Vec<Searched> = counting.into_iter().map(searched).collect();
-        let reach = Reach { beginnings: true, typos: false };
+        let reach = Reach { beginnings: true, typos: false, words: usize::MAX };
         let (others, cosines) = match matching {
             Match::All => (others.iter().map(|(_, word)| index.hits(word, &[], reach)).collect(), Vec::new()),
             Match::Any => (Vec::new(), cosines(index, query, &guessed)),
