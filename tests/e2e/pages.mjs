@@ -587,9 +587,10 @@ async function thousand() {
   console.log(`    a change is seen after ${delays[10]} ms (median of 20), ${delays.at(-1)} ms at most`);
   assert(delays.at(-1) < 1000);
 
-  const found = await delay(page, "#shown", "1 of ", () => page.fill("#q", "tool_777_3"));
-  console.log(`    a search is answered on the screen after ${found} ms`);
-  assert.deepEqual(await ids(page), ["server-777"]);
+  const asked = Date.now();
+  await page.fill("#q", "tool_777_3");
+  await page.waitForFunction(() => document.querySelector("#rows .ident")?.textContent === "server-777");
+  console.log(`    a search is answered on the screen after ${Date.now() - asked} ms, the best first`);
   await page.fill("#q", "");
   await page.waitForFunction((many) => document.querySelectorAll("#rows tr").length >= many, MANY);
   await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
