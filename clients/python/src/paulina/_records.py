@@ -274,7 +274,8 @@ def lease_state(data: Json) -> LeaseState:
 def tool(data: Json) -> Tool:
     """Reads a tool of the catalogue."""
     servers = (ToolServer(it["id"], it["name"], it["transport"], it["health"]) for it in data["servers"])
-    return Tool(data["name"], data["title"], data["description"], data["definitions"], tuple(servers), data.get("score"))
+    score = data.get("score")
+    return Tool(data["name"], data["title"], data["description"], data["definitions"], tuple(servers), score)
 
 
 def stats(data: Json) -> Stats:
