@@ -35,7 +35,7 @@ def asks(registry):
     found = {
         ("files-1",): [{"tool": "read_file"}, {"name": "files"}, {"prompt": "summarise"}, {"resource": "file:///etc/x"},
                        {"resource": "notes://all"}, {"capability": "sampling"}, {"tag": "local"}, {"version": "1.2.0"},
-                       {"metadata": {"team": "search"}}, {"q": "read fil"}, {"transport": "stdio"},
+                       {"metadata": {"team": "search"}}, {"q": "read fil", "match": "all"}, {"transport": "stdio"},
                        {"tags": ["production", "local"]}, {"tool": ["read_file", "write_file"]}, {"limit": 1}],
         ("files-1", "web-1"): [{"tags": ["production"]}, {"tag": "production", "healthy": True}],
         ("web-1", "old-1"): [{"tool": "fetch", "healthy": "any"}],
