@@ -14,7 +14,7 @@ pub(crate) fn encode(documents: &[Document]) -> Vec<u8> {
         put_number(&mut bytes, terms.len());
         for Term { word, weight, is_prominent } in terms {
             put(&mut bytes, word.as_bytes());
-            bytes.push(weight | u8::from(*is_prominent) << 7);
+            put_weight(&mut bytes, *weight, *is_prominent);
         }
         let vector = vector.as_deref().unwrap_or_default();
         put_number(&mut bytes, vector.len());
@@ -50,9 +50,8 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Vec<Stored<'_>>> {
         let mut words = Vec::with_capacity(count.min(rest.len()));
         for _ in 0..count {
             let word = text(&mut rest)?;
-            let (byte, after) = rest.split_first()?;
-            rest = after;
-            words.push(StoredWord { word, weight: byte & HEAVIEST, is_prominent: byte & !HEAVIEST != 0 });
+            let (weight, is_prominent) = weight(&mut rest)?;
+            words.push(StoredWord { word, weight, is_prominent });
         }
         let vector = take(&mut rest)?;
         documents.push(Stored { name, words, vector: Some(vector).filter(|vector| is_whole(vector)) });
@@ -75,7 +74,17 @@ fn put(bytes: &mut Vec<u8>, text: &[u8]) {
     bytes.extend_from_slice(text);
 }
 
-fn put_number(bytes: &mut Vec<u8>, mut number: usize) {
+pub(super) fn put_weight(bytes: &mut Vec<u8>, weight: u8, is_prominent: bool) {
+    bytes.push(weight & HEAVIEST | if is_prominent { !HEAVIEST } else { 0 });
+}
+
+pub(super) fn weight(rest: &mut &[u8]) -> Option<(u8, bool)> {
+    let (byte, after) = rest.split_first()?;
+    *rest = after;
+    Some((byte & HEAVIEST, byte & !HEAVIEST != 0))
+}
+
+pub(super) fn put_number(bytes: &mut Vec<u8>, mut number: usize) {
     loop {
         let low = u8::try_from(number & 0x7F).unwrap_or_default();
         number >>= 7;
@@ -86,7 +95,7 @@ fn put_number(bytes: &mut Vec<u8>, mut number: usize) {
     }
 }
 
-fn number(rest: &mut &[u8]) -> Option<usize> {
+pub(super) fn number(rest: &mut &[u8]) -> Option<usize> {
     let mut number = 0;
     for place in 0..5 {
         let (byte, after) = rest.split_first()?;

@@ -1,8 +1,9 @@
 //! Which documents hold a word: a list, as small as can be.
 //!
 //! Documents come in the order of their numbers. Of each the list has the distance to the one before, as a LEB128 number
-//! (<https://en.wikipedia.org/wiki/LEB128>), and a byte: in its highest bit whether the word is prominent there, in the others
-//! its weight.
+//! (<https://en.wikipedia.org/wiki/LEB128>), and the byte of its weight (see [`super::encoding`]).
+
+use super::encoding::{number, put_number, put_weight, weight};
 
 /// See the [module](self).
 #[derive(Debug, Default)]
@@ -21,21 +22,11 @@ pub(super) struct Posting {
     pub(super) is_prominent: bool,
 }
 
-const PROMINENT: u8 = 0x80;
-
 impl Postings {
     /// Adds a document, whose number is higher than all before.
     pub(super) fn push(&mut self, Posting { document, weight, is_prominent }: Posting) {
-        let mut distance = document.saturating_sub(self.next);
-        loop {
-            let low = u8::try_from(distance & 0x7F).unwrap_or_default();
-            distance >>= 7;
-            self.bytes.push(if distance > 0 { low | 0x80 } else { low });
-            if distance == 0 {
-                break;
-            }
-        }
-        self.bytes.push(weight & !PROMINENT | if is_prominent { PROMINENT } else { 0 });
+        put_number(&mut self.bytes, document.saturating_sub(self.next) as usize);
+        put_weight(&mut self.bytes, weight, is_prominent);
         self.next = document + 1;
         self.count += 1;
     }
@@ -47,22 +38,13 @@ impl Postings {
 
     /// The documents, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = Posting> {
-        let mut bytes = self.bytes.iter().copied();
+        let mut rest = &self.bytes[..];
         let mut next = 0;
         std::iter::from_fn(move || {
-            let (mut distance, mut shift) = (0, 0);
-            loop {
-                let byte = bytes.next()?;
-                distance |= u32::from(byte & 0x7F) << shift;
-                shift += 7;
-                if byte & 0x80 == 0 {
-                    break;
-                }
-            }
-            let byte = bytes.next()?;
-            let document = next + distance;
+            let document = next + u32::try_from(number(&mut rest)?).ok()?;
+            let (weight, is_prominent) = weight(&mut rest)?;
             next = document + 1;
-            Some(Posting { document, weight: byte & !PROMINENT, is_prominent: byte & PROMINENT != 0 })
+            Some(Posting { document, weight, is_prominent })
         })
     }
 
