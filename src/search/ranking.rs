@@ -83,10 +83,15 @@ struct Held {
     prominent: u16,
 }
 
+/// How a thing holds a word: its weight there, and how it matches.
+type Way = (f32, Kind);
+
+/// How it holds a word that it does not.
+const NOT: Way = (0.0, Kind::Typo);
+
 impl Held {
     /// Adds a word, or what is better about it than what was added of it before.
-    fn add(&mut self, rarity: f32, (weight, kind): (f32, Kind), before: Option<(f32, Kind)>) {
-        let (known_weight, known_kind) = before.unwrap_or((0.0, Kind::Typo));
+    fn add(&mut self, rarity: f32, (weight, kind): Way, (known_weight, known_kind): Way) {
         self.weight += rarity * (weight - known_weight).max(0.0);
         let gains = |least: Kind| u16::from(kind >= least && known_kind < least);
         self.words += gains(Kind::Beginning);
@@ -225,7 +230,7 @@ impl<'a> Ranking<'a> {
     fn held(&self, things: usize, thing: impl Fn(u32) -> Option<(u32, f32)>) -> Vec<Held> {
         let mut held = vec![Held::default(); things];
         // The word that a thing was seen with last, and with what.
-        let mut seen: Vec<(u16, f32, Kind)> = vec![(u16::MAX, 0.0, Kind::Typo); things];
+        let mut seen: Vec<(u16, Way)> = vec![(u16::MAX, NOT); things];
         let others = self.others.iter().map(|hits| (0.0, hits));
         let words = self.words.iter().map(|word| (word.rarity, &word.hits)).chain(others);
         for (number, (rarity, hits)) in (0_u16..).zip(words) {
@@ -235,11 +240,9 @@ impl<'a> Ranking<'a> {
                 else {
                     continue;
                 };
-                let (weight, before) =
-                    (weight * share, if seen.0 == number { Some((seen.1, seen.2)) } else { None });
+                let (weight, before) = (weight * share, if seen.0 == number { seen.1 } else { NOT });
                 held.add(rarity, (weight, *kind), before);
-                let (known_weight, known_kind) = before.unwrap_or((0.0, Kind::Typo));
-                *seen = (number, weight.max(known_weight), (*kind).max(known_kind));
+                *seen = (number, (weight.max(before.0), (*kind).max(before.1)));
             }
         }
         held
@@ -269,7 +272,7 @@ impl<'a> Ranking<'a> {
             let own = own.and_then(|place| word.hits.get(place)).map(|hit| (hit.weight, hit.kind));
             // Where every word has to match, it has to be the tool's own.
             let kind = if self.matching == Match::All { Kind::Typo } else { hit.kind };
-            held.add(word.rarity, (hit.weight * OF_SERVER, kind), own);
+            held.add(word.rarity, (hit.weight * OF_SERVER, kind), own.unwrap_or(NOT));
         }
         held
     }
