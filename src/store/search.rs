@@ -145,34 +145,19 @@ impl Search {
         new.sort_unstable();
         new.dedup();
         let stored = documents::stored(connection, &new).await?;
-        let digests = servers.iter().filter_map(|(_, digest)| *digest);
-        let known: HashSet<Digest> = digests.filter(|digest| self.index().holds(digest)).collect();
-        let is_stored = |digest: &Digest| stored.contains_key(digest) || known.contains(digest);
-        let mut made = Vec::new();
-        for (server, digest) in servers {
-            if digest.as_ref().is_some_and(is_stored) {
-                continue;
-            }
-            // From an older version, or edited by somebody: the writer makes it anew, and it is made here meanwhile.
-            let text =
-                documents::Text::of_stored(connection, *server, |digest| self.index().holds(digest)).await?;
-            made.push((*server, text));
-        }
-        let mut unreadable = Vec::new();
-        {
+        let missing: Vec<i64> = {
             let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-            for (server, digest) in servers.iter().filter_map(|(server, digest)| Some((*server, (*digest)?)))
-            {
-                if is_stored(&digest) && !index.put(server, digest, stored.get(&digest).map(Vec::as_slice)) {
-                    unreadable.push(server);
-                }
-            }
-        }
-        for server in unreadable {
-            made.push((server, documents::Text::of_stored(connection, server, |_| false).await?));
-        }
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        for (server, text) in made {
+            let mut put = |server: i64, digest: Option<Digest>| {
+                digest.is_some_and(|digest| index.put(server, digest, stored.get(&digest).map(Vec::as_slice)))
+            };
+            let servers = servers.iter().filter(|(server, digest)| !put(*server, *digest));
+            servers.map(|(server, _)| *server).collect()
+        };
+        // From an older version, or edited by somebody: the writer makes it anew, and it is made here meanwhile.
+        for server in missing {
+            let text =
+                documents::Text::of_stored(connection, server, |digest| self.index().holds(digest)).await?;
+            let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
             let is_in = text.is_some_and(|text| index.put(server, text.digest, text.documents.as_deref()));
             if !is_in {
                 tracing::warn!(server, "what search finds this server by cannot be made: register it again");
