@@ -30,15 +30,6 @@ END;
 ALTER TABLE settings ADD COLUMN search_version INTEGER NOT NULL DEFAULT 0;
 
 -- sqlite3 does not enforce foreign keys unless it is told to: see V2.
-DROP TRIGGER servers_leave;
-CREATE TRIGGER servers_leave AFTER DELETE ON servers BEGIN
-  DELETE FROM leases WHERE server = old.number;
-  DELETE FROM tools WHERE server = old.number;
-  DELETE FROM prompts WHERE server = old.number;
-  DELETE FROM resources WHERE server = old.number;
-  DELETE FROM capabilities WHERE server = old.number;
-  DELETE FROM tags WHERE server = old.number;
-  DELETE FROM metadata WHERE server = old.number;
-  DELETE FROM summaries WHERE server = old.number;
+CREATE TRIGGER servers_leave_search AFTER DELETE ON servers BEGIN
   DELETE FROM search_entries WHERE server = old.number;
 END;

@@ -89,7 +89,7 @@ pub(crate) async fn edit(path: &Path, sql: &str) {
 
 /// Takes a database back to before search by meaning: the third version of the schema.
 pub(crate) const BACK_TO_3: &str = "
-    DROP TRIGGER servers_leave; DROP TRIGGER search_entries_leave;
+    DROP TRIGGER servers_leave_search; DROP TRIGGER search_entries_leave;
     DROP TABLE search_texts; DROP TABLE search_entries; DROP TABLE search_unused;
     ALTER TABLE settings DROP COLUMN search_version;
     CREATE VIRTUAL TABLE server_text USING fts5 (name, tags, tools, text, content = '', contentless_delete = 1);
@@ -99,9 +99,6 @@ pub(crate) const BACK_TO_3: &str = "
     END;
     CREATE TRIGGER tools_leave_text AFTER DELETE ON tools BEGIN
       DELETE FROM tool_text WHERE rowid = old.number;
-    END;
-    CREATE TRIGGER servers_leave AFTER DELETE ON servers BEGIN
-      DELETE FROM leases WHERE server = old.number;
     END;
     DELETE FROM refinery_schema_history WHERE version >= 4;";
 
