@@ -110,9 +110,7 @@ impl Writer {
         }
         servers::insert(script, draft, &fresh, now)
     }
-}
 
-impl Writer {
     /// Makes the documents of a few servers that have none.
     async fn index_some(
         &self,

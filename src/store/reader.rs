@@ -83,8 +83,7 @@ impl Readers {
         let Page { rows, mut beyond, revision } = page;
         self.live.catch_up(&revision).await;
         let ranked = ranked.unwrap_or_default();
-        let score_of =
-            |number: i64| ranked.iter().find(|found| found.item == number).map(|found| found.score);
+        let score_of: HashMap<i64, f64> = ranked.iter().map(|found| (found.item, found.score)).collect();
         // Found, and gone before the page was read: what comes behind it is still to be asked for.
         if beyond.is_none() {
             beyond = ranked.get(limit).map(|found| found.item);
@@ -92,18 +91,14 @@ impl Readers {
         let last = rows.last().map(|last| last.rendered.number);
         let last = last.or_else(|| ranked.get(limit.saturating_sub(1)).map(|found| found.item));
         let next_cursor = last.filter(|_| beyond.is_some()).map(|number| {
-            let position = match score_of(number) {
+            let position = match score_of.get(&number) {
                 Some(score) => Position::RankedServer(score.to_bits(), number),
                 None => Position::Server(number),
             };
             Cursor::new(&filter, position)
         });
-        let scores = if ranked.is_empty() {
-            Vec::new()
-        } else {
-            let scores: HashMap<i64, f64> = ranked.iter().map(|found| (found.item, found.score)).collect();
-            rows.iter().filter_map(|row| scores.get(&row.rendered.number).copied().map(Score::new)).collect()
-        };
+        let score = |row: &Entry| score_of.get(&row.rendered.number).copied().map(Score::new);
+        let scores = rows.iter().filter_map(score).collect();
         let found = Found { rows, scores, next_cursor, revision, now, answer: None };
         if self.live.keeps() && filter.health != HealthFilter::Unhealthy {
             let content = Content::Servers {

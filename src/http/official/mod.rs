@@ -125,9 +125,7 @@ impl App {
     async fn catalogue(&self, include_deleted: bool) -> Result<Arc<Catalogue>, Problem> {
         self.kept().catalogue(self.registry(), include_deleted).await.map_err(Problem::from)
     }
-}
 
-impl App {
     /// The servers that a question searches for.
     async fn scores(&self, question: &Question) -> Result<Scores, Problem> {
         let mut scores = Scores::new();
