@@ -44,6 +44,7 @@ async function main() {
   await check("paulina inspect asks an announced server", announcing.inspected, registry);
   await check("paulina announce announces it", announcing.announcedTwice, registry);
   await check("every end", announcing.everyEnd, registry);
+  await check("an end before the response to the registration", announcing.endsBeforeTheResponse, registry);
   await check("announced without a registry", announcing.withoutARegistry);
   await check("announced while the registry hangs", announcing.hangs, registry);
   await check("tokens", find.tokens, registry, client);

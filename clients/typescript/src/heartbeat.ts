@@ -60,6 +60,7 @@ export class Heartbeat {
   readonly #waiting = new Set<() => void>();
   #wanted: Known;
   #held: Held | undefined;
+  #registering = false;
   /** Leases of this server before that one. */
   readonly #earlier: string[] = [];
   #beat: Beat = { state: "starting" };
@@ -124,9 +125,13 @@ export class Heartbeat {
     return this.stop();
   }
 
-  /** @internal Where a deregistration would go; nowhere, while nothing is registered. */
+  /**
+   * @internal Where a process that ends now sends its deregistration; nowhere, while nothing is registered. The registry may
+   * have carried out a registration whose answer, which names its lease, is still on its way: then it goes without a lease.
+   */
   farewells(): Place[] {
-    return this.#held ? this.#exchange.places(deregistration(this.#held.registered)) : [];
+    const target = this.#registering ? { id: this.id } : this.#held?.registered;
+    return target ? this.#exchange.places(deregistration(target)) : [];
   }
 
   /** @internal */
@@ -218,10 +223,7 @@ export class Heartbeat {
   /** Registers. What was registered before is kept alive until that is done. */
   async #register(wanted: Known, patience: Patience): Promise<Registered> {
     try {
-      const registered = await register(this.#exchange, wanted, false, patience);
-      this.#forget();
-      this.#held = { sent: wanted, registered };
-      return registered;
+      return await this.#sendRegistration(wanted, patience);
     } catch (error) {
       const before = this.#held?.registered;
       if (before) {
@@ -233,6 +235,18 @@ export class Heartbeat {
         });
       }
       throw error;
+    }
+  }
+
+  async #sendRegistration(wanted: Known, patience: Patience): Promise<Registered> {
+    this.#registering = true;
+    try {
+      const registered = await register(this.#exchange, wanted, false, patience);
+      this.#forget();
+      this.#held = { sent: wanted, registered };
+      return registered;
+    } finally {
+      this.#registering = false;
     }
   }
 

@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+from between import Between
 from helper import BINARY, WORK, environment, free_port, started, wait_until
 
 FOLDER = WORK / "announced"
@@ -162,6 +163,15 @@ def end(registry, servers, behind_http):
         print(f"{name} over HTTP, {how}: ended after {seconds:.2f} s")
         url = f"http://127.0.0.1:{server.command[-1]}/mcp"
         assert url not in [it["url"] for it in listed(registry)], f"{name} over HTTP has ended, and is still registered"
+
+    # The registration has been carried out, and its response is still on its way.
+    slow = Between(registry, loses=lambda request: False, holds=lambda request: 60 * request.startswith(b"POST"))
+    for name in servers:
+        server = Announced(name, slow.url)
+        wait_until(lambda: by_command(registry, server), 30, f"{name} behind a slow proxy")
+        server.end("SIGTERM")
+        assert by_command(registry, server) is None, f"{name} has ended before the response, and is still registered"
+    print("SIGTERM before the response to the registration: gone as well")
 
     # Ctrl-C alone does not end a server that reads its input, with or without us; it is taken out all the same.
     for name in servers:

@@ -10,7 +10,8 @@ import threading
 import time
 
 import paulina
-from common import FOLDER, KIND, TTL, Between, Client, raises, started
+from between import Between
+from common import FOLDER, KIND, TTL, Client, raises, started
 from helper import BINARY, LITESTREAM, free_port, wait_until
 
 
@@ -66,7 +67,7 @@ def goes_on(registry):
 def returns(primary, standby):
     """After a hiccup of the primary those who only read come back to it, however often they ask; those who write at once."""
     # So slow that the half minute ends between a question and its answer.
-    slow = Between(standby, loses=lambda request: False, holds=0.3)
+    slow = Between(standby, loses=lambda request: False, holds=lambda request: 0.3)
     with Client([primary.url, slow.url]) as reader, Client([primary.url, standby.url]) as writer:
         primary.kill()
         begun = time.monotonic()

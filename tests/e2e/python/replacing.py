@@ -5,7 +5,8 @@ import subprocess
 import time
 
 import paulina
-from common import FOLDER, KIND, TTL, Between, Client, raises
+from between import Between
+from common import FOLDER, KIND, TTL, Client, raises
 from helper import BINARY, wait_until
 
 

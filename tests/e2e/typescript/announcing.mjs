@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
-import { BINARY, CONSUMER, Registry, WORK, freePort, sleep, start, timed, until } from "./support.mjs";
+import { BINARY, CONSUMER, Registry, WORK, freePort, proxied, sleep, start, timed, until } from "./support.mjs";
 
 /** An announced server, as a client starts it. */
 function announced(registry, id, ...does) {
@@ -129,6 +129,17 @@ export async function everyEnd(registry) {
     said.push(`${what} ${await timed(until(registry.lacks(id), gone, `gone after ${what}`))} ms`);
   }
   return `gone after ${said.join(", ")}`;
+}
+
+/** It ends by `process.exit` after its registration was carried out, and before the response to it. */
+export async function endsBeforeTheResponse(registry) {
+  const proxy = await proxied(registry, (method) => (method === "POST" ? "held" : "sent"));
+  const child = announced({ url: `http://127.0.0.1:${proxy.address().port}` }, "unanswered", "1", "own-handler");
+  await registered(registry, "unanswered");
+  child.kill("SIGTERM");
+  assert.equal(await child.ended, 7, child.err);
+  await until(registry.lacks("unanswered"), 1, "it is gone");
+  proxy.close();
 }
 
 /** A server runs whether there is a registry or not, and is registered when there is one. */

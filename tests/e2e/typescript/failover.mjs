@@ -2,9 +2,8 @@
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
-import net from "node:net";
 import path from "node:path";
-import { BINARY, CONSUMER, Registry, TEMPORARY, WORK, freePort, sleep, start, timed, until } from "./support.mjs";
+import { BINARY, CONSUMER, Registry, TEMPORARY, WORK, freePort, proxied, sleep, start, timed, until } from "./support.mjs";
 
 const LITESTREAM = path.join(WORK, "venv-sdk/bin/litestream");
 const server = (id) => ({ id, name: "failover", transport: "stdio", command: ["failover"], ttl: 2 });
@@ -30,28 +29,8 @@ export async function firstIsDead(registry, { Client }) {
   return `${took} ms with the dead one first`;
 }
 
-/** A connection that carries requests to the registry and loses the answers to some of them. */
-function losing(registry, isLost = () => true) {
-  const { hostname, port } = new URL(registry.url);
-  const proxy = net.createServer((socket) => {
-    const inner = net.connect(Number(port), hostname);
-    let method;
-    socket.on("data", (data) => {
-      const [begun] = data.toString().match(/^(GET|PUT|POST|DELETE)(?= )/) ?? [];
-      method = begun ?? method;
-      proxy.requests += begun === "POST" || begun === "DELETE" ? 1 : 0;
-      inner.write(data);
-    });
-    inner.on("data", (data) => (isLost(method) ? socket.destroy() : socket.write(data)));
-    for (const end of [socket, inner]) end.on("error", () => undefined);
-    socket.on("close", () => inner.destroy());
-  });
-  proxy.requests = 0;
-  return new Promise((resolve) => proxy.listen(0, "127.0.0.1", () => resolve(proxy)));
-}
-
 export async function answersGetLost(registry, { Client, Unreachable }) {
-  const proxy = await losing(registry);
+  const proxy = await proxied(registry, () => "lost");
   const through = `http://127.0.0.1:${proxy.address().port}`;
   const fresh = () => new Client({ addresses: [through, registry.url] });
   await assert.rejects(fresh().register(server("once"), { onlyNew: true }), (error) => error instanceof Unreachable);
@@ -69,7 +48,7 @@ export async function answersGetLost(registry, { Client, Unreachable }) {
 /** What was registered although its answer is lost is this server's own, and nobody else's. */
 export async function replacementGetsLost(registry, { Client }) {
   let isLost = false;
-  const proxy = await losing(registry, (method) => isLost && method === "POST");
+  const proxy = await proxied(registry, (method) => (isLost && method === "POST" ? "lost" : "sent"));
   const client = new Client({ addresses: `http://127.0.0.1:${proxy.address().port}` });
   const states = [];
   const onBeat = ({ state }) => states.push(state);

@@ -128,6 +128,33 @@ export class Registry {
   }
 }
 
+/**
+ * A proxy in front of the registry. `fate` says what becomes of the response to a request of this method: it is `sent`, `held`
+ * back, or `lost` with its connection.
+ */
+export function proxied(registry, fate) {
+  const { hostname, port } = new URL(registry.url);
+  const proxy = net.createServer((socket) => {
+    const inner = net.connect(Number(port), hostname);
+    let method;
+    socket.on("data", (data) => {
+      const [begun] = data.toString().match(/^(GET|PUT|POST|DELETE)(?= )/) ?? [];
+      method = begun ?? method;
+      proxy.requests += begun === "POST" || begun === "DELETE" ? 1 : 0;
+      inner.write(data);
+    });
+    inner.on("data", (data) => {
+      const becomes = fate(method);
+      if (becomes === "sent") socket.write(data);
+      else if (becomes === "lost") socket.destroy();
+    });
+    for (const end of [socket, inner]) end.on("error", () => undefined);
+    socket.on("close", () => inner.destroy());
+  });
+  proxy.requests = 0;
+  return new Promise((resolve) => proxy.listen(0, "127.0.0.1", () => resolve(proxy)));
+}
+
 export async function check(name, test, ...args) {
   const began = Date.now();
   try {

@@ -219,10 +219,10 @@ class _Announcement:
 
     def leave_now(self) -> None:
         """Leaves before anything else happens here: the process ends."""
-        held = None if self._heartbeat is None else self._heartbeat.beat.registered
-        if held is not None and not self._left:
+        target = None if self._heartbeat is None else self._heartbeat.to_deregister
+        if target is not None and not self._left:
             with Client(self._addresses, self._token, timeout=1.0) as client:
-                client.deregister(held)
+                client.deregister(target)
 
 
 def _kept(value: Any) -> Any:

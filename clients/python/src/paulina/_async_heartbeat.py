@@ -52,6 +52,11 @@ class AsyncHeartbeat:
         """How it goes."""
         return self._keeper.beat
 
+    @property
+    def to_deregister(self) -> Registered | str | None:
+        """What a process deregisters that ends now, before its event loop runs again."""
+        return self._keeper.to_deregister
+
     async def registered(self, timeout: float | None = None) -> Registered:
         """Waits until the server is registered; raises why it never will be, or, after a time, why it is not yet."""
         with anyio.move_on_after(timeout):

@@ -57,6 +57,7 @@ class Keeper:
         self.beat = Beat("starting")
         self._questions, self._tell = questions, tell
         self._held: tuple[Json, Registered] | None = None
+        self._registering = False
         self._earlier: deque[str] = deque(maxlen=REMEMBERED)
         self._failures = 0
         self._logged = ""
@@ -65,6 +66,15 @@ class Keeper:
     def held(self) -> Registered | None:
         """What the registry is believed to hold."""
         return None if self._held is None else self._held[1]
+
+    @property
+    def to_deregister(self) -> Registered | str | None:
+        """What a process deregisters that ends now and cannot wait for the answer to a registration.
+
+        The registry may have carried that registration out already, under a lease that only its answer names: so the id
+        is returned, without a lease.
+        """
+        return self.id if self._registering else self.held
 
     def run(self) -> Plan[None]:
         """Goes on for ever. A `Pause` may end early, when something else is wanted."""
@@ -125,7 +135,7 @@ class Keeper:
     def _register(self, questions: Questions, wanted: Json) -> Plan[None]:
         """Registers. What was registered before is kept alive until that is done."""
         try:
-            registered = yield from questions.register(wanted)
+            yield from self._send_registration(questions, wanted)
         except PaulinaError as failed:
             if self._held is not None:
                 try:
@@ -139,8 +149,16 @@ class Keeper:
                 except PaulinaError:
                     pass
             raise
-        self._forget()
-        self._held = wanted, registered
+
+    def _send_registration(self, questions: Questions, wanted: Json) -> Plan[None]:
+        self._registering = True
+        try:
+            registered = yield from questions.register(wanted)
+            self._forget()
+            self._held = wanted, registered
+        finally:
+            # Last: a signal may come between any two of these statements.
+            self._registering = False
 
     def _forget(self) -> None:
         if self._held is not None:
