@@ -68,6 +68,11 @@ mod weight {
 /// The words at the beginning of a description count in full, those behind them less, and more than those of parameters.
 const BEGINNING: usize = 20;
 const MIDDLE: usize = 80;
+const OF_MIDDLE: f32 = 0.8;
+const OF_END: f32 = 0.7;
+
+/// What a word of a tool's description weighs at least, as far as it is rounded.
+pub(super) const LEAST_OF_DESCRIPTION: f32 = weight::DESCRIPTION * OF_END - 0.01;
 
 /// What is read of a tool's parameters: real schemas have up to 82 KB.
 const PARAMETERS: usize = 60;
@@ -230,8 +235,8 @@ impl Terms {
     fn add_description(&mut self, text: &str, weight: f32) {
         self.add_words(text, usize::MAX, |place| match place {
             0..BEGINNING => (weight, true),
-            BEGINNING..MIDDLE => (weight * 0.8, false),
-            _ => (weight * 0.7, false),
+            BEGINNING..MIDDLE => (weight * OF_MIDDLE, false),
+            _ => (weight * OF_END, false),
         });
     }
 

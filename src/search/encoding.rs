@@ -78,6 +78,7 @@ pub(super) fn put_weight(bytes: &mut Vec<u8>, weight: u8, is_prominent: bool) {
     bytes.push(weight & HEAVIEST | if is_prominent { !HEAVIEST } else { 0 });
 }
 
+#[inline]
 pub(super) fn weight(rest: &mut &[u8]) -> Option<(u8, bool)> {
     let (byte, after) = rest.split_first()?;
     *rest = after;
@@ -95,7 +96,16 @@ pub(super) fn put_number(bytes: &mut Vec<u8>, mut number: usize) {
     }
 }
 
+#[inline]
 pub(super) fn number(rest: &mut &[u8]) -> Option<usize> {
+    if let [byte @ 0..0x80, after @ ..] = rest {
+        *rest = after;
+        return Some(usize::from(*byte));
+    }
+    long_number(rest)
+}
+
+fn long_number(rest: &mut &[u8]) -> Option<usize> {
     let mut number = 0;
     for place in 0..5 {
         let (byte, after) = rest.split_first()?;

@@ -4,6 +4,10 @@
 //! by is held once. What leaves is only marked, and taken out when half of the index has left.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::iter::repeat_n;
+use std::num::NonZeroU32;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::document::Digest;
@@ -13,15 +17,14 @@ use super::encoding::{Stored, StoredWord, decode};
 use super::postings::{Posting, Postings};
 use crate::model::with_stem;
 
-type Hasher = foldhash::fast::RandomState;
+type State = foldhash::fast::RandomState;
 
 /// See the [module](self).
 #[derive(Default)]
 pub(crate) struct Index {
-    /// Words and stems in order, each with its list in `postings`. A word has the list of its stem.
+    /// Words and stems in order, each with its number in `forms`.
     pub(super) terms: BTreeMap<Box<str>, u32>,
-    /// Of each stem the documents that hold it.
-    pub(super) postings: Vec<Postings>,
+    forms: Vec<Form>,
     /// The name of each document, by its number in `name_texts`.
     pub(super) documents: Vec<u32>,
     /// The text of each document.
@@ -29,23 +32,51 @@ pub(crate) struct Index {
     /// The vectors of all documents, one behind the other, and the length of each; zero if it has none.
     pub(super) vectors: Vec<i8>,
     pub(super) lengths: Vec<f32>,
-    names: HashMap<Arc<str>, u32, Hasher>,
+    names: HashMap<Arc<str>, u32, State>,
     pub(super) name_texts: Vec<Arc<str>>,
+    /// Of each name the hash of its [`letters`]: a search compares them all, and reading every name would take longer than
+    /// anything else that it does.
+    name_hashes: Vec<u32>,
     pub(super) texts: Vec<Text>,
-    by_digest: HashMap<Digest, u32, Hasher>,
+    by_digest: HashMap<Digest, u32, State>,
     /// The text of each server.
     pub(super) servers: BTreeMap<i64, u32>,
     /// How many documents nobody has any more.
     left: usize,
 }
 
-/// The documents of a text: a server's own, and those of its tools. Nobody has it when it has no uses.
+/// A word, and the documents that hold it as it is. Words of one stem are forms of it: the stem is the first of them, held by
+/// no document unless it is a word itself, and each knows the next one.
+#[derive(Debug)]
+struct Form {
+    postings: Postings,
+    stem: u32,
+    next: Option<NonZeroU32>,
+}
+
+/// The documents of a text, one behind the other: the server's own, and those of its tools. Nobody has it when it has no uses.
 #[derive(Debug)]
 pub(super) struct Text {
     digest: Digest,
     pub(super) own: u32,
-    pub(super) tools: Box<[u32]>,
+    end: u32,
     uses: u32,
+}
+
+impl Text {
+    /// The documents of its tools.
+    pub(super) fn tools(&self) -> Range<u32> {
+        self.own + 1..self.end
+    }
+
+    /// Whether some server has it.
+    pub(super) fn is_used(&self) -> bool {
+        self.uses > 0
+    }
+
+    fn documents(&self) -> usize {
+        (self.own..self.end).len()
+    }
 }
 
 /// Fewer documents that have left are not worth the work of taking them out.
@@ -60,7 +91,7 @@ impl Index {
     /// Whether some server has a text.
     pub(crate) fn uses(&self, digest: &Digest) -> bool {
         let text = self.by_digest.get(digest).and_then(|number| self.texts.get(*number as usize));
-        text.is_some_and(|text| text.uses > 0)
+        text.is_some_and(Text::is_used)
     }
 
     /// The servers that are in it.
@@ -75,7 +106,7 @@ impl Index {
         let new = || decode(documents.unwrap_or_default());
         let Some(text) = known.or_else(|| Some(self.hold(digest, &new()?))) else { return false };
         if let Some(text) = self.texts.get_mut(text as usize) {
-            self.left -= if text.uses == 0 { text.tools.len() + 1 } else { 0 };
+            self.left -= if text.uses == 0 { text.documents() } else { 0 };
             text.uses += 1;
         }
         if let Some(before) = self.servers.insert(server, text) {
@@ -93,35 +124,35 @@ impl Index {
 
     /// Holds documents that nobody has yet.
     fn hold(&mut self, digest: Digest, documents: &[Stored<'_>]) -> u32 {
-        let mut numbers = documents.iter().map(|document| self.hold_document(document));
-        let own = numbers.next().unwrap_or_default();
-        let tools: Box<[u32]> = numbers.collect();
-        self.left += tools.len() + 1;
+        let next = |documents: &[u32]| u32::try_from(documents.len()).unwrap_or(u32::MAX);
+        let own = next(&self.documents);
+        for document in documents {
+            self.hold_document(document);
+        }
+        let end = next(&self.documents);
+        self.left += documents.len();
         let text = u32::try_from(self.texts.len()).unwrap_or(u32::MAX);
         self.texts_of.resize(self.documents.len(), text);
-        self.texts.push(Text { digest, own, tools, uses: 0 });
+        self.texts.push(Text { digest, own, end, uses: 0 });
         self.by_digest.insert(digest, text);
         text
     }
 
-    fn hold_document(&mut self, document: &Stored<'_>) -> u32 {
+    fn hold_document(&mut self, document: &Stored<'_>) {
         let number = u32::try_from(self.documents.len()).unwrap_or(u32::MAX);
         let name = self.name(document.name.into());
         self.documents.push(name);
-        let lists = document.words.iter().map(|word| (self.list(word), word.is_prominent, word.weight));
-        let mut lists: Vec<(u32, bool, u8)> = lists.collect();
-        // Of words with one stem the heaviest stands for all.
-        lists.sort_unstable_by(|one, other| {
-            one.0.cmp(&other.0).then_with(|| (other.1, other.2).cmp(&(one.1, one.2)))
-        });
-        lists.dedup_by_key(|(list, ..)| *list);
-        for (list, is_prominent, weight) in lists {
-            if let Some(list) = self.postings.get_mut(list as usize) {
-                list.push(Posting { document: number, weight, is_prominent });
+        for StoredWord { word, weight, is_prominent } in &document.words {
+            let form = self.form(word);
+            if let Some(form) = self.forms.get_mut(form as usize) {
+                form.postings.push(Posting {
+                    document: number,
+                    weight: *weight,
+                    is_prominent: *is_prominent,
+                });
             }
         }
         self.hold_vector(document.vector);
-        number
     }
 
     #[cfg(feature = "semantic")]
@@ -140,41 +171,62 @@ impl Index {
 
     fn name(&mut self, name: Arc<str>) -> u32 {
         let next = u32::try_from(self.name_texts.len()).unwrap_or(u32::MAX);
+        let hash = hash_of_letters(self.names.hasher(), &name);
         *self.names.entry(name).or_insert_with_key(|name| {
             self.name_texts.push(Arc::clone(name));
+            self.name_hashes.push(hash);
             next
         })
     }
 
-    /// The list of a word.
-    fn list(&mut self, StoredWord { word, .. }: &StoredWord<'_>) -> u32 {
-        if let Some(list) = self.terms.get(*word) {
-            return *list;
+    /// Says of each name, in order, whether it has the letters of a text, but for a few that have not.
+    pub(super) fn may_have_letters(&self, text: &str) -> impl Iterator<Item = bool> {
+        let hash = hash_of_letters(self.names.hasher(), text);
+        self.name_hashes.iter().map(move |name| *name == hash)
+    }
+
+    /// The form that a word is.
+    fn form(&mut self, word: &str) -> u32 {
+        if let Some(form) = self.terms.get(word) {
+            return *form;
         }
         with_stem(word, |stem| {
-            let list = self.terms.get(stem).copied().unwrap_or_else(|| {
-                let list = u32::try_from(self.postings.len()).unwrap_or(u32::MAX);
-                self.postings.push(Postings::default());
-                self.terms.insert(stem.into(), list);
-                list
-            });
-            if stem != *word {
-                self.terms.insert((*word).into(), list);
-            }
-            list
+            let first = self.terms.get(stem).copied().unwrap_or_else(|| self.add_form(stem, None));
+            if stem == word { first } else { self.add_form(word, Some(self.stem_of(first))) }
         })
+    }
+
+    fn add_form(&mut self, word: &str, stem: Option<u32>) -> u32 {
+        let number = u32::try_from(self.forms.len()).unwrap_or(u32::MAX);
+        let first = stem.and_then(|stem| self.forms.get_mut(stem as usize));
+        let next = first.and_then(|first| std::mem::replace(&mut first.next, NonZeroU32::new(number)));
+        self.forms.push(Form { postings: Postings::default(), stem: stem.unwrap_or(number), next });
+        self.terms.insert(word.into(), number);
+        number
+    }
+
+    /// The stem of a form.
+    pub(super) fn stem_of(&self, form: u32) -> u32 {
+        self.forms.get(form as usize).map_or(form, |form| form.stem)
+    }
+
+    /// The forms of a stem, and the documents that hold each.
+    pub(super) fn forms_of(&self, stem: u32) -> impl Iterator<Item = (u32, &Postings)> {
+        std::iter::successors(Some(stem), |form| Some(self.forms.get(*form as usize)?.next?.get()))
+            .filter_map(|form| Some((form, &self.forms.get(form as usize)?.postings)))
     }
 
     fn release(&mut self, text: u32) {
         if let Some(text) = self.texts.get_mut(text as usize) {
             text.uses -= 1;
-            self.left += if text.uses == 0 { text.tools.len() + 1 } else { 0 };
+            self.left += if text.uses == 0 { text.documents() } else { 0 };
         }
     }
 
     /// Gives back what was reserved for growing, after much was put in.
     pub(crate) fn shrink(&mut self) {
-        self.postings.iter_mut().for_each(Postings::shrink);
+        self.forms.iter_mut().for_each(|form| form.postings.shrink());
+        self.forms.shrink_to_fit();
         self.vectors.shrink_to_fit();
         self.lengths.shrink_to_fit();
         self.documents.shrink_to_fit();
@@ -187,9 +239,9 @@ impl Index {
             return;
         }
         let mut stays = vec![false; self.documents.len()];
-        for text in self.texts.iter().filter(|text| text.uses > 0) {
-            for document in text.tools.iter().chain([&text.own]) {
-                stays.get_mut(*document as usize).into_iter().for_each(|stays| *stays = true);
+        for text in self.texts.iter().filter(|text| text.is_used()) {
+            if let Some(stays) = stays.get_mut(text.own as usize..text.end as usize) {
+                stays.fill(true);
             }
         }
         let numbers = renumbered(stays.iter().copied());
@@ -203,39 +255,48 @@ impl Index {
         self.lengths.retain(|_| stay.next().is_some_and(|stays| *stays));
         let mut stay = stays.iter();
         self.documents.retain(|_| stay.next().is_some_and(|stays| *stays));
-        let texts = renumbered(self.texts.iter().map(|text| text.uses > 0));
+        let texts = renumbered(self.texts.iter().map(Text::is_used));
         let new_text = |text: u32| texts.get(text as usize).copied().flatten();
-        self.texts.retain(|text| text.uses > 0);
+        self.texts.retain(Text::is_used);
         for text in &mut self.texts {
-            text.own = new(text.own).unwrap_or_default();
-            text.tools.iter_mut().for_each(|number| *number = new(*number).unwrap_or_default());
+            let own = new(text.own).unwrap_or_default();
+            (text.own, text.end) = (own, text.end - text.own + own);
         }
         self.servers.values_mut().for_each(|text| *text = new_text(*text).unwrap_or_default());
-        self.texts_of = vec![0; self.documents.len()];
-        for (number, text) in (0..).zip(&self.texts) {
-            for document in text.tools.iter().chain([&text.own]) {
-                self.texts_of.get_mut(*document as usize).into_iter().for_each(|text| *text = number);
-            }
-        }
+        self.texts_of =
+            (0..).zip(&self.texts).flat_map(|(number, text)| repeat_n(number, text.documents())).collect();
         self.by_digest = (0..).zip(&self.texts).map(|(number, text)| (text.digest, number)).collect();
-        for list in &mut self.postings {
-            let kept = list
-                .iter()
-                .filter_map(|posting| Some(Posting { document: new(posting.document)?, ..posting }));
-            *list = kept.collect();
-        }
-        let lists = renumbered(self.postings.iter().map(|list| list.len() > 0));
-        self.postings.retain(|list| list.len() > 0);
-        self.terms
-            .retain(|_, list| lists.get(*list as usize).copied().flatten().map(|new| *list = new).is_some());
+        self.compact_forms(new);
         self.documents.shrink_to_fit();
         self.lengths.shrink_to_fit();
         self.compact_names();
         self.left = 0;
     }
 
+    /// Gives the documents of each form their new numbers, and takes out the words that no document holds any more.
+    fn compact_forms(&mut self, new: impl Fn(u32) -> Option<u32>) {
+        let old = std::mem::take(&mut self.forms);
+        for (word, form) in std::mem::take(&mut self.terms) {
+            let Some(Form { postings, .. }) = old.get(form as usize) else { continue };
+            let mut kept = Postings::default();
+            postings.each(|posting| {
+                if let Some(document) = new(posting.document) {
+                    kept.push(Posting { document, ..posting });
+                }
+            });
+            kept.shrink();
+            if kept.len() > 0 {
+                let form = self.form(&word);
+                if let Some(form) = self.forms.get_mut(form as usize) {
+                    form.postings = kept;
+                }
+            }
+        }
+    }
+
     fn compact_names(&mut self) {
         let old = std::mem::take(&mut self.name_texts);
+        self.name_hashes.clear();
         self.names.clear();
         let mut documents = std::mem::take(&mut self.documents);
         for held in &mut documents {
@@ -243,6 +304,17 @@ impl Index {
         }
         self.documents = documents;
     }
+}
+
+/// What a name has in common with those that put its words together in other ways: `readFile` with `read_file`.
+pub(super) fn letters(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase)
+}
+
+fn hash_of_letters(state: &State, text: &str) -> u32 {
+    let mut hash = state.build_hasher();
+    letters(text).for_each(|letter| hash.write_u32(letter.into()));
+    u32::try_from(hash.finish() >> 32).unwrap_or_default()
 }
 
 /// New numbers for what stays.

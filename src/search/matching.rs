@@ -4,7 +4,6 @@ use std::ops::Bound;
 
 use super::document::{HEAVIEST, cut};
 use super::index::Index;
-use super::postings::Postings;
 use crate::model::{Word, stem};
 
 /// How much a match counts that is not the word itself.
@@ -19,10 +18,12 @@ const TYPO_LETTERS: usize = 5;
 /// The first letters of a word stand for it when they are at least so many.
 const BEGINNING_LETTERS: usize = 3;
 
-/// A list of documents that a word matches.
+/// A stem whose forms a word matches.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Matched {
-    list: u32,
+struct Matched {
+    stem: u32,
+    /// The form that is the word itself.
+    exact: Option<u32>,
     quality: f32,
     kind: Kind,
 }
@@ -46,6 +47,8 @@ pub(super) struct Hit {
     pub(super) document: u32,
     pub(super) weight: f32,
     pub(super) kind: Kind,
+    /// Whether the document holds the word as it was typed, not only another one of its stem.
+    pub(super) is_exact: bool,
 }
 
 /// How far to go for a word.
@@ -62,13 +65,18 @@ pub(super) struct Reach {
 impl Index {
     /// What a word matches, by document. `joined` is what it makes together with the next one, or with the one before.
     pub(super) fn hits(&self, word: &Word, joined: &[String], reach: Reach) -> Vec<Hit> {
-        let mut lists = Vec::new();
+        let mut matched = Vec::new();
         if !word.is_pairs {
-            lists = self.lists(&word.text, reach);
+            matched = self.matched(&word.text, reach);
             let joined = joined.iter().filter_map(|joined| self.terms.get(joined.as_str()));
-            lists.extend(joined.map(|list| Matched { list: *list, quality: JOINED, kind: Kind::Word }));
+            matched.extend(joined.map(|form| Matched {
+                stem: self.stem_of(*form),
+                exact: None,
+                quality: JOINED,
+                kind: Kind::Word,
+            }));
         }
-        let mut hits = self.in_lists(&lists);
+        let mut hits = self.holding(&matched);
         let parts = match &word.parts[..] {
             // The last character alone is there for who looks for it alone.
             [pairs @ .., _] if word.is_pairs && !pairs.is_empty() => pairs,
@@ -82,18 +90,27 @@ impl Index {
         self.best_of_each(hits)
     }
 
-    fn in_lists(&self, lists: &[Matched]) -> Vec<Hit> {
+    /// The documents that hold some of the forms.
+    fn holding(&self, matched: &[Matched]) -> Vec<Hit> {
         let mut hits = Vec::new();
-        for Matched { list, quality, kind } in lists {
-            let postings = self.postings.get(*list as usize).into_iter().flat_map(Postings::iter);
+        let mut forms = 0;
+        for Matched { stem, exact, quality, kind } in matched {
             let scale = quality / f32::from(HEAVIEST);
-            hits.extend(postings.map(|posting| Hit {
-                document: posting.document,
-                weight: f32::from(posting.weight) * scale,
-                kind: if *kind == Kind::Word && posting.is_prominent { Kind::Prominent } else { *kind },
-            }));
+            for (form, postings) in self.forms_of(*stem).filter(|(_, postings)| postings.len() > 0) {
+                forms += 1;
+                hits.reserve(postings.len());
+                postings.each(|posting| {
+                    let is_prominent = *kind == Kind::Word && posting.is_prominent;
+                    hits.push(Hit {
+                        document: posting.document,
+                        weight: f32::from(posting.weight) * scale,
+                        kind: if is_prominent { Kind::Prominent } else { *kind },
+                        is_exact: *exact == Some(form),
+                    });
+                });
+            }
         }
-        if lists.len() > 1 { self.best_of_each(hits) } else { hits }
+        if forms > 1 { self.best_of_each(hits) } else { hits }
     }
 
     /// A word of several parts matches as far as its parts do, and as a whole if all of them do.
@@ -102,7 +119,7 @@ impl Index {
         let share = 1.0 / parts.len() as f32;
         let mut all: Vec<Hit> = Vec::new();
         for part in parts {
-            all.extend(self.in_lists(&self.lists(part, reach)));
+            all.extend(self.holding(&self.matched(part, reach)));
         }
         all.sort_unstable_by_key(|hit| hit.document);
         let same = |one: &Hit, other: &Hit| one.document == other.document;
@@ -112,7 +129,7 @@ impl Index {
             let kind = hits.iter().map(|hit| hit.kind).min()?;
             // Some of its parts are as good as a typing error.
             let kind = if hits.len() == parts.len() { kind } else { Kind::Typo };
-            Some(Hit { document, weight, kind })
+            Some(Hit { document, weight, kind, is_exact: false })
         };
         all.chunk_by(same).filter_map(whole).collect()
     }
@@ -122,6 +139,7 @@ impl Index {
         let better = |kept: &mut Hit, next: &Hit| {
             kept.weight = kept.weight.max(next.weight);
             kept.kind = kept.kind.max(next.kind);
+            kept.is_exact |= next.is_exact;
         };
         // A first letter is in many lists: a place for each document is quicker than sorting.
         if hits.len() > self.documents.len() / 4 {
@@ -135,7 +153,8 @@ impl Index {
             }
             return best.into_iter().flatten().collect();
         }
-        hits.sort_unstable_by_key(|hit| hit.document);
+        // It consists of a few runs that are in order, which this sort makes use of.
+        hits.sort_by_key(|hit| hit.document);
         hits.dedup_by(|next, kept| {
             let is_same = next.document == kept.document;
             if is_same {
@@ -159,60 +178,61 @@ impl Index {
         if is_short || !word.chars().all(char::is_alphabetic) || is_known() {
             return None;
         }
-        let often = |(term, list)| (self.often(list), term);
+        let often = |(term, stem)| (self.often(stem), term);
         let near = || self.near(word).map(often).max();
         self.begun(word).map(often).max().or_else(near).map(|(_, term)| term)
     }
 
-    /// How many documents are in a list.
-    fn often(&self, list: u32) -> usize {
-        self.postings.get(list as usize).map_or(0, Postings::len)
+    /// How often a document holds a form of a stem.
+    fn often(&self, stem: u32) -> usize {
+        self.forms_of(stem).map(|(_, postings)| postings.len()).sum()
     }
 
-    /// The longer words that a word begins, and their lists.
+    /// The longer words that a word begins, and their stems.
     fn begun(&self, word: &str) -> impl Iterator<Item = (&str, u32)> {
         let longer = self.terms.range::<str, _>((Bound::Excluded(word), Bound::Unbounded));
-        longer.map(|(term, list)| (&**term, *list)).take_while(move |(term, _)| term.starts_with(word))
+        let longer = longer.take_while(move |(term, _)| term.starts_with(word));
+        longer.map(|(term, form)| (&**term, self.stem_of(*form)))
     }
 
-    /// The words that a word may be with a typing error, and their lists.
+    /// The words that a word may be with a typing error, and their stems.
     fn near(&self, word: &str) -> impl Iterator<Item = (&str, u32)> {
         let may_be_mistyped = word.chars().count() >= TYPO_LETTERS && word.chars().all(char::is_alphabetic);
         let all = may_be_mistyped.then(|| self.terms.iter()).into_iter().flatten();
-        all.map(|(term, list)| (&**term, *list)).filter(move |(term, _)| is_near(word, term))
+        all.filter(move |(term, _)| is_near(word, term)).map(|(term, form)| (&**term, self.stem_of(*form)))
     }
 
-    fn lists(&self, word: &str, reach: Reach) -> Vec<Matched> {
+    fn matched(&self, word: &str, reach: Reach) -> Vec<Matched> {
         let word = cut(word);
-        let same = self.terms.get(word).or_else(|| self.terms.get(&*stem(word)));
-        let mut found: Vec<Matched> =
-            same.map(|list| Matched { list: *list, quality: 1.0, kind: Kind::Word }).into_iter().collect();
+        let exact = self.terms.get(word).copied();
+        let same = exact.or_else(|| self.terms.get(&*stem(word)).copied()).map(|form| self.stem_of(form));
+        let matched = |stem: u32| Matched { stem, exact, quality: 1.0, kind: Kind::Word };
+        let mut found: Vec<Matched> = same.map(matched).into_iter().collect();
         if reach.beginnings || found.is_empty() && word.chars().count() >= BEGINNING_LETTERS {
-            let mut lists = each_once(self.begun(word));
-            let same = same.copied();
-            if lists.len() > reach.words {
-                lists.sort_by_key(|list| std::cmp::Reverse(self.often(*list)));
-                lists.truncate(reach.words);
+            let mut stems = each_once(self.begun(word));
+            if stems.len() > reach.words {
+                stems.sort_by_key(|stem| std::cmp::Reverse(self.often(*stem)));
+                stems.truncate(reach.words);
             }
-            let lists = lists.into_iter().filter(|list| Some(*list) != same);
+            let stems = stems.into_iter().filter(|stem| Some(*stem) != same);
             // Where the word itself is there, it is hardly half of another one.
             let quality = if same.is_none() { BEGINNING } else { BEGINNING_OF_OTHERS };
-            found.extend(lists.map(|list| Matched { list, quality, kind: Kind::Beginning }));
+            found.extend(stems.map(|stem| Matched { quality, kind: Kind::Beginning, ..matched(stem) }));
         }
         if found.is_empty() && reach.typos {
-            let lists = each_once(self.near(word)).into_iter();
-            found.extend(lists.map(|list| Matched { list, quality: TYPO, kind: Kind::Typo }));
+            let stems = each_once(self.near(word)).into_iter();
+            found.extend(stems.map(|stem| Matched { quality: TYPO, kind: Kind::Typo, ..matched(stem) }));
         }
         found
     }
 }
 
-/// The lists of some words: those of one stem share theirs.
+/// The stems of some words.
 fn each_once<'a>(terms: impl Iterator<Item = (&'a str, u32)>) -> Vec<u32> {
-    let mut lists: Vec<u32> = terms.map(|(_, list)| list).collect();
-    lists.sort_unstable();
-    lists.dedup();
-    lists
+    let mut stems: Vec<u32> = terms.map(|(_, stem)| stem).collect();
+    stems.sort_unstable();
+    stems.dedup();
+    stems
 }
 
 /// Whether two words differ by one letter: one too many, one missing, another one, or two neighbors exchanged.

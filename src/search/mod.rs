@@ -9,9 +9,12 @@ mod embedding;
 mod encoding;
 mod index;
 mod matching;
+mod meaning;
 mod postings;
 mod query;
 mod ranking;
+mod results;
+mod tally;
 
 pub(crate) use document::{Digest, digest, documents_of, version};
 pub(crate) use encoding::encode;
@@ -19,4 +22,5 @@ pub(crate) use index::Index;
 pub(crate) use query::Query;
 #[cfg(feature = "bench")]
 pub(crate) use ranking::By;
-pub(crate) use ranking::{Part, Ranked, Ranking};
+pub(crate) use ranking::Ranking;
+pub(crate) use results::{Part, Ranked};

@@ -36,30 +36,22 @@ impl Postings {
         self.count as usize
     }
 
-    /// The documents, in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = Posting> {
+    /// Calls back with each document, in order. It is quicker than an iterator would be: most searches spend their time here.
+    pub(super) fn each(&self, mut posting: impl FnMut(Posting)) {
         let mut rest = &self.bytes[..];
         let mut next = 0;
-        std::iter::from_fn(move || {
-            let document = next + u32::try_from(number(&mut rest)?).ok()?;
-            let (weight, is_prominent) = weight(&mut rest)?;
+        while let Some(Ok(distance)) = number(&mut rest).map(u32::try_from)
+            && let Some((weight, is_prominent)) = weight(&mut rest)
+        {
+            let document = next + distance;
             next = document + 1;
-            Some(Posting { document, weight, is_prominent })
-        })
+            posting(Posting { document, weight, is_prominent });
+        }
     }
 
     /// Gives back what was reserved for growing.
     pub(super) fn shrink(&mut self) {
         self.bytes.shrink_to_fit();
-    }
-}
-
-impl FromIterator<Posting> for Postings {
-    fn from_iter<I: IntoIterator<Item = Posting>>(all: I) -> Self {
-        let mut postings = Self::default();
-        all.into_iter().for_each(|posting| postings.push(posting));
-        postings.shrink();
-        postings
     }
 }
 
@@ -72,8 +64,12 @@ mod tests {
         let numbers = [0, 1, 2, 129, 130, 16_514, 2_200_000, 2_200_001];
         let posting =
             |document: u32| Posting { document, weight: 127, is_prominent: document.is_multiple_of(2) };
-        let postings: Postings = numbers.into_iter().map(posting).collect();
-        assert!(postings.iter().eq(numbers.into_iter().map(posting)));
+        let mut postings = Postings::default();
+        numbers.map(posting).into_iter().for_each(|posting| postings.push(posting));
+        postings.shrink();
+        let mut out = Vec::new();
+        postings.each(|posting| out.push(posting));
+        assert_eq!(out, numbers.map(posting));
         assert_eq!((postings.len(), postings.bytes.len()), (8, 8 * 2 + 1 + 1 + 2));
     }
 }

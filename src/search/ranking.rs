@@ -15,23 +15,16 @@
 
 use std::sync::Arc;
 
+use super::document::LEAST_OF_DESCRIPTION;
 #[cfg(feature = "semantic")]
 use super::embedding;
-use super::index::{Index, Text};
+use super::index::{Index, letters};
 use super::matching::{Hit, Kind, Reach};
+use super::meaning::cosines;
 use super::query::Query;
+use super::results::{Part, Ranked, best_of};
+use super::tally::{Searched, Tally, of_documents, of_texts};
 use crate::model::{MAX_FILTERS, Match, Word, is_stop_word};
-
-/// A result and its score.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Ranked<T> {
-    pub(crate) item: T,
-    pub(crate) score: f64,
-}
-
-/// What a word counts for all tools of a server that holds it, and for a server whose tool holds it.
-const OF_SERVER: f32 = 0.7;
-const OF_TOOL: f32 = 0.8;
 
 /// What a word that nobody else has weighs against meaning.
 #[cfg(feature = "semantic")]
@@ -54,11 +47,8 @@ const BEGUN: usize = 64;
 /// So many words that nobody knows may be mistyped: each is held against all words that there are.
 const GUESSES: usize = 4;
 
-/// A word that is searched for, and where it is.
-struct Searched {
-    rarity: f32,
-    hits: Vec<Hit>,
-}
+/// So many tools that hold the only word as it was typed come before those that hold another one of its stem.
+const FEW: usize = 3;
 
 /// What a ranking goes by.
 #[cfg(feature = "bench")]
@@ -70,48 +60,16 @@ pub(crate) enum By {
     Meaning,
 }
 
-/// What a document, or a server with all of its documents, holds of the words.
-#[derive(Debug, Clone, Copy, Default)]
-struct Held {
-    /// The weights of the words, each times its rarity.
-    weight: f32,
-    /// How many words are there, or begin one that is.
-    words: u16,
-    /// How many are there as they are, or of the same stem.
-    whole: u16,
-    /// How many are there in a prominent place.
-    prominent: u16,
-}
-
-/// How a thing holds a word: its weight there, and how it matches.
-type Way = (f32, Kind);
-
-/// How it holds a word that it does not.
-const NOT: Way = (0.0, Kind::Typo);
-
-impl Held {
-    /// Adds a word, or what is better about it than what was added of it before.
-    fn add(&mut self, rarity: f32, (weight, kind): Way, (known_weight, known_kind): Way) {
-        self.weight += rarity * (weight - known_weight).max(0.0);
-        let gains = |least: Kind| u16::from(kind >= least && known_kind < least);
-        self.words += gains(Kind::Beginning);
-        if rarity > 0.0 {
-            self.whole += gains(Kind::Word);
-            self.prominent += gains(Kind::Prominent);
-        }
-    }
-}
-
 /// A query held against all documents.
 pub(crate) struct Ranking<'a> {
     index: &'a Index,
     query: &'a Query,
     matching: Match,
-    /// The words that count.
+    /// The words that count, and then those that only have to be there, where every word has to.
     words: Vec<Searched>,
-    /// Those that only have to be there, where every word has to.
-    others: Vec<Vec<Hit>>,
-    /// Whether `words` are all of them.
+    /// How many words count.
+    counting: usize,
+    /// Whether they are all that were to count.
     is_whole: bool,
     rarities: f32,
     cosines: Vec<f32>,
@@ -140,14 +98,19 @@ impl<'a> Ranking<'a> {
             let hits = index.hits(word, &joined(&query.words, place), reach);
             Searched { rarity: index.rarity(word, &hits), hits }
         };
-        let words: Vec<Searched> = counting.into_iter().map(searched).collect();
-        let reach = Reach { beginnings: true, typos: false, words: usize::MAX };
-        let (others, cosines) = match matching {
-            Match::All => (others.iter().map(|(_, word)| index.hits(word, &[], reach)).collect(), Vec::new()),
-            Match::Any => (Vec::new(), cosines(index, query, &guessed)),
-        };
+        let mut words: Vec<Searched> = counting.into_iter().map(searched).collect();
+        let counting = words.len();
         let rarities = words.iter().map(|word| word.rarity).sum::<f32>().max(f32::EPSILON);
-        Self { index, query, matching, words, others, is_whole, rarities, cosines }
+        let mut means = Vec::new();
+        match matching {
+            Match::All => {
+                let reach = Reach { beginnings: true, typos: false, words: usize::MAX };
+                let hits = others.iter().map(|(_, word)| index.hits(word, &[], reach));
+                words.extend(hits.map(|hits| Searched { rarity: 0.0, hits }));
+            }
+            Match::Any => means = cosines(index, query, &guessed),
+        }
+        Self { index, query, matching, words, counting, is_whole, rarities, cosines: means }
     }
 
     /// The same by words or by meaning alone.
@@ -155,7 +118,7 @@ impl<'a> Ranking<'a> {
     pub(crate) fn only(mut self, by: By) -> Self {
         match by {
             By::Words => self.cosines.clear(),
-            By::Meaning => self.words.clear(),
+            By::Meaning => (self.words, self.counting) = (Vec::new(), 0),
         }
         self
     }
@@ -167,36 +130,34 @@ impl<'a> Ranking<'a> {
         only: Option<&str>,
         page: &Part<Arc<str>>,
     ) -> Vec<Ranked<Arc<str>>> {
-        let mut best: Vec<Option<f64>> = vec![None; self.index.name_texts.len()];
         let mut is_wanted = vec![false; self.index.texts.len()];
         for (_, text) in self.index.servers.iter().filter(|(server, _)| is_allowed(**server)) {
             is_wanted.get_mut(*text as usize).into_iter().for_each(|is_wanted| *is_wanted = true);
         }
-        let held = self.held(self.index.documents.len(), |document| Some((document, 1.0)));
-        let of_servers = self.words_of_servers();
-        let texts = self.index.texts.iter().zip(&of_servers).zip(is_wanted);
-        for ((Text { tools, .. }, of_server), _) in texts.filter(|(_, is_wanted)| *is_wanted) {
-            for tool in tools {
-                let Some(held) = held.get(*tool as usize) else { continue };
-                let held = self.with_words_of_server(*held, *tool, of_server);
-                let cosine = self.cosines.get(*tool as usize).copied().unwrap_or_default();
-                let (Some(score), Some(name)) =
-                    (self.score(held, cosine), self.index.documents.get(*tool as usize))
-                else {
+        let preferring = match &self.words[..] {
+            [word] if self.matching == Match::Any => prefer_exact(self.index, word),
+            _ => None,
+        };
+        let words = preferring.as_ref().map_or(&self.words[..], std::slice::from_ref);
+        let tallies = of_documents(self.index, words, self.matching);
+        let mut best: Vec<Option<f64>> = vec![None; self.index.name_texts.len()];
+        for (text, _) in self.index.texts.iter().zip(is_wanted).filter(|(_, is_wanted)| *is_wanted) {
+            for tool in text.tools().map(|tool| tool as usize) {
+                let (Some(tally), Some(name)) = (tallies.get(tool), self.index.documents.get(tool)) else {
                     continue;
                 };
+                let score = self.score(tally, self.cosines.get(tool).copied().unwrap_or_default());
                 if let Some(best) = best.get_mut(*name as usize) {
-                    *best = Some(best.map_or(score, |known| known.max(score)));
+                    // Nothing is less than any score.
+                    *best = if score > *best { score } else { *best };
                 }
             }
         }
-        let found = best.into_iter().zip(&self.index.name_texts);
-        let found = found.filter(|(_, name)| only.is_none_or(|only| ***name == *only));
-        // A tool of this name holds every word, unless they are written as one.
-        let may_be_name = |score: f64| score >= 1.0 || self.query.words.len() == 1;
-        let found = found.filter_map(|(score, name)| {
-            let score = score?;
-            let score = if may_be_name(score) { self.named(name, score) } else { score };
+        let may_be_named = self.index.may_have_letters(&self.query.text);
+        let found = best.into_iter().zip(&self.index.name_texts).zip(may_be_named);
+        let found = found.filter(|((_, name), _)| only.is_none_or(|only| ***name == *only));
+        let found = found.filter_map(|((score, name), may_be_named)| {
+            let score = score.map(|score| if may_be_named { self.named(name, score) } else { score })?;
             Some(Ranked { score, item: name })
         });
         let after = page.after.as_ref().map(|(score, name)| (*score, name));
@@ -207,18 +168,13 @@ impl<'a> Ranking<'a> {
 
     /// The best of these servers.
     pub(crate) fn servers(&self, is_allowed: impl Fn(i64) -> bool, page: &Part<i64>) -> Vec<Ranked<i64>> {
-        let of_text = |document: u32| {
-            let text = *self.index.texts_of.get(document as usize)?;
-            let is_own = self.index.texts.get(text as usize)?.own == document;
-            Some((text, if is_own { 1.0 } else { OF_TOOL }))
-        };
-        let held = self.held(self.index.texts.len(), of_text);
+        let tallies = of_texts(self.index, &self.words);
         let mut cosines = vec![0.0_f32; self.index.texts.len()];
         for (cosine, text) in self.cosines.iter().zip(&self.index.texts_of) {
             cosines.get_mut(*text as usize).into_iter().for_each(|best| *best = best.max(*cosine));
         }
         let scores: Vec<Option<f64>> =
-            held.into_iter().zip(cosines).map(|(held, cosine)| self.score(held, cosine)).collect();
+            tallies.iter().zip(cosines).map(|(tally, cosine)| self.score(tally, cosine)).collect();
         let servers = self.index.servers.iter().filter(|(server, _)| is_allowed(**server));
         let found = servers.filter_map(|(server, text)| {
             Some(Ranked { item: *server, score: scores.get(*text as usize).copied().flatten()? })
@@ -226,76 +182,24 @@ impl<'a> Ranking<'a> {
         best_of(found.collect(), self.matching, page.after, page.limit)
     }
 
-    /// What each of so many things holds, given to which of them a document belongs and what its words count for that.
-    fn held(&self, things: usize, thing: impl Fn(u32) -> Option<(u32, f32)>) -> Vec<Held> {
-        let mut held = vec![Held::default(); things];
-        // The word that a thing was seen with last, and with what.
-        let mut seen: Vec<(u16, Way)> = vec![(u16::MAX, NOT); things];
-        let others = self.others.iter().map(|hits| (0.0, hits));
-        let words = self.words.iter().map(|word| (word.rarity, &word.hits)).chain(others);
-        for (number, (rarity, hits)) in (0_u16..).zip(words) {
-            for Hit { document, weight, kind } in hits {
-                let Some((thing, share)) = thing(*document) else { continue };
-                let (Some(held), Some(seen)) = (held.get_mut(thing as usize), seen.get_mut(thing as usize))
-                else {
-                    continue;
-                };
-                let (weight, before) = (weight * share, if seen.0 == number { seen.1 } else { NOT });
-                held.add(rarity, (weight, *kind), before);
-                *seen = (number, (weight.max(before.0), (*kind).max(before.1)));
-            }
-        }
-        held
-    }
-
-    /// The words that each server holds by itself: their numbers, and how.
-    fn words_of_servers(&self) -> Vec<Vec<(usize, Hit)>> {
-        let mut words = vec![Vec::new(); self.index.texts.len()];
-        for (number, word) in self.words.iter().enumerate() {
-            for hit in &word.hits {
-                let text = self.index.texts_of.get(hit.document as usize).map(|text| *text as usize);
-                let is_own =
-                    |text: &usize| self.index.texts.get(*text).is_some_and(|text| text.own == hit.document);
-                if let Some(words) = text.filter(is_own).and_then(|text| words.get_mut(text)) {
-                    words.push((number, *hit));
-                }
-            }
-        }
-        words
-    }
-
-    /// What a tool holds together with its server.
-    fn with_words_of_server(&self, mut held: Held, tool: u32, of_server: &[(usize, Hit)]) -> Held {
-        for (number, hit) in of_server {
-            let Some(word) = self.words.get(*number) else { continue };
-            let own = word.hits.binary_search_by_key(&tool, |hit| hit.document).ok();
-            let own = own.and_then(|place| word.hits.get(place)).map(|hit| (hit.weight, hit.kind));
-            // Where every word has to match, it has to be the tool's own.
-            let kind = if self.matching == Match::All { Kind::Typo } else { hit.kind };
-            held.add(word.rarity, (hit.weight * OF_SERVER, kind), own.unwrap_or(NOT));
-        }
-        held
-    }
-
-    fn score(&self, held: Held, cosine: f32) -> Option<f64> {
-        let words = self.words.len() + self.others.len();
-        if self.matching == Match::All && usize::from(held.words) < words {
+    fn score(&self, tally: &Tally, cosine: f32) -> Option<f64> {
+        if self.matching == Match::All && usize::from(tally.words) < self.words.len() {
             return None;
         }
         #[cfg(feature = "semantic")]
         let (is_found, nearness) = {
             let is_near = cosine >= MEANING;
-            let word = if self.words.len() == 1 { ONLY_WORD } else { WORD };
-            let nearness = (cosine.max(0.0) + word * held.weight) / (1.0 + word * self.rarities);
-            (held.weight > 0.0 || is_near, nearness)
+            let word = if self.counting == 1 { ONLY_WORD } else { WORD };
+            let nearness = (cosine.max(0.0) + word * tally.weight) / (1.0 + word * self.rarities);
+            (tally.weight > 0.0 || is_near, nearness)
         };
         #[cfg(not(feature = "semantic"))]
-        let (is_found, nearness) = (held.weight > 0.0, held.weight / self.rarities + cosine);
+        let (is_found, nearness) = (tally.weight > 0.0, tally.weight / self.rarities + cosine);
         // Of one word alone it is enough that it is there.
-        let holds_every_word = match self.words.len() {
+        let holds_every_word = match self.counting {
             0 => false,
-            1 => held.whole > 0,
-            words => self.is_whole && usize::from(held.prominent) >= words,
+            1 => tally.whole > 0,
+            words => self.is_whole && usize::from(tally.prominent) >= words,
         };
         let band = if holds_every_word { 1.0 } else { 0.0 };
         is_found.then(|| band + f64::from(nearness).clamp(0.0, 0.999))
@@ -303,10 +207,6 @@ impl<'a> Ranking<'a> {
 
     /// The score of a tool with its name: what was searched for by its name comes before all others.
     fn named(&self, name: &str, score: f64) -> f64 {
-        // Equal but for how its words are put together: `readFile` for `read_file`.
-        fn letters(text: &str) -> impl Iterator<Item = char> {
-            text.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase)
-        }
         if *name == *self.query.text {
             2.5 + score.fract() / 2.0
         } else if letters(name).eq(letters(&self.query.text)) {
@@ -324,46 +224,22 @@ fn joined(words: &[Word], place: usize) -> Vec<String> {
     place.checked_sub(1).and_then(join).into_iter().chain(join(place)).collect()
 }
 
-/// What comes not nearly as near as the best is no result: one word of a sentence is in many texts.
-const FAR: f64 = 0.3;
-
-/// The best results after one that was seen, and no more of them than wanted, in order.
-fn best_of<T: Ord>(
-    mut found: Vec<Ranked<T>>,
-    matching: Match,
-    after: Option<(f64, T)>,
-    limit: usize,
-) -> Vec<Ranked<T>> {
-    if matching == Match::Any {
-        let best = found.iter().map(|found| found.score).fold(0.0, f64::max);
-        let least = best.min(best.fract()) * FAR;
-        found.retain(|found| found.score >= least);
-    }
-    if let Some((score, item)) = after {
-        let seen = Ranked { item, score };
-        found.retain(|found| found.order(&seen).is_gt());
-    }
-    if found.len() > limit {
-        found.select_nth_unstable_by(limit, Ranked::order);
-        found.truncate(limit);
-    }
-    found.sort_unstable_by(Ranked::order);
-    found
-}
-
-impl<T: Ord> Ranked<T> {
-    /// The best first; equals by what they are.
-    fn order(&self, other: &Self) -> std::cmp::Ordering {
-        other.score.total_cmp(&self.score).then_with(|| self.item.cmp(&other.item))
-    }
-}
-
-/// Which part of the results is wanted.
-#[derive(Debug, Clone)]
-pub(crate) struct Part<T> {
-    /// The score of the last one that was seen, and what it was.
-    pub(crate) after: Option<(f64, T)>,
-    pub(crate) limit: usize,
+/// The only word of a query with all but a few tools taken for similar, if only a few hold it as it was typed: in a name, a
+/// title or a description, or else anywhere.
+fn prefer_exact(index: &Index, word: &Searched) -> Option<Searched> {
+    let is_tool_in_use = |document: u32| {
+        let text = index.texts_of.get(document as usize).and_then(|text| index.texts.get(*text as usize));
+        text.is_some_and(|text| text.is_used() && text.own != document)
+    };
+    let holds = |hit: &Hit, least: f32| hit.is_exact && hit.weight >= least && is_tool_in_use(hit.document);
+    let few = |least: f32| {
+        let found = word.hits.iter().filter(|hit| holds(hit, least)).take(FEW + 1).count();
+        (1..=FEW).contains(&found)
+    };
+    let least = [LEAST_OF_DESCRIPTION, 0.0].into_iter().find(|least| few(*least))?;
+    let similar = |hit: &Hit| Hit { kind: hit.kind.min(Kind::Beginning), ..*hit };
+    let hits = word.hits.iter().map(|hit| if holds(hit, least) { *hit } else { similar(hit) });
+    Some(Searched { rarity: word.rarity, hits: hits.collect() })
 }
 
 impl Index {
@@ -385,41 +261,4 @@ impl Index {
         let inverse = |holding: f32| (1.0 + (all - holding + 0.5) / (holding + 0.5)).ln();
         (inverse(holding) / inverse(0.0)).max(f32::EPSILON)
     }
-}
-
-#[cfg(feature = "semantic")]
-fn cosines(index: &Index, query: &Query, guessed: &[usize]) -> Vec<f32> {
-    // What is half typed or mistyped means what it was to be.
-    let meant = |(place, word): (usize, &Word)| {
-        let text = guessed.contains(&place).then(|| index.completed(&word.text)).flatten();
-        match text {
-            Some(text) => Word { text: text.to_owned(), parts: Vec::new(), is_pairs: false },
-            None => word.clone(),
-        }
-    };
-    let words: Vec<Word> = query.words.iter().enumerate().map(meant).collect();
-    // Of what is no word at all, only its pieces would be known, and they mean nothing.
-    let is_known = |word: &Word| {
-        index.has(word) || word.parts.iter().chain([&word.text]).any(|text| embedding::knows(text))
-    };
-    if !words.iter().any(is_known) {
-        return Vec::new();
-    }
-    let mut embedding = embedding::Embedding::new();
-    embedding.add_words(&words, 1.0, f32::INFINITY);
-    let Some(vector) = embedding.vector() else { return Vec::new() };
-    let length = embedding::length(&vector);
-    let vector = embedding::wide(&vector);
-    let vectors = index.vectors.chunks_exact(vector.len()).zip(&index.lengths);
-    let cosine = |(other, other_length): (&[i8], &f32)| {
-        #[expect(clippy::cast_precision_loss, reason = "below 2^22")]
-        let dot = embedding::dot(&vector, other) as f32;
-        if *other_length > 0.0 { dot / (length * other_length) } else { 0.0 }
-    };
-    vectors.map(cosine).collect()
-}
-
-#[cfg(not(feature = "semantic"))]
-fn cosines(_: &Index, _: &Query, _: &[usize]) -> Vec<f32> {
-    Vec::new()
 }

@@ -12,6 +12,9 @@ ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / "target" / "e2e"
 BINARY = ROOT / "target" / "release" / "paulina"
 
+# A shell starts background commands with SIGINT ignored, and their children inherit that. The tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def free_port():
     with socket.socket() as probe:

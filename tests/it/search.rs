@@ -107,6 +107,35 @@ async fn names_and_rare_words_come_first() {
 }
 
 #[tokio::test]
+async fn a_rare_form_of_a_word_comes_before_other_forms_of_it() {
+    let registry = Registry::in_memory().await.unwrap();
+    let mut server = Registration::stdio("terms", ["x"]);
+    for number in 0..5 {
+        let name = format!("accept_{number}");
+        server = server.tool(described(&name, "Accept terms, accept offers, accepts what is acceptable"));
+    }
+    registry.register(server).await.unwrap();
+    let only = described(
+        "sign_up",
+        "Creates an account for somebody who has read the terms of use and is accepting them",
+    );
+    registry.register(Registration::stdio("accounts", ["x"]).tool(only).id("accounts")).await.unwrap();
+    assert_eq!(first(&registry, "accepting").await, "sign_up");
+    assert!(first(&registry, "accept").await.starts_with("accept_"), "many hold this form");
+    let schema =
+        json!({"properties": {"after": {"type": "string", "description": "Fails when accepting too late"}}});
+    for number in 0..5 {
+        let name = format!("limit_{number}");
+        let tool = tool(json!({"name": name, "description": "Limits something", "inputSchema": schema}));
+        registry.register(Registration::stdio(name, ["x"]).tool(tool)).await.unwrap();
+    }
+    assert_eq!(first(&registry, "accepting").await, "sign_up", "descriptions count before parameters");
+    assert!(first(&registry, "accepted").await.starts_with("accept_"), "no tool holds this form");
+    registry.deregister("accounts").await.unwrap();
+    assert!(first(&registry, "accepting").await.starts_with("accept_"), "nor that one any more");
+}
+
+#[tokio::test]
 async fn what_has_every_word_comes_before_what_has_some() {
     let registry = Registry::in_memory().await.unwrap();
     let server = Registration::stdio("letters", ["x"])
