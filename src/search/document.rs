@@ -44,7 +44,7 @@ pub(super) const HEAVIEST: u8 = 127;
 /// The version of what is stored: of the words here and of the table of vectors.
 pub(crate) fn version() -> i64 {
     /// Counts up with each change of this file and of `words.rs` that makes other documents of the same text.
-    const WORDS: i64 = 1;
+    const WORDS: i64 = 2;
     #[cfg(feature = "semantic")]
     let vectors = i64::from(embedding::version());
     #[cfg(not(feature = "semantic"))]
@@ -63,6 +63,8 @@ mod weight {
     pub(super) const PARAMETER: f32 = 0.2;
     pub(super) const VALUE: f32 = 0.12;
     pub(super) const PARAMETER_TEXT: f32 = 0.08;
+    /// What all parameters together say of a word at most: less than a description that has it.
+    pub(super) const PARAMETERS: f32 = 0.3;
 }
 
 /// The words at the beginning of a description count in full, those behind them less, and more than those of parameters.
@@ -255,7 +257,9 @@ impl Terms {
     fn add_word(&mut self, word: &str, (weight, is_prominent): Weighed) {
         let word = cut(word);
         if let Some((known, known_prominent)) = self.0.get_mut(word) {
-            *known = 1.0 - (1.0 - *known) * (1.0 - weight);
+            let both = 1.0 - (1.0 - *known) * (1.0 - weight);
+            let is_of_parameters = weight <= weight::PARAMETER && *known <= weight::PARAMETERS;
+            *known = if is_of_parameters { both.min(weight::PARAMETERS) } else { both };
             *known_prominent |= is_prominent;
         } else if self.0.len() < WORDS
             && let Entry::Vacant(new) = self.0.entry(word.to_owned())

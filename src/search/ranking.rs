@@ -20,10 +20,10 @@ use super::document::LEAST_OF_DESCRIPTION;
 use super::embedding;
 use super::index::{Index, letters};
 use super::matching::{Hit, Kind, Reach};
-use super::meaning::cosines;
+use super::meaning::Meaning;
 use super::query::Query;
 use super::results::{Part, Ranked, best_of};
-use super::tally::{Searched, Tally, of_documents, of_texts};
+use super::tally::{Searched, Tally, add_to_documents, add_to_texts};
 use crate::model::{MAX_FILTERS, Match, Word, is_stop_word};
 
 /// What a word that nobody else has weighs against meaning.
@@ -60,19 +60,25 @@ pub(crate) enum By {
     Meaning,
 }
 
+/// A word that is searched for, and how.
+struct Wanted<'a> {
+    word: &'a Word,
+    joined: Vec<String>,
+    reach: Reach,
+}
+
 /// A query held against all documents.
 pub(crate) struct Ranking<'a> {
     index: &'a Index,
     query: &'a Query,
     matching: Match,
-    /// The words that count, and then those that only have to be there, where every word has to.
-    words: Vec<Searched>,
-    /// How many words count.
-    counting: usize,
+    /// The words that count.
+    counting: Vec<Wanted<'a>>,
     /// Whether they are all that were to count.
     is_whole: bool,
-    rarities: f32,
-    cosines: Vec<f32>,
+    /// Those that only have to be there, where every word has to.
+    others: Vec<Wanted<'a>>,
+    meaning: Meaning,
 }
 
 impl<'a> Ranking<'a> {
@@ -83,42 +89,39 @@ impl<'a> Ranking<'a> {
         let is_whole = counting.len() <= most;
         #[cfg(feature = "semantic")]
         if !is_whole {
-            let rarity = |(_, word): &(usize, &Word)| embedding::rarity(&word.text);
-            counting.sort_by(|one, other| rarity(other).total_cmp(&rarity(one)));
+            // Numbers that are not negative are in the order of their bits.
+            counting
+                .sort_by_cached_key(|(_, word)| std::cmp::Reverse(embedding::rarity(&word.text).to_bits()));
         }
         counting.truncate(most);
         let last = query.words.len() - 1;
         let unknown = counting.iter().filter(|(_, word)| matching == Match::Any && !index.has(word));
         let guessed: Vec<usize> = unknown.map(|(place, _)| *place).take(GUESSES).collect();
-        let searched = |(place, word): (usize, &Word)| {
+        let counting = counting.into_iter().map(|(place, word)| {
             // What is half typed is the last word.
             let beginnings = matching == Match::All || place == last;
             let words = if matching == Match::All { usize::MAX } else { BEGUN };
             let reach = Reach { beginnings, typos: guessed.contains(&place), words };
-            let hits = index.hits(word, &joined(&query.words, place), reach);
-            Searched { rarity: index.rarity(word, &hits), hits }
-        };
-        let mut words: Vec<Searched> = counting.into_iter().map(searched).collect();
-        let counting = words.len();
-        let rarities = words.iter().map(|word| word.rarity).sum::<f32>().max(f32::EPSILON);
-        let mut means = Vec::new();
-        match matching {
+            Wanted { word, joined: joined(&query.words, place), reach }
+        });
+        let counting = counting.collect();
+        let (others, meaning) = match matching {
             Match::All => {
                 let reach = Reach { beginnings: true, typos: false, words: usize::MAX };
-                let hits = others.iter().map(|(_, word)| index.hits(word, &[], reach));
-                words.extend(hits.map(|hits| Searched { rarity: 0.0, hits }));
+                let others = others.into_iter().map(|(_, word)| Wanted { word, joined: Vec::new(), reach });
+                (others.collect(), Meaning::default())
             }
-            Match::Any => means = cosines(index, query, &guessed),
-        }
-        Self { index, query, matching, words, counting, is_whole, rarities, cosines: means }
+            Match::Any => (Vec::new(), Meaning::of(index, query, &guessed)),
+        };
+        Self { index, query, matching, counting, is_whole, others, meaning }
     }
 
     /// The same by words or by meaning alone.
     #[cfg(feature = "bench")]
     pub(crate) fn only(mut self, by: By) -> Self {
         match by {
-            By::Words => self.cosines.clear(),
-            By::Meaning => (self.words, self.counting) = (Vec::new(), 0),
+            By::Words => self.meaning = Meaning::default(),
+            By::Meaning => self.counting.clear(),
         }
         self
     }
@@ -134,19 +137,20 @@ impl<'a> Ranking<'a> {
         for (_, text) in self.index.servers.iter().filter(|(server, _)| is_allowed(**server)) {
             is_wanted.get_mut(*text as usize).into_iter().for_each(|is_wanted| *is_wanted = true);
         }
-        let preferring = match &self.words[..] {
-            [word] if self.matching == Match::Any => prefer_exact(self.index, word),
-            _ => None,
+        let mut tallies = vec![Tally::default(); self.index.documents.len()];
+        let add = |word: &Searched| {
+            let preferring = if self.is_one_word() { prefer_exact(self.index, word) } else { None };
+            add_to_documents(&mut tallies, self.index, preferring.as_ref().unwrap_or(word), self.matching);
         };
-        let words = preferring.as_ref().map_or(&self.words[..], std::slice::from_ref);
-        let tallies = of_documents(self.index, words, self.matching);
+        let (rarities, cosines) = self.meaning.while_working(self.index, || self.each_word(add));
         let mut best: Vec<Option<f64>> = vec![None; self.index.name_texts.len()];
         for (text, _) in self.index.texts.iter().zip(is_wanted).filter(|(_, is_wanted)| *is_wanted) {
             for tool in text.tools().map(|tool| tool as usize) {
                 let (Some(tally), Some(name)) = (tallies.get(tool), self.index.documents.get(tool)) else {
                     continue;
                 };
-                let score = self.score(tally, self.cosines.get(tool).copied().unwrap_or_default());
+                let cosine = cosines.get(tool).copied().unwrap_or_default();
+                let score = self.score(tally, rarities, cosine);
                 if let Some(best) = best.get_mut(*name as usize) {
                     // Nothing is less than any score.
                     *best = if score > *best { score } else { *best };
@@ -154,49 +158,72 @@ impl<'a> Ranking<'a> {
             }
         }
         let may_be_named = self.index.may_have_letters(&self.query.text);
-        let found = best.into_iter().zip(&self.index.name_texts).zip(may_be_named);
-        let found = found.filter(|((_, name), _)| only.is_none_or(|only| ***name == *only));
-        let found = found.filter_map(|((score, name), may_be_named)| {
-            let score = score.map(|score| if may_be_named { self.named(name, score) } else { score })?;
-            Some(Ranked { score, item: name })
-        });
+        let named = best.iter_mut().zip(&self.index.name_texts).zip(may_be_named);
+        for ((score, name), _) in named.filter(|(_, may_be_named)| *may_be_named) {
+            *score = score.map(|score| self.named(name, score));
+        }
+        let found = best.iter().zip(&self.index.name_texts);
+        let found = found.filter_map(|(score, name)| Some(Ranked { score: (*score)?, item: name }));
+        let found = found.filter(|found| only.is_none_or(|only| **found.item == *only));
         let after = page.after.as_ref().map(|(score, name)| (*score, name));
-        let best = best_of(found.collect(), self.matching, after, page.limit);
+        let best = best_of(found, self.matching, after, page.limit);
         let shared = |Ranked { item, score }: Ranked<&Arc<str>>| Ranked { item: Arc::clone(item), score };
         best.into_iter().map(shared).collect()
     }
 
     /// The best of these servers.
     pub(crate) fn servers(&self, is_allowed: impl Fn(i64) -> bool, page: &Part<i64>) -> Vec<Ranked<i64>> {
-        let tallies = of_texts(self.index, &self.words);
+        let mut tallies = vec![Tally::default(); self.index.texts.len()];
+        let add = |word: &Searched| add_to_texts(&mut tallies, self.index, word);
+        let (rarities, of_documents) = self.meaning.while_working(self.index, || self.each_word(add));
         let mut cosines = vec![0.0_f32; self.index.texts.len()];
-        for (cosine, text) in self.cosines.iter().zip(&self.index.texts_of) {
+        for (cosine, text) in of_documents.iter().zip(&self.index.texts_of) {
             cosines.get_mut(*text as usize).into_iter().for_each(|best| *best = best.max(*cosine));
         }
         let scores: Vec<Option<f64>> =
-            tallies.iter().zip(cosines).map(|(tally, cosine)| self.score(tally, cosine)).collect();
+            tallies.iter().zip(cosines).map(|(tally, cosine)| self.score(tally, rarities, cosine)).collect();
         let servers = self.index.servers.iter().filter(|(server, _)| is_allowed(**server));
         let found = servers.filter_map(|(server, text)| {
             Some(Ranked { item: *server, score: scores.get(*text as usize).copied().flatten()? })
         });
-        best_of(found.collect(), self.matching, page.after, page.limit)
+        best_of(found, self.matching, page.after, page.limit)
     }
 
-    fn score(&self, tally: &Tally, cosine: f32) -> Option<f64> {
-        if self.matching == Match::All && usize::from(tally.words) < self.words.len() {
+    /// Calls back with each word, one at a time, for the hits of a few can take megabytes; returns the sum of their rarities.
+    fn each_word(&self, mut each: impl FnMut(&Searched)) -> f32 {
+        let mut rarities = 0.0;
+        for Wanted { word, joined, reach } in &self.counting {
+            let hits = self.index.hits(word, joined, *reach);
+            let rarity = self.index.rarity(word, &hits);
+            rarities += rarity;
+            each(&Searched { rarity, hits });
+        }
+        for Wanted { word, joined, reach } in &self.others {
+            each(&Searched { rarity: 0.0, hits: self.index.hits(word, joined, *reach) });
+        }
+        rarities.max(f32::EPSILON)
+    }
+
+    fn is_one_word(&self) -> bool {
+        self.counting.len() == 1 && self.matching == Match::Any
+    }
+
+    fn score(&self, tally: &Tally, rarities: f32, cosine: f32) -> Option<f64> {
+        let words = self.counting.len() + self.others.len();
+        if self.matching == Match::All && usize::from(tally.words) < words {
             return None;
         }
         #[cfg(feature = "semantic")]
         let (is_found, nearness) = {
             let is_near = cosine >= MEANING;
-            let word = if self.counting == 1 { ONLY_WORD } else { WORD };
-            let nearness = (cosine.max(0.0) + word * tally.weight) / (1.0 + word * self.rarities);
+            let word = if self.counting.len() == 1 { ONLY_WORD } else { WORD };
+            let nearness = (cosine.max(0.0) + word * tally.weight) / (1.0 + word * rarities);
             (tally.weight > 0.0 || is_near, nearness)
         };
         #[cfg(not(feature = "semantic"))]
-        let (is_found, nearness) = (tally.weight > 0.0, tally.weight / self.rarities + cosine);
+        let (is_found, nearness) = (tally.weight > 0.0, tally.weight / rarities + cosine);
         // Of one word alone it is enough that it is there.
-        let holds_every_word = match self.counting {
+        let holds_every_word = match self.counting.len() {
             0 => false,
             1 => tally.whole > 0,
             words => self.is_whole && usize::from(tally.prominent) >= words,

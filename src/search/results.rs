@@ -22,20 +22,23 @@ const FAR: f64 = 0.3;
 
 /// The best results after one that was seen, and no more of them than wanted, in order.
 pub(super) fn best_of<T: Ord>(
-    mut found: Vec<Ranked<T>>,
+    found: impl Iterator<Item = Ranked<T>> + Clone,
     matching: Match,
     after: Option<(f64, T)>,
     limit: usize,
 ) -> Vec<Ranked<T>> {
-    if matching == Match::Any {
-        let best = found.iter().map(|found| found.score).fold(0.0, f64::max);
-        let least = best.min(best.fract()) * FAR;
-        found.retain(|found| found.score >= least);
-    }
-    if let Some((score, item)) = after {
-        let seen = Ranked { item, score };
-        found.retain(|found| found.order(&seen).is_gt());
-    }
+    let least = match matching {
+        Match::All => 0.0,
+        Match::Any => {
+            let best = found.clone().map(|found| found.score).fold(0.0, f64::max);
+            best.min(best.fract()) * FAR
+        }
+    };
+    let seen = after.map(|(score, item)| Ranked { item, score });
+    let is_wanted = |found: &Ranked<T>| {
+        found.score >= least && seen.as_ref().is_none_or(|seen| found.order(seen).is_gt())
+    };
+    let mut found: Vec<Ranked<T>> = found.filter(is_wanted).collect();
     if found.len() > limit {
         found.select_nth_unstable_by(limit, Ranked::order);
         found.truncate(limit);

@@ -48,58 +48,57 @@ impl Tally {
     }
 }
 
-/// The tallies of all documents: each tool has the words of its server, too.
-pub(super) fn of_documents(index: &Index, words: &[Searched], matching: Match) -> Vec<Tally> {
-    let mut tallies = vec![Tally::default(); index.documents.len()];
-    for Searched { rarity, hits } in words {
-        let mut add = |document: u32, way: Way, known: Way| {
-            if let Some(tally) = tallies.get_mut(document as usize) {
-                tally.add(*rarity, way, known);
-            }
-        };
-        for (text, hits) in by_text(index, hits) {
-            for hit in hits {
-                add(hit.document, (hit.weight, hit.kind), NOT);
-            }
-            let [server, of_tools @ ..] = hits else { continue };
-            if server.document != text.own {
-                continue;
-            }
-            // Where every word has to match, it has to be the tool's own.
-            let kind = if matching == Match::All { Kind::Typo } else { server.kind };
-            let mut of_tools = of_tools.iter().peekable();
-            for tool in text.tools() {
-                let own = of_tools.next_if(|hit| hit.document == tool);
-                let own = own.map_or(NOT, |hit| (hit.weight, hit.kind));
-                add(tool, (server.weight * OF_SERVER, kind), own);
-            }
+/// Adds a word to the tallies of all documents: each tool has the words of its server, too.
+pub(super) fn add_to_documents(
+    tallies: &mut [Tally],
+    index: &Index,
+    Searched { rarity, hits }: &Searched,
+    matching: Match,
+) {
+    let mut add = |document: u32, way: Way, known: Way| {
+        if let Some(tally) = tallies.get_mut(document as usize) {
+            tally.add(*rarity, way, known);
+        }
+    };
+    for (_, text, hits) in by_text(index, hits) {
+        for hit in hits {
+            add(hit.document, (hit.weight, hit.kind), NOT);
+        }
+        let [server, of_tools @ ..] = hits else { continue };
+        if server.document != text.own {
+            continue;
+        }
+        // Where every word has to match, it has to be the tool's own.
+        let kind = if matching == Match::All { Kind::Typo } else { server.kind };
+        let mut of_tools = of_tools.iter().peekable();
+        for tool in text.tools() {
+            let own = of_tools.next_if(|hit| hit.document == tool);
+            let own = own.map_or(NOT, |hit| (hit.weight, hit.kind));
+            add(tool, (server.weight * OF_SERVER, kind), own);
         }
     }
-    tallies
 }
 
-/// The tallies of all texts: each has the words of its tools, too.
-pub(super) fn of_texts(index: &Index, words: &[Searched]) -> Vec<Tally> {
-    let mut tallies = vec![Tally::default(); index.texts.len()];
-    for Searched { rarity, hits } in words {
-        for (text, hits) in by_text(index, hits) {
-            let Some(number) = hits.first().and_then(|hit| index.texts_of.get(hit.document as usize)) else {
-                continue;
-            };
-            let share = |hit: &Hit| if hit.document == text.own { 1.0 } else { OF_TOOL };
-            let weight = hits.iter().map(|hit| hit.weight * share(hit)).fold(0.0, f32::max);
-            let kind = hits.iter().map(|hit| hit.kind).max().unwrap_or(Kind::Typo);
-            if let Some(tally) = tallies.get_mut(*number as usize) {
-                tally.add(*rarity, (weight, kind), NOT);
-            }
+/// Adds a word to the tallies of all texts: each has the words of its tools, too.
+pub(super) fn add_to_texts(tallies: &mut [Tally], index: &Index, Searched { rarity, hits }: &Searched) {
+    for (number, text, hits) in by_text(index, hits) {
+        let share = |hit: &Hit| if hit.document == text.own { 1.0 } else { OF_TOOL };
+        let weight = hits.iter().map(|hit| hit.weight * share(hit)).fold(0.0, f32::max);
+        let kind = hits.iter().map(|hit| hit.kind).max().unwrap_or(Kind::Typo);
+        if let Some(tally) = tallies.get_mut(number as usize) {
+            tally.add(*rarity, (weight, kind), NOT);
         }
     }
-    tallies
 }
 
-/// The hits in each text.
-fn by_text<'a>(index: &'a Index, hits: &'a [Hit]) -> impl Iterator<Item = (&'a Text, &'a [Hit])> {
-    let text_of = |hit: &Hit| index.texts_of.get(hit.document as usize).copied();
-    let chunks = hits.chunk_by(move |one, other| text_of(one) == text_of(other));
-    chunks.filter_map(move |hits| Some((index.texts.get(text_of(hits.first()?)? as usize)?, hits)))
+/// The hits in each text: its documents follow each other.
+fn by_text<'a>(index: &'a Index, mut hits: &'a [Hit]) -> impl Iterator<Item = (u32, &'a Text, &'a [Hit])> {
+    std::iter::from_fn(move || {
+        let number = *index.texts_of.get(hits.first()?.document as usize)?;
+        let text = index.texts.get(number as usize)?;
+        let count = hits.iter().take_while(|hit| hit.document < text.tools().end).count();
+        let (of_text, rest) = hits.split_at_checked(count)?;
+        hits = rest;
+        Some((number, text, of_text))
+    })
 }
