@@ -107,7 +107,7 @@ class Model:
             for query, has in [
                 (f"tag={word}", lambda server: word in server["tags"]),
                 (f"tool={word}_0", lambda server: server["capabilities"]["tools"][0]["name"] == f"{word}_0"),
-                (f"q={word}", lambda server: word in str(server["tags"]) + str(server["capabilities"])),
+                (f"q={word}&match=all", lambda server: word in str(server["tags"]) + str(server["capabilities"])),
             ]:
                 shown, _ = await listed(client, f"{query}&healthy=any&limit=1000")
                 found = {server["id"] for server in shown}
