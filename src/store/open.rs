@@ -9,13 +9,16 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
 use tokio::sync::Mutex;
 
-use super::fold::Folding;
-use super::live::Live;
-use super::location::Location;
-use super::place::{create_private, make};
-use super::replicating::wait_for_others;
-use super::schema;
-use super::{Beside, OpenError, Readers, Writer};
+use super::cache::state::Live;
+use super::database::checkpoint::Folding;
+use super::database::create::{create_private, make};
+use super::database::lease_file::Beside;
+use super::database::litestream_lock::wait_for_others;
+use super::database::location::Location;
+use super::database::migrations;
+use super::error::OpenError;
+use super::read::reader::Readers;
+use super::write::writer::Writer;
 
 /// A connection that several tasks take in turn.
 pub(crate) type Shared = Arc<Mutex<SqliteConnection>>;
@@ -120,7 +123,7 @@ async fn prepare(path: &Path) -> Result<Beside, OpenError> {
 pub(super) async fn migrated(path: &Path) -> Result<SqliteConnection, OpenError> {
     create_private(path).map_err(|reason| OpenError::Io { path: path.to_owned(), reason })?;
     let mut writing = writing(path).await?;
-    let migrated = schema::migrate(&mut writing).await;
+    let migrated = migrations::migrate(&mut writing).await;
     migrated.map_err(|detail| OpenError::Migration { path: path.to_owned(), detail })?;
     Ok(writing)
 }
@@ -152,7 +155,7 @@ pub(super) async fn in_memory() -> Result<SqliteConnection, OpenError> {
 /// Paulina's, is made or brought up to date, which nobody may be serving meanwhile.
 #[cfg(feature = "cli")]
 pub(super) async fn beside_the_server(path: &Path) -> Result<SqliteConnection, OpenError> {
-    if inspect(path).await? == Some(schema::newest()) {
+    if inspect(path).await? == Some(migrations::newest()) {
         return writing(path).await;
     }
     let _lock = prepare(path).await?;
@@ -165,7 +168,7 @@ async fn open_in_memory(known: Known) -> Result<Opened, OpenError> {
     let sqlite = |error: sqlx::Error| OpenError::sqlite(&path, &error);
     let options = quiet(SqliteConnectOptions::new().in_memory(true).foreign_keys(true));
     let mut connection = options.connect().await.map_err(sqlite)?;
-    let migrated = schema::migrate(&mut connection).await;
+    let migrated = migrations::migrate(&mut connection).await;
     migrated.map_err(|detail| OpenError::Migration { path: path.clone(), detail })?;
     let connection = Arc::new(Mutex::new(connection));
     let writer = Writer::new(Arc::clone(&connection), None, known).await;
@@ -205,7 +208,7 @@ pub(super) async fn inspect(path: &Path) -> Result<Option<i32>, OpenError> {
     match verdict {
         // A transaction that was cut off has to be rolled back first, which is right in a database of ours alone.
         Err(OpenError::Migration { .. })
-            if header.get(68..72) == Some(&schema::APPLICATION_ID.to_be_bytes()[4..]) =>
+            if header.get(68..72) == Some(&migrations::APPLICATION_ID.to_be_bytes()[4..]) =>
         {
             inspect_schema(path, file_options(path).pragma("query_only", "ON")).await
         }
@@ -239,7 +242,7 @@ async fn read_schema(path: &Path, connection: &mut SqliteConnection) -> Result<O
     if tables == 0 {
         return Ok(None);
     }
-    if id != schema::APPLICATION_ID {
+    if id != migrations::APPLICATION_ID {
         return Err(OpenError::ForeignDatabase { path: path.to_owned() });
     }
     let found: Option<i32> = sqlx::query("SELECT max(version) FROM refinery_schema_history")
@@ -247,7 +250,7 @@ async fn read_schema(path: &Path, connection: &mut SqliteConnection) -> Result<O
         .await
         .and_then(|row| row.try_get(0))
         .map_err(sqlite)?;
-    match (found, schema::newest()) {
+    match (found, migrations::newest()) {
         (Some(found), known) if found > known => {
             Err(OpenError::NewerDatabase { path: path.to_owned(), found, known })
         }

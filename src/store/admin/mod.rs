@@ -1,0 +1,5 @@
+//! Administration of a database outside of a registry: checks, backups, tokens.
+
+pub(super) mod backup;
+pub(super) mod integrity;
+pub(super) mod tokens;

@@ -1,0 +1,9 @@
+//! The committed state in memory: leases, rendered records, responses, the search index, subscriptions.
+
+pub(super) mod invalidation;
+pub(super) mod lease_table;
+#[cfg_attr(not(feature = "server"), expect(dead_code, reason = "the HTTP API alone keeps pages as JSON"))]
+pub(super) mod responses;
+pub(super) mod search_index;
+pub(super) mod state;
+pub(super) mod subscriptions;

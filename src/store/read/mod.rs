@@ -1,0 +1,7 @@
+//! Queries, over connections that can only read.
+
+pub(super) mod page;
+pub(super) mod query;
+#[cfg(test)]
+pub(super) mod query_plans;
+pub(super) mod reader;
