@@ -3,41 +3,22 @@
 //! [`router`] is the API alone, to nest in an axum application of one's own. [`Server`] is a whole server around it, with
 //! what a server needs that others can reach: limits, checks of `Host` and `Origin`, TLS, compression, an orderly end.
 
-mod access;
-mod answer;
-mod body;
-mod connections;
-mod examples;
-mod front;
-mod gate;
-mod leases;
-mod limits;
-mod listener;
-mod load;
+mod api;
+mod mcp_service;
 mod metrics;
-mod mount;
-mod official;
+mod official_registry;
 mod openapi;
-mod operations;
-mod pages;
+mod pipeline;
 mod problem;
-mod promote;
-mod query;
-mod request_id;
-mod routes;
-mod schemas;
-mod serve;
-mod servers;
-mod stats;
-mod stream;
-mod tools;
-mod watch;
+mod response;
+mod server;
+mod ui;
 
-pub use limits::Limits;
-pub use listener::{Listener, TlsError};
-pub use openapi::document;
+pub use openapi::document::document;
 pub use problem::{Code, Problem};
-pub use serve::Server;
+pub use server::builder::Server;
+pub use server::limits::Limits;
+pub use server::listener::{Listener, TlsError};
 
 use std::sync::Arc;
 
@@ -49,11 +30,11 @@ use tokio::sync::watch as watch_channel;
 
 use crate::model::Actor;
 use crate::registry::Registry;
-use gate::{Gate, Policy};
-use load::Load;
+use api::promote::Promoter;
+use mcp_service::Mounted;
 use metrics::Metrics;
-use mount::Mounted;
-use promote::Promoter;
+use pipeline::admission::Load;
+use pipeline::auth::{Gate, Policy};
 
 /// The namespace of names that have none, in the official registry's API.
 pub(crate) const NAMESPACE: &str = "local";
@@ -61,7 +42,7 @@ pub(crate) const NAMESPACE: &str = "local";
 /// Whether a text may be such a namespace.
 #[cfg(feature = "cli")]
 pub(crate) fn is_namespace(text: &str) -> bool {
-    official::is_namespace(text)
+    official_registry::is_namespace(text)
 }
 
 /// What the handlers share.
@@ -75,7 +56,7 @@ struct Shared {
     policy: Policy,
     promoter: Option<Promoter>,
     mounted: Option<Mounted>,
-    kept: official::Kept,
+    kept: official_registry::Kept,
     stopping: watch_channel::Sender<bool>,
 }
 
@@ -99,7 +80,7 @@ impl App {
             policy,
             promoter,
             mounted,
-            kept: official::Kept::new(namespace),
+            kept: official_registry::Kept::new(namespace),
             stopping,
         }))
     }
@@ -112,7 +93,7 @@ impl App {
         &self.0.load
     }
 
-    fn kept(&self) -> &official::Kept {
+    fn kept(&self) -> &official_registry::Kept {
         &self.0.kept
     }
 
@@ -145,19 +126,19 @@ impl App {
     }
 
     fn router(self) -> Router {
-        let (mut router, _) = openapi::routes().split_for_parts();
+        let (mut router, _) = openapi::document::routes().split_for_parts();
         if let Some(mounted) = self.0.mounted.clone() {
             let path = mounted.path;
             router =
                 router.route(path, any(move |State(app): State<App>, request| mounted.answer(app, request)));
         }
         router
-            .merge(official::routes())
-            .route("/", get(pages::dashboard))
-            .route("/docs", get(pages::docs))
-            .route("/assets/{name}", get(pages::asset))
-            .fallback(operations::not_found)
-            .method_not_allowed_fallback(operations::method_not_allowed)
+            .merge(official_registry::routes())
+            .route("/", get(ui::dashboard))
+            .route("/docs", get(ui::docs))
+            .route("/assets/{name}", get(ui::asset))
+            .fallback(api::operations::not_found)
+            .method_not_allowed_fallback(api::operations::method_not_allowed)
             .with_state(self)
     }
 }
@@ -178,5 +159,5 @@ pub fn router(registry: Registry) -> Router {
     let load = Load::new(Limits::default(), Metrics::with(registry.clone()));
     App::new(registry, load, Policy::default())
         .router()
-        .layer(middleware::from_fn_with_state(gate, front::nested))
+        .layer(middleware::from_fn_with_state(gate, pipeline::service::nested))
 }

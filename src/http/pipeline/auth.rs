@@ -10,8 +10,8 @@ use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 
-use super::problem::{Code, Problem};
-use super::{App, official, pages};
+use crate::http::problem::{Code, Problem};
+use crate::http::{App, official_registry, ui};
 use crate::model::{Actor, Role};
 use crate::registry::Registry;
 
@@ -19,45 +19,45 @@ use crate::registry::Registry;
 const OPEN: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/openapi.json"];
 
 /// Whether a path needs no token.
-pub(super) fn is_open(path: &str) -> bool {
-    OPEN.contains(&path) || pages::is_page(path)
+pub(in crate::http) fn is_open(path: &str) -> bool {
+    OPEN.contains(&path) || ui::is_page(path)
 }
 
 /// See the [module](self).
 #[derive(Debug, Clone)]
-pub(super) struct Gate {
+pub(in crate::http) struct Gate {
     registry: Registry,
     policy: Policy,
 }
 
 /// What holds beside the tokens.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Policy {
+pub(in crate::http) struct Policy {
     /// Reading needs no token.
-    pub(super) anonymous_read: bool,
+    pub(in crate::http) anonymous_read: bool,
     /// Without any token nobody is let in, instead of everybody.
-    pub(super) closed: bool,
+    pub(in crate::http) closed: bool,
     /// The official registry's API needs no token.
-    pub(super) public_catalogue: bool,
+    pub(in crate::http) public_catalogue: bool,
 }
 
 impl Gate {
-    pub(super) fn new(registry: Registry, policy: Policy) -> Self {
+    pub(in crate::http) fn new(registry: Registry, policy: Policy) -> Self {
         Self { registry, policy }
     }
 
     /// Marks an answer that comes from a standby.
-    pub(super) fn mark(&self, headers: &mut HeaderMap) {
+    pub(in crate::http) fn mark(&self, headers: &mut HeaderMap) {
         if self.registry.is_standby() {
             headers.insert("paulina-role", HeaderValue::from_static("standby"));
         }
     }
 
     /// Lets a request pass and notes on whose behalf it comes, or says why not.
-    pub(super) fn admit(&self, request: &mut Request) -> Result<(), Problem> {
+    pub(in crate::http) fn admit(&self, request: &mut Request) -> Result<(), Problem> {
         let path = request.uri().path().to_owned();
         let path = path.as_str();
-        if is_open(path) || (self.policy.public_catalogue && official::is_of_it(path)) {
+        if is_open(path) || (self.policy.public_catalogue && official_registry::is_of_it(path)) {
             return Ok(());
         }
         let tokens = self.registry.tokens_held();
@@ -115,7 +115,7 @@ fn presented(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 }
 
 /// On whose behalf a request comes.
-pub(super) struct Caller(pub(super) Actor);
+pub(in crate::http) struct Caller(pub(in crate::http) Actor);
 
 impl FromRequestParts<App> for Caller {
     type Rejection = Infallible;

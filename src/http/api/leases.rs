@@ -7,12 +7,13 @@ use axum::response::Response;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::answer::json;
-use super::body::JsonBody;
-use super::gate::Caller;
-use super::problem::{Code, Problem};
+use super::query;
 use super::servers::id;
-use super::{App, query};
+use crate::http::App;
+use crate::http::pipeline::auth::Caller;
+use crate::http::pipeline::body::JsonBody;
+use crate::http::problem::{Code, Problem};
+use crate::http::response::json;
 use crate::model::{LeaseRef, LeaseState, MAX_REFRESH_IDS, Refreshed, RefreshedMany, Violation};
 
 /// Refresh a lease.
@@ -34,7 +35,7 @@ use crate::model::{LeaseRef, LeaseState, MAX_REFRESH_IDS, Refreshed, RefreshedMa
         (status = 507, description = "storage_full"),
     )
 )]
-pub(super) async fn refresh(
+pub(in crate::http) async fn refresh(
     State(app): State<App>,
     Caller(actor): Caller,
     path: Result<Path<String>, PathRejection>,
@@ -48,7 +49,7 @@ pub(super) async fn refresh(
 /// Ids of servers.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Ids {
+pub(in crate::http) struct Ids {
     /// At most 10,000.
     #[schema(max_items = 10_000, example = json!(["filesystem-abc123", "gone-42"]))]
     ids: Vec<String>,
@@ -72,7 +73,7 @@ pub(super) struct Ids {
         (status = 507, description = "storage_full"),
     )
 )]
-pub(super) async fn refresh_many(
+pub(in crate::http) async fn refresh_many(
     State(app): State<App>,
     Caller(actor): Caller,
     uri: Uri,
@@ -119,7 +120,7 @@ fn violation(detail: String) -> Problem {
         (status = 404, description = "not_registered"),
     )
 )]
-pub(super) async fn health(
+pub(in crate::http) async fn health(
     State(app): State<App>,
     path: Result<Path<String>, PathRejection>,
     uri: Uri,

@@ -11,20 +11,21 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 
-use super::answer::json;
 use super::operations::Ready;
-use super::problem::{Code, Problem};
-use super::{App, query};
+use super::query;
+use crate::http::App;
+use crate::http::problem::{Code, Problem};
+use crate::http::response::json;
 
 /// What a promotion comes to.
 type Promoting = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
 /// How a standby is promoted: with force, or not if there is another primary. Says why it was not.
 #[derive(Clone)]
-pub(super) struct Promoter(Arc<dyn Fn(bool) -> Promoting + Send + Sync>);
+pub(in crate::http) struct Promoter(Arc<dyn Fn(bool) -> Promoting + Send + Sync>);
 
 impl Promoter {
-    pub(super) fn new<F>(promote: impl Fn(bool) -> F + Send + Sync + 'static) -> Self
+    pub(in crate::http) fn new<F>(promote: impl Fn(bool) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<(), String>> + Send + 'static,
     {
@@ -39,7 +40,7 @@ impl fmt::Debug for Promoter {
 }
 
 /// How long it may take: a replica is restored, and checked.
-pub(super) const TIME: Duration = Duration::from_mins(5);
+pub(in crate::http) const TIME: Duration = Duration::from_mins(5);
 
 /// Make a primary of a standby.
 ///
@@ -54,7 +55,7 @@ pub(super) const TIME: Duration = Duration::from_mins(5);
         (status = 409, description = "not_promoted"),
     )
 )]
-pub(super) async fn promote(State(app): State<App>, uri: Uri) -> Result<Response, Problem> {
+pub(in crate::http) async fn promote(State(app): State<App>, uri: Uri) -> Result<Response, Problem> {
     let force = query::flag(&uri, "force")?;
     if app.registry().is_standby() {
         let Some(Promoter(promote)) = app.promoter() else {

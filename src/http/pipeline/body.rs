@@ -11,15 +11,16 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, SizeHint};
 
-use super::App;
-use super::load::{self, Kind, Load, Place};
-use super::mount::is_stream;
-use super::problem::{Code, Problem};
+use super::admission;
+use super::admission::{Kind, Load, Place};
+use crate::http::App;
+use crate::http::mcp_service::is_stream;
+use crate::http::problem::{Code, Problem};
 
 /// The bytes of a body that says it is JSON. They are accounted for, and its request has a place, until it is dropped.
-pub(super) struct JsonBody {
-    pub(super) bytes: Vec<u8>,
-    _taken: load::Bytes,
+pub(in crate::http) struct JsonBody {
+    pub(in crate::http) bytes: Vec<u8>,
+    _taken: admission::Bytes,
     _place: Place,
 }
 
@@ -57,7 +58,7 @@ fn too_large(load: &Load) -> Problem {
     Problem::new(Code::PayloadTooLarge, format!("the body is over the limit of {limit} bytes"))
 }
 
-async fn read(mut body: Body, load: &Load, kind: Kind) -> Result<(Vec<u8>, load::Bytes), Problem> {
+async fn read(mut body: Body, load: &Load, kind: Kind) -> Result<(Vec<u8>, admission::Bytes), Problem> {
     let mut taken = load.take(kind, 0)?;
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
@@ -74,11 +75,16 @@ async fn read(mut body: Body, load: &Load, kind: Kind) -> Result<(Vec<u8>, load:
 }
 
 /// What goes out in one piece.
-pub(super) const PIECE: usize = 64 * 1024;
+pub(in crate::http) const PIECE: usize = 64 * 1024;
 
 /// Accounts for a large answer, and keeps its place, until it is sent. A small one is no matter, nor is one that is there
 /// once for all, or that accounts for itself.
-pub(super) async fn accounted(response: Response, load: &Load, kind: Kind, place: Place) -> Response {
+pub(in crate::http) async fn accounted(
+    response: Response,
+    load: &Load,
+    kind: Kind,
+    place: Place,
+) -> Response {
     let small = response.body().size_hint().upper().is_some_and(|bytes| bytes <= PIECE as u64);
     if small || matches!(kind, Kind::Probe | Kind::Watch) || is_stream(&response) {
         return response;
@@ -97,7 +103,7 @@ pub(super) async fn accounted(response: Response, load: &Load, kind: Kind, place
 /// A body that is sent piece by piece, as the client takes it.
 struct Pieces {
     bytes: bytes::Bytes,
-    _taken: load::Bytes,
+    _taken: admission::Bytes,
     _place: Place,
 }
 

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::connections::Peer;
 
 /// See the [module](self).
-pub(super) struct Watched<S> {
+pub(in crate::http) struct Watched<S> {
     stream: S,
     peer: Arc<Peer>,
     /// A byte that was read ahead.
@@ -21,7 +21,7 @@ pub(super) struct Watched<S> {
 }
 
 impl<S> Watched<S> {
-    pub(super) fn new(stream: S, peer: Arc<Peer>) -> Self {
+    pub(in crate::http) fn new(stream: S, peer: Arc<Peer>) -> Self {
         Self { stream, peer, ahead: None }
     }
 

@@ -15,9 +15,12 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::problem::{Code, Problem};
+use super::examples;
 use super::schemas::{AliveName, HealthyName, MatchName, SummaryName, TransportName, ViewName};
-use super::{App, examples, gate, leases, operations, promote, servers, stats, tools, watch};
+use crate::http::App;
+use crate::http::api::{leases, operations, promote, servers, stats, tools, watch};
+use crate::http::pipeline::auth;
+use crate::http::problem::{Code, Problem};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -38,7 +41,7 @@ use super::{App, examples, gate, leases, operations, promote, servers, stats, to
 struct Base;
 
 /// Routes and document.
-pub(super) fn routes() -> OpenApiRouter<App> {
+pub(in crate::http) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Base::openapi())
         .routes(routes!(servers::register, servers::find))
         .routes(routes!(servers::get, servers::deregister))
@@ -67,7 +70,7 @@ static TEXT: LazyLock<String> = LazyLock::new(|| {
         for operation in operations.into_iter().flatten() {
             let example = operation.operation_id.as_deref().and_then(examples::answer);
             answers(&mut operation.responses.responses, example.as_ref());
-            let guarded = !gate::is_open(path);
+            let guarded = !auth::is_open(path);
             problems(&mut operation.responses.responses, guarded);
             if guarded {
                 let nobody = SecurityRequirement::default();
@@ -108,7 +111,7 @@ fn refine(document: &mut Value) {
 }
 
 /// The document as JSON text.
-pub(super) fn text() -> &'static str {
+pub(in crate::http) fn text() -> &'static str {
     &TEXT
 }
 

@@ -11,12 +11,14 @@ use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
-use super::body::PIECE;
-use super::gate::Caller;
-use super::load::{self, Kind, Place};
-use super::problem::Problem;
-use super::schemas::{FilterQuery, WatchQuery};
-use super::{App, query};
+use super::query;
+use crate::http::App;
+use crate::http::openapi::schemas::{FilterQuery, WatchQuery};
+use crate::http::pipeline::admission;
+use crate::http::pipeline::admission::{Kind, Place};
+use crate::http::pipeline::auth::Caller;
+use crate::http::pipeline::body::PIECE;
+use crate::http::problem::Problem;
 use crate::model::{Actor, Revision, push_time};
 use crate::registry::{Item, Watch};
 use crate::store::time;
@@ -38,7 +40,7 @@ const ALIVE: &str = ": alive\n\n";
     params(FilterQuery, WatchQuery, ("Last-Event-ID" = Option<String>, Header, description = "the `id` of the last event that was seen")),
     responses((status = 200, description = "The stream.", body = String, content_type = "text/event-stream"))
 )]
-pub(super) async fn watch(
+pub(in crate::http) async fn watch(
     State(app): State<App>,
     Caller(actor): Caller,
     headers: HeaderMap,
@@ -88,7 +90,7 @@ struct Told {
 #[derive(Default)]
 struct Pieces {
     text: Bytes,
-    taken: Option<load::Bytes>,
+    taken: Option<admission::Bytes>,
 }
 
 impl Told {

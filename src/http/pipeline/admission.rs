@@ -8,14 +8,14 @@ use std::sync::Arc;
 use axum::http::{Method, Uri};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::limits::Limits;
-use super::metrics::{Metrics, Reading};
-use super::pages;
-use super::problem::{Code, Problem};
+use crate::http::metrics::{Metrics, Reading};
+use crate::http::problem::{Code, Problem};
+use crate::http::server::limits::Limits;
+use crate::http::ui;
 
 /// See the [module](self).
 #[derive(Debug, Clone)]
-pub(super) struct Load {
+pub(in crate::http) struct Load {
     requests: Arc<Semaphore>,
     watchers: Arc<Semaphore>,
     refreshes: Arc<Semaphore>,
@@ -27,7 +27,7 @@ pub(super) struct Load {
 
 /// What kind of request it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::http) enum Kind {
     /// It keeps servers alive.
     Refresh,
     /// It tells whether the registry is well, or how it is asked. Its answer costs next to nothing.
@@ -39,10 +39,10 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) fn of(method: &Method, uri: &Uri) -> Self {
+    pub(in crate::http) fn of(method: &Method, uri: &Uri) -> Self {
         match (method, uri.path()) {
             (_, "/healthz" | "/readyz" | "/metrics" | "/openapi.json") => Self::Probe,
-            (_, path) if pages::is_page(path) => Self::Probe,
+            (_, path) if ui::is_page(path) => Self::Probe,
             (&Method::GET, path) if path.ends_with("/watch") => Self::Watch,
             (&Method::PUT | &Method::POST, path) if path.ends_with("/refresh") => Self::Refresh,
             _ => Self::Other,
@@ -52,18 +52,18 @@ impl Kind {
 
 /// A place; given back when dropped.
 #[derive(Debug, Default)]
-pub(super) struct Place {
+pub(in crate::http) struct Place {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// Bytes that are accounted for; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Bytes {
+pub(in crate::http) struct Bytes {
     permit: OwnedSemaphorePermit,
 }
 
 impl Load {
-    pub(super) fn new(limits: Limits, metrics: Metrics) -> Self {
+    pub(in crate::http) fn new(limits: Limits, metrics: Metrics) -> Self {
         let semaphore = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
         Self {
             requests: semaphore(limits.requests),
@@ -76,16 +76,16 @@ impl Load {
         }
     }
 
-    pub(super) fn limits(&self) -> &Limits {
+    pub(in crate::http) fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    pub(super) fn metrics(&self) -> &Metrics {
+    pub(in crate::http) fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 
     /// A place for one more request.
-    pub(super) fn admit(&self, kind: Kind) -> Result<Place, Problem> {
+    pub(in crate::http) fn admit(&self, kind: Kind) -> Result<Place, Problem> {
         let (places, what, most) = match kind {
             Kind::Probe => return Ok(Place { _permit: None }),
             Kind::Refresh => (&self.refreshes, "refreshes", self.limits.requests),
@@ -101,7 +101,7 @@ impl Load {
     }
 
     /// Room for so many bytes. Refreshes have room of their own, too.
-    pub(super) fn take(&self, kind: Kind, bytes: usize) -> Result<Bytes, Problem> {
+    pub(in crate::http) fn take(&self, kind: Kind, bytes: usize) -> Result<Bytes, Problem> {
         let count = u32::try_from(bytes).unwrap_or(u32::MAX);
         let room = if kind == Kind::Refresh { &self.refresh_bytes } else { &self.bytes };
         if let Ok(permit) = Arc::clone(room).try_acquire_many_owned(count) {
@@ -113,7 +113,7 @@ impl Load {
     }
 
     /// How much is in hand.
-    pub(super) fn reading(&self) -> Reading {
+    pub(in crate::http) fn reading(&self) -> Reading {
         let taken = |semaphore: &Semaphore, most: usize| most.saturating_sub(semaphore.available_permits());
         Reading {
             refreshes: taken(&self.refreshes, self.limits.requests),
@@ -126,7 +126,7 @@ impl Load {
 
 impl Bytes {
     /// Puts more to it.
-    pub(super) fn add(&mut self, more: Self) {
+    pub(in crate::http) fn add(&mut self, more: Self) {
         self.permit.merge(more.permit);
     }
 }

@@ -3,10 +3,11 @@
 use axum::extract::{Request, State};
 use axum::response::Response;
 
-use super::answer::{fingerprint, tagged, unwritable};
-use super::problem::Problem;
-use super::schemas::{FilterQuery, PageQuery, Tools};
-use super::{App, query};
+use super::query;
+use crate::http::App;
+use crate::http::openapi::schemas::{FilterQuery, PageQuery, Tools};
+use crate::http::problem::Problem;
+use crate::http::response::{fingerprint, tagged, unwritable};
 
 /// Find tools.
 ///
@@ -20,7 +21,7 @@ use super::{App, query};
         (status = 304, description = "The answer to this question has not changed."),
     )
 )]
-pub(super) async fn tools(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+pub(in crate::http) async fn tools(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let tools = app.registry().tools_found(query::filter(request.uri())?).await?;
     match tools.json(fingerprint) {
         Ok(page) => Ok(tagged(request.headers(), page.fingerprint, || page.json.clone())),

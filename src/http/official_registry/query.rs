@@ -14,8 +14,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::catalogue::Catalogue;
 use super::entry::Entry;
+use super::listing::Catalogue;
 use crate::http::problem::{Code, Problem};
 use crate::model::{Filter, HealthFilter, PAGE_LIMITS, Score};
 

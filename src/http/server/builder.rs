@@ -16,19 +16,19 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::access::Hosts;
 use super::connections::{Connection, Connections, SWEEP, Tracked, Upload};
-use super::front::Front;
-use super::gate::{Gate, Policy};
 use super::limits::Limits;
 use super::listener::{Handshake, Listener};
-use super::load::Load;
-use super::metrics::Metrics;
-use super::mount::Mounted;
-use super::promote::Promoter;
-use super::stream::Watched;
-use super::{App, NAMESPACE};
+use super::tracked_io::Watched;
 use crate::clock::{Clock, SystemClock};
+use crate::http::api::promote::Promoter;
+use crate::http::mcp_service::Mounted;
+use crate::http::metrics::Metrics;
+use crate::http::pipeline::admission::Load;
+use crate::http::pipeline::auth::{Gate, Policy};
+use crate::http::pipeline::host_check::Hosts;
+use crate::http::pipeline::service::Front;
+use crate::http::{App, NAMESPACE};
 use crate::registry::Registry;
 
 /// A server on its way up: what it serves, and to whom.

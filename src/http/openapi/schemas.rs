@@ -9,13 +9,13 @@ use crate::model::{Health, Input, ToolEntry, TransportKind};
 
 /// The body of a registration, as `registration.schema.json` says it: JSON Schema can say more of it than Rust's types.
 #[derive(ToSchema)]
-pub(super) struct RegistrationBody;
+pub(in crate::http) struct RegistrationBody;
 
 /// How a client reaches a server.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what model/transport.rs reads")]
 #[schema(rename_all = "kebab-case")]
-pub(super) enum TransportName {
+pub(in crate::http) enum TransportName {
     Stdio,
     StreamableHttp,
     Http,
@@ -25,7 +25,7 @@ pub(super) enum TransportName {
 /// What a server can do. Any other member is a named flag: `true`, `false`, or an object of options.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes how model/capabilities.rs writes")]
-pub(super) struct CapabilitiesRecord {
+pub(in crate::http) struct CapabilitiesRecord {
     /// In a full record, each tool as it was sent; in a summary, `name`, `title` and `description` of each.
     #[schema(value_type = Vec<Object>)]
     tools: Vec<()>,
@@ -43,7 +43,7 @@ macro_rules! record {
         $(#[$meta])*
         #[derive(ToSchema)]
         #[expect(dead_code, reason = "describes how model/server.rs writes; a test holds the two equal")]
-        pub(super) struct $name {
+        pub(in crate::http) struct $name {
             /// Its id.
             #[schema(example = "filesystem-abc123")]
             id: String,
@@ -129,7 +129,7 @@ record!(
 /// A page of servers.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes how model/server.rs writes")]
-pub(super) struct ServerPage {
+pub(in crate::http) struct ServerPage {
     /// The servers.
     servers: Vec<FoundRecord>,
     /// Where the next page begins; null on the last page.
@@ -143,7 +143,7 @@ pub(super) struct ServerPage {
 /// A page of tools.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes how model/server.rs writes")]
-pub(super) struct Tools {
+pub(in crate::http) struct Tools {
     /// The tools.
     tools: Vec<ToolEntry>,
     /// Where the next page begins; null on the last page.
@@ -154,7 +154,7 @@ pub(super) struct Tools {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes what model/query.rs reads; a test holds the two equal")]
-pub(super) struct FilterQuery {
+pub(in crate::http) struct FilterQuery {
     /// Servers of this name.
     #[param(example = "filesystem")]
     name: Option<Vec<String>>,
@@ -189,7 +189,7 @@ pub(super) struct FilterQuery {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes what model/query.rs reads; a test holds the two equal")]
-pub(super) struct PageQuery {
+pub(in crate::http) struct PageQuery {
     /// What is needed, in words or in a sentence, best first: by relevance over names, titles, descriptions and parameters of
     /// servers and of what they offer, and over tags. What holds every word comes before what holds some. `read_file` and
     /// `readFile` are two words; nothing in it is query syntax; one typing error in a word of five letters or more is
@@ -213,7 +213,7 @@ pub(super) struct PageQuery {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes what model/query.rs reads; a test holds the two equal")]
-pub(super) struct ViewQuery {
+pub(in crate::http) struct ViewQuery {
     /// `summary` leaves schemas out; `full` holds all that was registered.
     #[param(default = "summary")]
     view: Option<ViewName>,
@@ -222,7 +222,7 @@ pub(super) struct ViewQuery {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes what model/query.rs reads; a test holds the two equal")]
-pub(super) struct WatchQuery {
+pub(in crate::http) struct WatchQuery {
     /// `true` and `any` are the same here: an unhealthy server is told of as `expired`.
     #[param(default = "true")]
     healthy: Option<AliveName>,
@@ -238,7 +238,7 @@ pub(super) struct WatchQuery {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what model/query.rs reads")]
 #[schema(rename_all = "snake_case")]
-pub(super) enum ViewName {
+pub(in crate::http) enum ViewName {
     Summary,
     Full,
 }
@@ -247,7 +247,7 @@ pub(super) enum ViewName {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what model/query.rs reads")]
 #[schema(rename_all = "snake_case")]
-pub(super) enum MatchName {
+pub(in crate::http) enum MatchName {
     Any,
     All,
 }
@@ -256,7 +256,7 @@ pub(super) enum MatchName {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what model/query.rs reads")]
 #[schema(rename_all = "snake_case")]
-pub(super) enum HealthyName {
+pub(in crate::http) enum HealthyName {
     True,
     False,
     Any,
@@ -266,7 +266,7 @@ pub(super) enum HealthyName {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what model/query.rs reads")]
 #[schema(rename_all = "snake_case")]
-pub(super) enum AliveName {
+pub(in crate::http) enum AliveName {
     True,
     Any,
 }
@@ -275,6 +275,6 @@ pub(super) enum AliveName {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what model/query.rs reads")]
 #[schema(rename_all = "snake_case")]
-pub(super) enum SummaryName {
+pub(in crate::http) enum SummaryName {
     Summary,
 }

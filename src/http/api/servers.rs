@@ -8,19 +8,20 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::answer::{fingerprint, json, tagged};
-use super::body::JsonBody;
-use super::gate::Caller;
-use super::problem::{Code, Problem};
-use super::schemas::{
+use super::query;
+use crate::http::App;
+use crate::http::openapi::schemas::{
     FilterQuery, PageQuery, RegisteredRecord, RegistrationBody, ServerPage, ServerRecord, ViewQuery,
 };
-use super::{App, query};
+use crate::http::pipeline::auth::Caller;
+use crate::http::pipeline::body::JsonBody;
+use crate::http::problem::{Code, Problem};
+use crate::http::response::{fingerprint, json, tagged};
 use crate::model::{LeaseId, LeaseRef, Registration, Server};
 use crate::store::{Entry, Found, Tagged};
 
 /// The id in a path. One that is no text at all belongs to nobody.
-pub(super) fn id(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
+pub(in crate::http) fn id(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
     path.map(|Path(id)| id).map_err(|_| Problem::new(Code::NotRegistered, "the id in the path is not UTF-8"))
 }
 
@@ -54,7 +55,7 @@ struct WithLease<'a> {
         (status = 507, description = "storage_full"),
     )
 )]
-pub(super) async fn register(
+pub(in crate::http) async fn register(
     State(app): State<App>,
     Caller(actor): Caller,
     OriginalUri(uri): OriginalUri,
@@ -86,7 +87,7 @@ pub(super) async fn register(
         (status = 304, description = "The answer to this question has not changed but for lease times."),
     )
 )]
-pub(super) async fn find(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+pub(in crate::http) async fn find(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let found = app.registry().found(query::filter(request.uri())?).await?;
     let page = found.json(|| page(&found));
     Ok(tagged(request.headers(), page.fingerprint, || page.json.clone()))
@@ -137,7 +138,7 @@ fn page(found: &Found) -> Tagged {
         (status = 404, description = "not_registered"),
     )
 )]
-pub(super) async fn get(
+pub(in crate::http) async fn get(
     State(app): State<App>,
     path: Result<Path<String>, PathRejection>,
     request: Request,
@@ -166,7 +167,7 @@ pub(super) async fn get(
         (status = 507, description = "storage_full"),
     )
 )]
-pub(super) async fn deregister(
+pub(in crate::http) async fn deregister(
     State(app): State<App>,
     Caller(actor): Caller,
     path: Result<Path<String>, PathRejection>,

@@ -7,8 +7,8 @@ use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::answer::{fingerprint, is_known};
 use super::problem::{Code, Problem};
+use super::response::{fingerprint, is_known};
 
 /// What a page may do: <https://www.w3.org/TR/CSP3/>. No text becomes markup, <https://www.w3.org/TR/trusted-types/>.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -16,7 +16,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 
 macro_rules! assets {
     ($($name:literal),* $(,)?) => {
-        [$(($name, include_str!(concat!("pages/", $name)))),*]
+        [$(($name, include_str!(concat!("ui/", $name)))),*]
     };
 }
 
@@ -50,11 +50,11 @@ pub(super) fn is_page(path: &str) -> bool {
 }
 
 pub(super) async fn dashboard(headers: HeaderMap) -> Response {
-    answer(&headers, "dashboard.html", include_str!("pages/dashboard.html"))
+    answer(&headers, "dashboard.html", include_str!("ui/dashboard.html"))
 }
 
 pub(super) async fn docs(headers: HeaderMap) -> Response {
-    answer(&headers, "docs.html", include_str!("pages/docs.html"))
+    answer(&headers, "docs.html", include_str!("ui/docs.html"))
 }
 
 pub(super) async fn asset(headers: HeaderMap, Path(name): Path<String>) -> Result<Response, Problem> {

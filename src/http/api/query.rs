@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use axum::http::Uri;
 
-use super::problem::{Code, Problem};
+use crate::http::problem::{Code, Problem};
 use crate::model::{Filter, FilterError, LeaseId, Revision, RevisionError};
 
 fn pairs(uri: &Uri) -> impl Iterator<Item = (String, String)> {
@@ -16,7 +16,7 @@ fn refused(parameter: &str, detail: &str) -> Problem {
 }
 
 /// The filter that a query string describes.
-pub(super) fn filter(uri: &Uri) -> Result<Filter, Problem> {
+pub(in crate::http) fn filter(uri: &Uri) -> Result<Filter, Problem> {
     if !is_utf8(uri.query().unwrap_or_default()) {
         return Err(Problem::new(Code::InvalidQuery, "the query is not percent-encoded UTF-8"));
     }
@@ -24,7 +24,7 @@ pub(super) fn filter(uri: &Uri) -> Result<Filter, Problem> {
 }
 
 /// The filter that a query string describes, and `since`.
-pub(super) fn watch(uri: &Uri) -> Result<(Filter, Option<Revision>), Problem> {
+pub(in crate::http) fn watch(uri: &Uri) -> Result<(Filter, Option<Revision>), Problem> {
     let (since, filters): (Vec<_>, Vec<_>) = pairs(uri).partition(|(key, _)| key == "since");
     if let Some((key, _)) = filters.iter().find(|(key, _)| matches!(key.as_str(), "limit" | "cursor")) {
         return Err(refused(key, "is not known here"));
@@ -43,7 +43,7 @@ pub(super) fn watch(uri: &Uri) -> Result<(Filter, Option<Revision>), Problem> {
 }
 
 /// Nothing.
-pub(super) fn none(uri: &Uri) -> Result<(), Problem> {
+pub(in crate::http) fn none(uri: &Uri) -> Result<(), Problem> {
     match pairs(uri).next() {
         Some((key, _)) => Err(refused(&key, "is not known here")),
         None => Ok(()),
@@ -51,7 +51,7 @@ pub(super) fn none(uri: &Uri) -> Result<(), Problem> {
 }
 
 /// `lease=<uuid>`, or nothing.
-pub(super) fn lease(uri: &Uri) -> Result<Option<LeaseId>, Problem> {
+pub(in crate::http) fn lease(uri: &Uri) -> Result<Option<LeaseId>, Problem> {
     let mut lease = None;
     for (key, value) in pairs(uri) {
         if key != "lease" {
@@ -66,7 +66,7 @@ pub(super) fn lease(uri: &Uri) -> Result<Option<LeaseId>, Problem> {
 }
 
 /// One parameter that is `true` or `false`, false if it is not there.
-pub(super) fn flag(uri: &Uri, name: &str) -> Result<bool, Problem> {
+pub(in crate::http) fn flag(uri: &Uri, name: &str) -> Result<bool, Problem> {
     let mut flag = None;
     for (key, value) in pairs(uri) {
         if key != name {

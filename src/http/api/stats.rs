@@ -3,9 +3,10 @@
 use axum::extract::{Request, State};
 use axum::response::Response;
 
-use super::answer::{fingerprint, tagged, unwritable};
-use super::problem::Problem;
-use super::{App, query};
+use super::query;
+use crate::http::App;
+use crate::http::problem::Problem;
+use crate::http::response::{fingerprint, tagged, unwritable};
 use crate::model::Stats;
 
 /// Totals.
@@ -19,7 +20,7 @@ use crate::model::Stats;
         (status = 304, description = "The totals have not changed."),
     )
 )]
-pub(super) async fn stats(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+pub(in crate::http) async fn stats(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     query::none(request.uri())?;
     let stats = app.registry().stats().await?;
     match serde_json::to_string(&stats) {

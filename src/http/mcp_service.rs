@@ -18,8 +18,8 @@ use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt};
 
 use super::App;
-use super::body::JsonBody;
-use super::load::{Kind, Place};
+use super::pipeline::admission::{Kind, Place};
+use super::pipeline::body::JsonBody;
 use crate::model::Actor;
 
 /// What a client of MCP says that listens: its stream goes on for as long as it likes. All other streams that answer a POST end

@@ -15,7 +15,7 @@ const ID: &str = "filesystem-abc123";
 const LEASE: &str = "0f9f3d2e-6f3c-4c86-9a5e-3b8a54b1f1aa";
 
 /// What an operation answers when all is well; none where it answers without a body.
-pub(super) fn answer(operation: &str) -> Option<Value> {
+pub(in crate::http) fn answer(operation: &str) -> Option<Value> {
     Some(match operation {
         "register" => {
             let mut record = json!(server());

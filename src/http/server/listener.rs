@@ -48,11 +48,11 @@ pub struct TlsError {
 }
 
 /// A connection as bytes.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(in crate::http) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// What becomes a connection once TLS is agreed on.
-pub(super) type Handshake = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send>>;
+pub(in crate::http) type Handshake = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send>>;
 
 impl Listener {
     /// Listens on an address and port; port 0 takes a free one.
@@ -137,7 +137,7 @@ impl Listener {
     }
 
     /// The next connection.
-    pub(super) async fn accept(&self) -> io::Result<Handshake> {
+    pub(in crate::http) async fn accept(&self) -> io::Result<Handshake> {
         match &self.socket {
             Socket::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;

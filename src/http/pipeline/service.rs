@@ -21,17 +21,19 @@ use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tracing::Instrument;
 
-use super::access::{Hosts, check_framing};
+use super::admission::{Kind, Load, Place};
+use super::auth::Gate;
 use super::body::accounted;
-use super::gate::Gate;
-use super::load::{Kind, Load, Place};
-use super::problem::{Code, Problem};
-use super::{App, official, promote, request_id, routes};
+use super::host_check::{Hosts, check_framing};
+use super::{request_id, route};
 use crate::clock::{Clock, SystemClock};
+use crate::http::api::promote;
+use crate::http::problem::{Code, Problem};
+use crate::http::{App, official_registry};
 
 /// See the [module](self).
 #[derive(Clone)]
-pub(super) struct Front(Arc<Shared>);
+pub(in crate::http) struct Front(Arc<Shared>);
 
 struct Shared {
     router: Router,
@@ -45,7 +47,7 @@ struct Shared {
 }
 
 impl Front {
-    pub(super) fn new(
+    pub(in crate::http) fn new(
         app: App,
         hosts: Hosts,
         gate: Gate,
@@ -59,17 +61,17 @@ impl Front {
     }
 
     /// Answers a request.
-    pub(super) async fn answer(self, request: Request) -> Response {
+    pub(in crate::http) async fn answer(self, request: Request) -> Response {
         let id = request_id::of(request.headers());
-        let (route, loud) = (routes::of(request.uri().path()), request_id::is_loud(&request));
+        let (route, loud) = (route::of(request.uri().path()), request_id::is_loud(&request));
         let span = request_id::span(&request, id.as_ref(), route, loud);
         let answering = async move {
             let begin = self.0.clock.monotonic();
-            let open = self.0.public_catalogue && official::is_of_it(request.uri().path());
+            let open = self.0.public_catalogue && official_registry::is_of_it(request.uri().path());
             let mut response = match &self.0.cors {
                 _ if open => {
                     let mut response = self.within(request).await;
-                    official::open_to_pages(&mut response);
+                    official_registry::open_to_pages(&mut response);
                     response
                 }
                 Some(cors) if self.0.hosts.is_allowed_origin(request.headers()) => {
@@ -92,10 +94,10 @@ impl Front {
     async fn within(&self, mut request: Request) -> Response {
         let Shared { load, hosts, gate, .. } = &*self.0;
         let kind = Kind::of(request.method(), request.uri());
-        let of_catalogue = official::is_of_it(request.uri().path());
+        let of_catalogue = official_registry::is_of_it(request.uri().path());
         let open = self.0.public_catalogue && of_catalogue;
         if open && request.method() == Method::OPTIONS {
-            return official::preflight();
+            return official_registry::preflight();
         }
         let admitted = check_framing(request.headers())
             .and_then(|()| hosts.check(request.headers(), request.uri(), open))
@@ -110,12 +112,12 @@ impl Front {
             });
         let place = match admitted {
             Ok(place) => place,
-            Err(problem) => return official::refusal(problem, of_catalogue),
+            Err(problem) => return official_registry::refusal(problem, of_catalogue),
         };
         let promoting = request.uri().path() == "/v1/promote";
         let limit = if promoting { promote::TIME } else { load.limits().request_time };
         let answer = tokio::time::timeout(limit, self.handle(request, kind, place)).await;
-        answer.unwrap_or_else(|_| official::refusal(late(limit), of_catalogue))
+        answer.unwrap_or_else(|_| official_registry::refusal(late(limit), of_catalogue))
     }
 
     async fn handle(&self, mut request: Request, kind: Kind, mut place: Place) -> Response {
@@ -207,15 +209,15 @@ fn late(limit: Duration) -> Problem {
 }
 
 /// The part of it that belongs to a router which is nested in another application.
-pub(super) async fn nested(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
+pub(in crate::http) async fn nested(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
     let id = request_id::of(request.headers());
-    let (route, loud) = (routes::of(request.uri().path()), request_id::is_loud(&request));
+    let (route, loud) = (route::of(request.uri().path()), request_id::is_loud(&request));
     let (clock, span) = (SystemClock::new(), request_id::span(&request, id.as_ref(), route, loud));
-    let of_catalogue = official::is_of_it(request.uri().path());
+    let of_catalogue = official_registry::is_of_it(request.uri().path());
     async move {
         let mut response = match gate.admit(&mut request) {
             Ok(()) => next.run(request).await,
-            Err(problem) => official::refusal(problem, of_catalogue),
+            Err(problem) => official_registry::refusal(problem, of_catalogue),
         };
         gate.mark(response.headers_mut());
         request_id::put(&mut response, id, loud, clock.monotonic());

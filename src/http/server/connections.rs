@@ -16,12 +16,12 @@ use axum::body::Body;
 use hyper::body::{Body as _, Frame, SizeHint};
 use tokio::sync::Notify;
 
-use super::body::PIECE;
 use super::limits::Limits;
-use super::metrics::Metrics;
+use crate::http::metrics::Metrics;
+use crate::http::pipeline::body::PIECE;
 
 /// How often the sweep comes.
-pub(super) const SWEEP: Duration = Duration::from_millis(250);
+pub(in crate::http) const SWEEP: Duration = Duration::from_millis(250);
 
 const WAITING: u8 = 0;
 const RECEIVING: u8 = 1;
@@ -31,7 +31,7 @@ const WATCHING: u8 = 4;
 
 /// One connection.
 #[derive(Debug)]
-pub(super) struct Peer {
+pub(in crate::http) struct Peer {
     phase: AtomicU8,
     since: AtomicU64,
     /// When the client last stopped taking what is written, or 0.
@@ -49,19 +49,19 @@ impl Peer {
     }
 
     /// Bytes came in.
-    pub(super) fn received(&self) {
+    pub(in crate::http) fn received(&self) {
         if self.phase.load(Ordering::Relaxed) == WAITING {
             self.turn(RECEIVING);
         }
     }
 
     /// It waits for a request.
-    pub(super) fn waits(&self) {
+    pub(in crate::http) fn waits(&self) {
         self.turn(WAITING);
     }
 
     /// The client takes nothing, or takes something again.
-    pub(super) fn written(&self, stalled: bool) {
+    pub(in crate::http) fn written(&self, stalled: bool) {
         if !stalled {
             self.stalled.store(0, Ordering::Relaxed);
         } else if self.stalled.load(Ordering::Relaxed) == 0 {
@@ -70,7 +70,7 @@ impl Peer {
     }
 
     /// The header of a request is there, and perhaps its body; it is in hand until what this gives is dropped.
-    pub(super) fn busy(self: &Arc<Self>, whole: bool) -> Busy {
+    pub(in crate::http) fn busy(self: &Arc<Self>, whole: bool) -> Busy {
         self.turn(UPLOADING);
         if whole {
             self.arrived();
@@ -87,22 +87,22 @@ impl Peer {
     }
 
     /// What is sent from now on is a stream of events.
-    pub(super) fn begins_to_watch(&self) {
+    pub(in crate::http) fn begins_to_watch(&self) {
         self.turn(WATCHING);
     }
 
     /// Whether a stream of events goes out.
-    pub(super) fn watches(&self) -> bool {
+    pub(in crate::http) fn watches(&self) -> bool {
         self.phase.load(Ordering::Relaxed) == WATCHING
     }
 
     /// The client of a stream of events has left, or has nothing more to say, which is the same there.
-    pub(super) fn has_left(&self) {
+    pub(in crate::http) fn has_left(&self) {
         self.end.notify_one();
     }
 
     /// Waits until it is to be cut off.
-    pub(super) async fn end(&self) {
+    pub(in crate::http) async fn end(&self) {
         self.end.notified().await;
     }
 
@@ -124,11 +124,11 @@ impl Peer {
 
 /// A request in hand.
 #[derive(Debug)]
-pub(super) struct Busy(Arc<Peer>);
+pub(in crate::http) struct Busy(Arc<Peer>);
 
 impl Busy {
     /// See [`Peer::begins_to_watch`].
-    pub(super) fn begins_to_watch(&self) {
+    pub(in crate::http) fn begins_to_watch(&self) {
         self.0.begins_to_watch();
     }
 }
@@ -141,7 +141,7 @@ impl Drop for Busy {
 
 /// All of them.
 #[derive(Debug)]
-pub(super) struct Connections {
+pub(in crate::http) struct Connections {
     peers: Mutex<HashMap<u64, Arc<Peer>>>,
     next: AtomicU64,
     now: Arc<AtomicU64>,
@@ -150,7 +150,7 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    pub(super) fn new(limits: Limits, metrics: Metrics) -> Arc<Self> {
+    pub(in crate::http) fn new(limits: Limits, metrics: Metrics) -> Arc<Self> {
         Arc::new(Self {
             peers: Mutex::default(),
             next: AtomicU64::new(0),
@@ -165,7 +165,7 @@ impl Connections {
     }
 
     /// Takes one more, if need be in the place of one that waits or still sends. None if all are busy.
-    pub(super) fn add(self: &Arc<Self>) -> Option<Connection> {
+    pub(in crate::http) fn add(self: &Arc<Self>) -> Option<Connection> {
         let mut peers = self.peers();
         if peers.len() >= self.limits.connections {
             let waiting = |(_, peer): &(&u64, &Arc<Peer>)| peer.phase.load(Ordering::Relaxed) < BUSY;
@@ -192,7 +192,7 @@ impl Connections {
     }
 
     /// Cuts off what takes too long, and goes by a new time: milliseconds of the monotonic clock.
-    pub(super) fn sweep(&self, now: Duration) {
+    pub(in crate::http) fn sweep(&self, now: Duration) {
         let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
         self.now.store(now, Ordering::Relaxed);
         self.peers().retain(|_, peer| {
@@ -204,7 +204,7 @@ impl Connections {
     }
 
     /// Cuts off all that there are.
-    pub(super) fn clear(&self) {
+    pub(in crate::http) fn clear(&self) {
         for (_, peer) in self.peers().drain() {
             peer.end.notify_one();
         }
@@ -213,8 +213,8 @@ impl Connections {
 
 /// A place among the connections; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Connection {
-    pub(super) peer: Arc<Peer>,
+pub(in crate::http) struct Connection {
+    pub(in crate::http) peer: Arc<Peer>,
     number: u64,
     all: Arc<Connections>,
 }
@@ -227,13 +227,13 @@ impl Drop for Connection {
 }
 
 /// The body of a request, which its connection is told the end of.
-pub(super) struct Upload<B> {
+pub(in crate::http) struct Upload<B> {
     body: B,
     peer: Arc<Peer>,
 }
 
 impl<B> Upload<B> {
-    pub(super) fn new(body: B, peer: Arc<Peer>) -> Self {
+    pub(in crate::http) fn new(body: B, peer: Arc<Peer>) -> Self {
         Self { body, peer }
     }
 }
@@ -269,14 +269,14 @@ impl<B> Drop for Upload<B> {
 }
 
 /// A body that keeps its connection busy until the client has taken it.
-pub(super) struct Tracked {
+pub(in crate::http) struct Tracked {
     body: Body,
     _busy: Option<Busy>,
 }
 
 impl Tracked {
     /// What goes out in one piece is as good as sent.
-    pub(super) fn new(body: Body, busy: Busy) -> Self {
+    pub(in crate::http) fn new(body: Body, busy: Busy) -> Self {
         let small = body.size_hint().exact().is_some_and(|bytes| bytes <= PIECE as u64);
         Self { body, _busy: (!small).then_some(busy) }
     }

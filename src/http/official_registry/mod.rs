@@ -5,10 +5,10 @@
 //! with who they are under a `_meta` key of our own. Its clients are not strict, so this is not either: what is unknown in
 //! a query is passed over, and a name may be written with `%2F` or with a plain slash.
 
-mod catalogue;
 mod entry;
+mod listing;
 mod naming;
-mod question;
+mod query;
 
 use std::sync::Arc;
 
@@ -19,15 +19,15 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
 
-use super::App;
-use super::answer::{fingerprint, tagged};
-use super::problem::{Code, Problem};
+use crate::http::App;
+use crate::http::problem::{Code, Problem};
+use crate::http::response::{fingerprint, tagged};
 use crate::model::Score;
-use catalogue::Catalogue;
-pub(super) use catalogue::Kept;
+use listing::Catalogue;
+pub(super) use listing::Kept;
 #[cfg(feature = "cli")]
 pub(super) use naming::is_namespace;
-use question::{Question, Scores};
+use query::{Question, Scores};
 
 /// Whether a path is one of these.
 pub(super) fn is_of_it(path: &str) -> bool {

@@ -6,14 +6,16 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::answer::json;
-use super::problem::{Code, Problem};
-use super::{App, official, openapi, query};
+use super::query;
+use crate::http::openapi::document;
+use crate::http::problem::{Code, Problem};
+use crate::http::response::json;
+use crate::http::{App, official_registry};
 use crate::registry::Registry;
 
 /// That all is well.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Status {
+pub(in crate::http) struct Status {
     /// `ok`
     #[schema(example = "ok")]
     status: &'static str,
@@ -21,7 +23,7 @@ pub(super) struct Status {
 
 /// That the registry is ready, and for what.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Ready {
+pub(in crate::http) struct Ready {
     /// `ok`
     #[schema(example = "ok")]
     status: &'static str,
@@ -31,7 +33,7 @@ pub(super) struct Ready {
 }
 
 impl Ready {
-    pub(super) fn of(registry: &Registry) -> Self {
+    pub(in crate::http) fn of(registry: &Registry) -> Self {
         Self { status: "ok", role: if registry.is_standby() { "standby" } else { "primary" } }
     }
 }
@@ -43,7 +45,7 @@ const OK: Status = Status { status: "ok" };
     get, path = "/healthz", operation_id = "healthz", tag = "operations",
     responses((status = 200, description = "The process is up.", body = Status))
 )]
-pub(super) async fn healthz(uri: Uri) -> Result<Response, Problem> {
+pub(in crate::http) async fn healthz(uri: Uri) -> Result<Response, Problem> {
     query::none(&uri)?;
     Ok(json(StatusCode::OK, &OK))
 }
@@ -59,7 +61,7 @@ pub(super) async fn healthz(uri: Uri) -> Result<Response, Problem> {
         (status = 507, description = "storage_full"),
     )
 )]
-pub(super) async fn readyz(State(app): State<App>, uri: Uri) -> Result<Response, Problem> {
+pub(in crate::http) async fn readyz(State(app): State<App>, uri: Uri) -> Result<Response, Problem> {
     query::none(&uri)?;
     if app.is_stopping() {
         return Err(Problem::new(Code::Overloaded, "the registry is stopping"));
@@ -75,10 +77,10 @@ pub(super) async fn readyz(State(app): State<App>, uri: Uri) -> Result<Response,
     get, path = "/openapi.json", operation_id = "openapi", tag = "operations",
     responses((status = 200, description = "The API as an OpenAPI 3.1 document.", body = Object))
 )]
-pub(super) async fn openapi(uri: Uri) -> Result<Response, Problem> {
+pub(in crate::http) async fn openapi(uri: Uri) -> Result<Response, Problem> {
     query::none(&uri)?;
     let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    Ok((kind, openapi::text()).into_response())
+    Ok((kind, document::text()).into_response())
 }
 
 /// Metrics.
@@ -88,7 +90,7 @@ pub(super) async fn openapi(uri: Uri) -> Result<Response, Problem> {
     get, path = "/metrics", operation_id = "metrics", tag = "operations",
     responses((status = 200, description = "The metrics.", body = String, content_type = "application/openmetrics-text"))
 )]
-pub(super) async fn metrics(State(app): State<App>, uri: Uri) -> Result<Response, Problem> {
+pub(in crate::http) async fn metrics(State(app): State<App>, uri: Uri) -> Result<Response, Problem> {
     query::none(&uri)?;
     let load = app.load();
     let stats = app.registry().stats().await.ok();
@@ -98,11 +100,11 @@ pub(super) async fn metrics(State(app): State<App>, uri: Uri) -> Result<Response
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }
 
-pub(super) async fn not_found(OriginalUri(uri): OriginalUri) -> Problem {
+pub(in crate::http) async fn not_found(OriginalUri(uri): OriginalUri) -> Problem {
     Problem::new(Code::NotFound, format!("there is no route {:?}; see /openapi.json", uri.path()))
 }
 
-pub(super) async fn method_not_allowed(method: Method, OriginalUri(uri): OriginalUri) -> Response {
+pub(in crate::http) async fn method_not_allowed(method: Method, OriginalUri(uri): OriginalUri) -> Response {
     let problem = Problem::new(Code::MethodNotAllowed, format!("{method} is not known at {:?}", uri.path()));
-    official::refusal(problem, official::is_of_it(uri.path()))
+    official_registry::refusal(problem, official_registry::is_of_it(uri.path()))
 }

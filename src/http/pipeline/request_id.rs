@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::Response;
 use tracing::{Span, field};
 
-use super::routes;
+use super::route;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST: usize = 128;
@@ -28,7 +28,7 @@ fn new() -> Option<HeaderValue> {
 }
 
 /// The id of a request.
-pub(super) fn of(headers: &HeaderMap) -> Option<HeaderValue> {
+pub(in crate::http) fn of(headers: &HeaderMap) -> Option<HeaderValue> {
     let own = headers.get(&REQUEST_ID).filter(|id| {
         let bytes = id.as_bytes();
         (1..=LONGEST).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
@@ -38,16 +38,16 @@ pub(super) fn of(headers: &HeaderMap) -> Option<HeaderValue> {
 
 /// Whether a request is one that operators want to see: not a read, and not one of thousands of heartbeats. What a model asks
 /// at `/mcp` is a read; the registry itself says what is registered there.
-pub(super) fn is_loud(request: &Request) -> bool {
+pub(in crate::http) fn is_loud(request: &Request) -> bool {
     let quiet = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     !quiet && !request.uri().path().ends_with("/refresh") && request.uri().path() != "/mcp"
 }
 
-/// The span of a request to a [route](routes::of). The gate adds the name of its token.
-pub(super) fn span(request: &Request, id: Option<&HeaderValue>, route: usize, loud: bool) -> Span {
+/// The span of a request to a [route](route::of). The gate adds the name of its token.
+pub(in crate::http) fn span(request: &Request, id: Option<&HeaderValue>, route: usize, loud: bool) -> Span {
     let id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
     let (method, path) = (request.method(), request.uri().path());
-    let route = routes::ALL.get(route).copied().unwrap_or_default();
+    let route = route::ALL.get(route).copied().unwrap_or_default();
     if loud {
         tracing::info_span!("request", id, %method, route, path, token = field::Empty)
     } else {
@@ -56,7 +56,7 @@ pub(super) fn span(request: &Request, id: Option<&HeaderValue>, route: usize, lo
 }
 
 /// Puts the id on a response, and says how it went.
-pub(super) fn put(response: &mut Response, id: Option<HeaderValue>, loud: bool, took: Duration) {
+pub(in crate::http) fn put(response: &mut Response, id: Option<HeaderValue>, loud: bool, took: Duration) {
     let (status, duration_ms) = (response.status().as_u16(), took.as_secs_f64() * 1_000.0);
     if loud {
         tracing::info!(status, duration_ms, "answered");

@@ -1,7 +1,7 @@
 //! The routes by their names, for metrics and logs: an id in a path makes no route of its own.
 
 /// The names of all routes; the last one is that of what there is no route for.
-pub(super) const ALL: [&str; 20] = [
+pub(in crate::http) const ALL: [&str; 20] = [
     "/v1/servers",
     "/v1/servers/{id}",
     "/v1/servers/{id}/refresh",
@@ -25,7 +25,7 @@ pub(super) const ALL: [&str; 20] = [
 ];
 
 /// The place of a path's route among [`ALL`].
-pub(super) fn of(path: &str) -> usize {
+pub(in crate::http) fn of(path: &str) -> usize {
     let name = match path.strip_prefix("/v1/servers/") {
         Some(rest) => match rest.split_once('/') {
             None if !rest.is_empty() => "/v1/servers/{id}",

@@ -8,12 +8,12 @@ use std::net::IpAddr;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri, header};
 
-use super::listener::Listener;
-use super::problem::{Code, Problem};
+use crate::http::problem::{Code, Problem};
+use crate::http::server::listener::Listener;
 
 /// The names that a server answers to.
 #[derive(Debug)]
-pub(super) struct Hosts {
+pub(in crate::http) struct Hosts {
     /// None: no `Host` is asked for. A page can't reach a Unix socket, whatever its name resolves to.
     listen: Option<IpAddr>,
     allowed: Vec<String>,
@@ -21,7 +21,7 @@ pub(super) struct Hosts {
 }
 
 impl Hosts {
-    pub(super) fn new(listener: &Listener, allowed: &[String], origins: &[String]) -> Self {
+    pub(in crate::http) fn new(listener: &Listener, allowed: &[String], origins: &[String]) -> Self {
         let listen = listener.address().map(|address| address.ip());
         Self { listen, allowed: allowed.iter().map(|name| plain(name)).collect(), origins: origins.to_vec() }
     }
@@ -37,7 +37,7 @@ impl Hosts {
     }
 
     /// Whether a request comes from a page of an origin that was allowed by name.
-    pub(super) fn is_allowed_origin(&self, headers: &HeaderMap) -> bool {
+    pub(in crate::http) fn is_allowed_origin(&self, headers: &HeaderMap) -> bool {
         let mut origins = headers.get_all(header::ORIGIN).iter();
         let (first, second) = (origins.next(), origins.next());
         second.is_none()
@@ -45,7 +45,7 @@ impl Hosts {
     }
 
     /// Whether a request may pass; from pages of any origin, where what it asks for is public.
-    pub(super) fn check(&self, headers: &HeaderMap, uri: &Uri, public: bool) -> Result<(), Problem> {
+    pub(in crate::http) fn check(&self, headers: &HeaderMap, uri: &Uri, public: bool) -> Result<(), Problem> {
         let authority = authority(headers, uri)?;
         if !self.allows(&authority) {
             let detail =
@@ -87,7 +87,7 @@ fn authority(headers: &HeaderMap, uri: &Uri) -> Result<Authority, Problem> {
 
 /// Whether it is clear where the body of a request ends. RFC 9112, section 6.1: a server may refuse what it does not know of
 /// transfer codings, and a length beside them is a sign of smuggling.
-pub(super) fn check_framing(headers: &HeaderMap) -> Result<(), Problem> {
+pub(in crate::http) fn check_framing(headers: &HeaderMap) -> Result<(), Problem> {
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let Some(first) = codings.next() else { return Ok(()) };
     let chunked = first.as_bytes().eq_ignore_ascii_case(b"chunked") && codings.next().is_none();
