@@ -17,9 +17,9 @@ use serde::Deserialize;
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt};
 
-use super::App;
 use super::pipeline::admission::{Kind, Place};
 use super::pipeline::body::JsonBody;
+use super::state::App;
 use crate::model::Actor;
 
 /// What a client of MCP says that listens: its stream goes on for as long as it likes. All other streams that answer a POST end

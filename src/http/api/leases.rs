@@ -9,11 +9,11 @@ use utoipa::ToSchema;
 
 use super::query;
 use super::servers::id;
-use crate::http::App;
 use crate::http::pipeline::auth::Caller;
 use crate::http::pipeline::body::JsonBody;
 use crate::http::problem::{Code, Problem};
 use crate::http::response::json;
+use crate::http::state::App;
 use crate::model::{LeaseRef, LeaseState, MAX_REFRESH_IDS, Refreshed, RefreshedMany, Violation};
 
 /// Refresh a lease.

@@ -7,10 +7,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::query;
+use crate::http::official_registry;
 use crate::http::openapi::document;
 use crate::http::problem::{Code, Problem};
 use crate::http::response::json;
-use crate::http::{App, official_registry};
+use crate::http::state::App;
 use crate::registry::Registry;
 
 /// That all is well.

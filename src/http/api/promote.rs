@@ -13,9 +13,9 @@ use axum::response::Response;
 
 use super::operations::Ready;
 use super::query;
-use crate::http::App;
 use crate::http::problem::{Code, Problem};
 use crate::http::response::json;
+use crate::http::state::App;
 
 /// What a promotion comes to.
 type Promoting = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;

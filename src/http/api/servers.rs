@@ -9,7 +9,6 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::query;
-use crate::http::App;
 use crate::http::openapi::schemas::{
     FilterQuery, PageQuery, RegisteredRecord, RegistrationBody, ServerPage, ServerRecord, ViewQuery,
 };
@@ -17,6 +16,7 @@ use crate::http::pipeline::auth::Caller;
 use crate::http::pipeline::body::JsonBody;
 use crate::http::problem::{Code, Problem};
 use crate::http::response::{fingerprint, json, tagged};
+use crate::http::state::App;
 use crate::model::{LeaseId, LeaseRef, Registration, Server};
 use crate::store::{Entry, Found, Tagged};
 

@@ -4,9 +4,9 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 
 use super::query;
-use crate::http::App;
 use crate::http::problem::Problem;
 use crate::http::response::{fingerprint, tagged, unwritable};
+use crate::http::state::App;
 use crate::model::Stats;
 
 /// Totals.

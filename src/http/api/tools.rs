@@ -4,10 +4,10 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 
 use super::query;
-use crate::http::App;
 use crate::http::openapi::schemas::{FilterQuery, PageQuery, Tools};
 use crate::http::problem::Problem;
 use crate::http::response::{fingerprint, tagged, unwritable};
+use crate::http::state::App;
 
 /// Find tools.
 ///

@@ -12,13 +12,13 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
 use super::query;
-use crate::http::App;
 use crate::http::openapi::schemas::{FilterQuery, WatchQuery};
 use crate::http::pipeline::admission;
 use crate::http::pipeline::admission::{Kind, Place};
 use crate::http::pipeline::auth::Caller;
 use crate::http::pipeline::body::PIECE;
 use crate::http::problem::Problem;
+use crate::http::state::App;
 use crate::model::{Actor, Revision, push_time};
 use crate::registry::{Item, Watch};
 use crate::store::time;

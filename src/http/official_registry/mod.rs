@@ -6,7 +6,7 @@
 //! a query is passed over, and a name may be written with `%2F` or with a plain slash.
 
 mod entry;
-mod listing;
+pub(super) mod listing;
 mod naming;
 mod query;
 
@@ -19,15 +19,17 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
 
-use crate::http::App;
 use crate::http::problem::{Code, Problem};
 use crate::http::response::{fingerprint, tagged};
+use crate::http::state::App;
 use crate::model::Score;
 use listing::Catalogue;
-pub(super) use listing::Kept;
 #[cfg(feature = "cli")]
-pub(super) use naming::is_namespace;
+pub(crate) use naming::is_namespace;
 use query::{Question, Scores};
+
+/// The namespace of names that have none.
+pub(crate) const NAMESPACE: &str = "local";
 
 /// Whether a path is one of these.
 pub(super) fn is_of_it(path: &str) -> bool {

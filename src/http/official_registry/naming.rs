@@ -37,7 +37,7 @@ fn is_name(text: &str) -> bool {
 
 /// Whether a text may be the namespace of names that have none.
 #[cfg(feature = "cli")]
-pub(in crate::http) fn is_namespace(text: &str) -> bool {
+pub(crate) fn is_namespace(text: &str) -> bool {
     (1..=LONGEST_NAMESPACE).contains(&text.len()) && text.bytes().all(fits_before)
 }
 

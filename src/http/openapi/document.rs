@@ -17,10 +17,10 @@ use utoipa_axum::routes;
 
 use super::examples;
 use super::schemas::{AliveName, HealthyName, MatchName, SummaryName, TransportName, ViewName};
-use crate::http::App;
 use crate::http::api::{leases, operations, promote, servers, stats, tools, watch};
 use crate::http::pipeline::auth;
 use crate::http::problem::{Code, Problem};
+use crate::http::state::App;
 
 #[derive(OpenApi)]
 #[openapi(

@@ -11,7 +11,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 
 use crate::http::problem::{Code, Problem};
-use crate::http::{App, official_registry, ui};
+use crate::http::state::App;
+use crate::http::{official_registry, ui};
 use crate::model::{Actor, Role};
 use crate::registry::Registry;
 

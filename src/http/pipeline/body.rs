@@ -13,9 +13,9 @@ use hyper::body::{Body as _, Frame, SizeHint};
 
 use super::admission;
 use super::admission::{Kind, Load, Place};
-use crate::http::App;
 use crate::http::mcp_service::is_stream;
 use crate::http::problem::{Code, Problem};
+use crate::http::state::App;
 
 /// The bytes of a body that says it is JSON. They are accounted for, and its request has a place, until it is dropped.
 pub(in crate::http) struct JsonBody {

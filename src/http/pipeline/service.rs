@@ -28,8 +28,10 @@ use super::host_check::{Hosts, check_framing};
 use super::{request_id, route};
 use crate::clock::{Clock, SystemClock};
 use crate::http::api::promote;
+use crate::http::official_registry;
 use crate::http::problem::{Code, Problem};
-use crate::http::{App, official_registry};
+use crate::http::router::routes_of;
+use crate::http::state::App;
 
 /// See the [module](self).
 #[derive(Clone)]
@@ -56,7 +58,7 @@ impl Front {
     ) -> io::Result<Self> {
         let load = app.load().clone();
         let cors = if origins.is_empty() { None } else { Some(cors(origins)?) };
-        let (router, clock) = (app.router(), SystemClock::new());
+        let (router, clock) = (routes_of(app), SystemClock::new());
         Ok(Self(Arc::new(Shared { router, load, hosts, gate, cors, public_catalogue, clock })))
     }
 

@@ -24,11 +24,12 @@ use crate::clock::{Clock, SystemClock};
 use crate::http::api::promote::Promoter;
 use crate::http::mcp_service::Mounted;
 use crate::http::metrics::Metrics;
+use crate::http::official_registry::NAMESPACE;
 use crate::http::pipeline::admission::Load;
 use crate::http::pipeline::auth::{Gate, Policy};
 use crate::http::pipeline::host_check::Hosts;
 use crate::http::pipeline::service::Front;
-use crate::http::{App, NAMESPACE};
+use crate::http::state::App;
 use crate::registry::Registry;
 
 /// A server on its way up: what it serves, and to whom.
