@@ -17,10 +17,11 @@ use serde::Deserialize;
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt};
 
-use super::pipeline::admission::{Kind, Place};
+use super::pipeline::admission::Place;
 use super::pipeline::body::JsonBody;
+use super::pipeline::route::AdmissionClass;
 use super::state::App;
-use crate::model::Actor;
+use crate::model::{Access, Actor};
 
 /// What a client of MCP says that listens: its stream goes on for as long as it likes. All other streams that answer a POST end
 /// with their answer.
@@ -65,16 +66,16 @@ impl Mounted {
 
     pub(super) async fn answer(self, app: App, request: Request) -> Response {
         let (parts, body) = request.into_parts();
-        let actor = parts.extensions.get().cloned().unwrap_or(Actor::Anybody);
+        let actor = parts.extensions.get::<Access>().map_or(Actor::Anybody, |access| access.actor.clone());
         let mut place = None;
         if parts.method == Method::GET {
-            place = Some(app.load().admit(Kind::Watch));
+            place = Some(app.load().admit(AdmissionClass::Watch));
         }
         let (body, read) = if parts.method == Method::POST {
             match JsonBody::from_request(Request::from_parts(parts.clone(), body), &app).await {
                 Ok(mut read) => {
                     if serde_json::from_slice(&read.bytes).is_ok_and(|Head { method }| method == LISTENING) {
-                        place = Some(app.load().admit(Kind::Watch));
+                        place = Some(app.load().admit(AdmissionClass::Watch));
                     }
                     (Body::from(std::mem::take(&mut read.bytes)), Some(read))
                 }

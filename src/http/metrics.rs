@@ -15,7 +15,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::pipeline::route;
+use super::pipeline::route::Route;
 use crate::model::Stats;
 use crate::registry::{self, Vitals};
 
@@ -45,7 +45,7 @@ struct Inner {
     by_transport: Family<[(&'static str, String); 1], Gauge>,
     by_health: Family<[(&'static str, String); 1], Gauge>,
     requests: Family<Answered, Counter>,
-    durations: [Histogram; route::ALL.len()],
+    durations: [Histogram; Route::ALL.len()],
 }
 
 /// Seconds that an answer takes.
@@ -118,7 +118,7 @@ impl Metrics {
             Family::<[(&str, &str); 1], Histogram, _>::new_with_constructor(histogram as fn() -> Histogram);
         let help = "How long answers took; of a watch, until it began";
         registry.register_with_unit("request_duration", help, Unit::Seconds, all.clone());
-        let durations = route::ALL.map(|route| all.get_or_create(&[("route", route)]).clone());
+        let durations = Route::ALL.map(|route| all.get_or_create(&[("route", route.template())]).clone());
         Self(Arc::new(Inner {
             registry,
             connections,
@@ -152,11 +152,11 @@ impl Metrics {
     }
 
     /// A request was answered.
-    pub(super) fn answered(&self, route: usize, status: StatusCode, took: Duration) {
-        if let (Some(name), Some(histogram)) = (route::ALL.get(route), self.0.durations.get(route)) {
+    pub(super) fn answered(&self, route: Route, status: StatusCode, took: Duration) {
+        if let Some(histogram) = self.0.durations.get(route as usize) {
             histogram.observe(took.as_secs_f64());
-            self.0.requests.get_or_create(&Answered { route: name, status: status.as_u16() }).inc();
         }
+        self.0.requests.get_or_create(&Answered { route: route.template(), status: status.as_u16() }).inc();
     }
 
     /// A connection came.

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::pipeline::route::ErrorFormat;
 use crate::model::{FilterError, Health, ParseError, Violation, redact};
 use crate::registry::Error;
 
@@ -211,6 +212,14 @@ impl Problem {
 
     pub(super) fn not_registered(id: &str) -> Self {
         Error::NotRegistered(id.to_owned()).into()
+    }
+
+    /// The response in the format of the API that was asked.
+    pub(super) fn into_response_in(self, format: ErrorFormat) -> Response {
+        match format {
+            ErrorFormat::Problem => self.into_response(),
+            ErrorFormat::OfficialRegistry => self.in_short().into_response(),
+        }
     }
 
     /// As the official registry's API has it, with a member `error`.

@@ -46,7 +46,8 @@ pub(super) fn routes_of(app: App) -> Router {
 /// ```
 pub fn router(registry: Registry) -> Router {
     let gate = Gate::new(registry.clone(), Policy::default());
-    let load = Load::new(Limits::default(), Metrics::with(registry.clone()));
+    let metrics = Metrics::with(registry.clone());
+    let load = Load::new(Limits::default(), metrics.clone());
     routes_of(App::new(registry, load, Policy::default()))
-        .layer(middleware::from_fn_with_state(gate, service::nested))
+        .layer(middleware::from_fn_with_state((gate, metrics), service::nested))
 }

@@ -44,11 +44,6 @@ const ASSETS: [(&str, &str); 20] = assets![
     "try.js",
 ];
 
-/// Whether a path is that of a page or of something that it is made of.
-pub(super) fn is_page(path: &str) -> bool {
-    matches!(path, "/" | "/docs") || path.starts_with("/assets/")
-}
-
 pub(super) async fn dashboard(headers: HeaderMap) -> Response {
     answer(&headers, "dashboard.html", include_str!("ui/dashboard.html"))
 }

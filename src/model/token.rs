@@ -223,6 +223,19 @@ pub(crate) enum Actor {
     Bearer(Arc<TokenInfo>),
 }
 
+/// On whose behalf a request comes, and whether it may write. Each request that is let in has one: where it is missing, nothing
+/// may be written.
+#[derive(Debug, Clone)]
+pub(crate) struct Access {
+    pub(crate) actor: Actor,
+    pub(crate) may_write: bool,
+}
+
+impl Access {
+    /// That of a request without a token where reading needs none.
+    pub(crate) const READ_ONLY: Self = Self { actor: Actor::Anybody, may_write: false };
+}
+
 impl Actor {
     /// Whether it may refresh, replace and deregister a server of that owner. What nobody owns, anybody may take over.
     pub(crate) fn may_change(&self, owner: Option<&str>) -> bool {

@@ -211,6 +211,10 @@ async fn the_router_nests_in_an_application() {
     assert_eq!(missing.headers()["content-type"], "application/problem+json");
     let own = client.get(&url).send().await.unwrap();
     assert_eq!(own.text().await.unwrap(), "the orchestrator");
+    let metrics = client.get(format!("{url}/registry/metrics")).send().await.unwrap().text().await.unwrap();
+    for counted in [r#"{route="/v1/servers",status="201"} 1"#, r#"{route="other",status="404"} 1"#] {
+        assert!(metrics.contains(&format!("paulina_requests_total{counted}")), "{metrics}");
+    }
 }
 
 #[tokio::test]

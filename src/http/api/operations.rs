@@ -7,8 +7,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::query;
-use crate::http::official_registry;
 use crate::http::openapi::document;
+use crate::http::pipeline::route::Route;
 use crate::http::problem::{Code, Problem};
 use crate::http::response::json;
 use crate::http::state::App;
@@ -107,5 +107,5 @@ pub(in crate::http) async fn not_found(OriginalUri(uri): OriginalUri) -> Problem
 
 pub(in crate::http) async fn method_not_allowed(method: Method, OriginalUri(uri): OriginalUri) -> Response {
     let problem = Problem::new(Code::MethodNotAllowed, format!("{method} is not known at {:?}", uri.path()));
-    official_registry::refusal(problem, official_registry::is_of_it(uri.path()))
+    problem.into_response_in(Route::of(uri.path()).error_format())
 }

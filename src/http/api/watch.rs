@@ -14,9 +14,10 @@ use futures_util::stream;
 use super::query;
 use crate::http::openapi::schemas::{FilterQuery, WatchQuery};
 use crate::http::pipeline::admission;
-use crate::http::pipeline::admission::{Kind, Place};
+use crate::http::pipeline::admission::Place;
 use crate::http::pipeline::auth::Caller;
 use crate::http::pipeline::body::PIECE;
+use crate::http::pipeline::route::AdmissionClass;
 use crate::http::problem::Problem;
 use crate::http::state::App;
 use crate::model::{Actor, Revision, push_time};
@@ -48,7 +49,7 @@ pub(in crate::http) async fn watch(
 ) -> Result<Response, Problem> {
     let (filter, since) = query::watch(&uri)?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
-    let place = app.load().admit(Kind::Watch)?;
+    let place = app.load().admit(AdmissionClass::Watch)?;
     let watch = match last.or(since) {
         Some(since) => app.registry().watch_since(filter, since)?,
         None => app.registry().watch(filter)?,
@@ -121,7 +122,7 @@ impl Told {
     fn take(&mut self, item: &Item) -> Result<(), Problem> {
         let text = text(item, &self.watch);
         if text.len() > PIECE {
-            self.pieces.taken = Some(self.app.load().take(Kind::Other, text.len())?);
+            self.pieces.taken = Some(self.app.load().take(AdmissionClass::Other, text.len())?);
         }
         self.pieces.text = text.into();
         Ok(())

@@ -31,12 +31,6 @@ use query::{Question, Scores};
 /// The namespace of names that have none.
 pub(crate) const NAMESPACE: &str = "local";
 
-/// Whether a path is one of these.
-pub(super) fn is_of_it(path: &str) -> bool {
-    let rest = path.strip_prefix("/v0.1/").or_else(|| path.strip_prefix("/v0/"));
-    rest.is_some_and(|rest| rest == "servers" || rest.starts_with("servers/"))
-}
-
 /// Its routes.
 pub(super) fn routes() -> Router<App> {
     ["/v0.1", "/v0"].into_iter().fold(Router::new(), |router, version| {
@@ -50,11 +44,6 @@ pub(super) fn routes() -> Router<App> {
 /// A problem as that API's clients read it.
 fn refused(problem: Problem) -> Response {
     problem.in_short().into_response()
-}
-
-/// A problem in the words of the API that was asked: of this one, or of another one.
-pub(super) fn refusal(problem: Problem, of_it: bool) -> Response {
-    if of_it { refused(problem) } else { problem.into_response() }
 }
 
 /// `GET /v0.1/servers`.

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use axum::http::Method;
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 use utoipa::openapi::response::ResponseBuilder;
@@ -18,7 +19,7 @@ use utoipa_axum::routes;
 use super::examples;
 use super::schemas::{AliveName, HealthyName, MatchName, SummaryName, TransportName, ViewName};
 use crate::http::api::{leases, operations, promote, servers, stats, tools, watch};
-use crate::http::pipeline::auth;
+use crate::http::pipeline::route::{Requirement, Route};
 use crate::http::problem::{Code, Problem};
 use crate::http::state::App;
 
@@ -70,7 +71,7 @@ static TEXT: LazyLock<String> = LazyLock::new(|| {
         for operation in operations.into_iter().flatten() {
             let example = operation.operation_id.as_deref().and_then(examples::answer);
             answers(&mut operation.responses.responses, example.as_ref());
-            let guarded = !auth::is_open(path);
+            let guarded = Route::of(path).requirement(&Method::GET) != Requirement::Nothing;
             problems(&mut operation.responses.responses, guarded);
             if guarded {
                 let nobody = SecurityRequirement::default();

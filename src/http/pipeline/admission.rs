@@ -5,13 +5,12 @@
 
 use std::sync::Arc;
 
-use axum::http::{Method, Uri};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::route::AdmissionClass;
 use crate::http::metrics::{Metrics, Reading};
 use crate::http::problem::{Code, Problem};
 use crate::http::server::limits::Limits;
-use crate::http::ui;
 
 /// See the [module](self).
 #[derive(Debug, Clone)]
@@ -23,31 +22,6 @@ pub(in crate::http) struct Load {
     refresh_bytes: Arc<Semaphore>,
     limits: Limits,
     metrics: Metrics,
-}
-
-/// What kind of request it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::http) enum Kind {
-    /// It keeps servers alive.
-    Refresh,
-    /// It tells whether the registry is well, or how it is asked. Its answer costs next to nothing.
-    Probe,
-    /// It goes on for as long as the client likes.
-    Watch,
-    /// Any other.
-    Other,
-}
-
-impl Kind {
-    pub(in crate::http) fn of(method: &Method, uri: &Uri) -> Self {
-        match (method, uri.path()) {
-            (_, "/healthz" | "/readyz" | "/metrics" | "/openapi.json") => Self::Probe,
-            (_, path) if ui::is_page(path) => Self::Probe,
-            (&Method::GET, path) if path.ends_with("/watch") => Self::Watch,
-            (&Method::PUT | &Method::POST, path) if path.ends_with("/refresh") => Self::Refresh,
-            _ => Self::Other,
-        }
-    }
 }
 
 /// A place; given back when dropped.
@@ -85,12 +59,12 @@ impl Load {
     }
 
     /// A place for one more request.
-    pub(in crate::http) fn admit(&self, kind: Kind) -> Result<Place, Problem> {
-        let (places, what, most) = match kind {
-            Kind::Probe => return Ok(Place { _permit: None }),
-            Kind::Refresh => (&self.refreshes, "refreshes", self.limits.requests),
-            Kind::Watch => (&self.watchers, "watchers", self.limits.watchers),
-            Kind::Other => (&self.requests, "requests", self.limits.requests),
+    pub(in crate::http) fn admit(&self, class: AdmissionClass) -> Result<Place, Problem> {
+        let (places, what, most) = match class {
+            AdmissionClass::Probe => return Ok(Place { _permit: None }),
+            AdmissionClass::Refresh => (&self.refreshes, "refreshes", self.limits.requests),
+            AdmissionClass::Watch => (&self.watchers, "watchers", self.limits.watchers),
+            AdmissionClass::Other => (&self.requests, "requests", self.limits.requests),
         };
         if let Ok(permit) = Arc::clone(places).try_acquire_owned() {
             return Ok(Place { _permit: Some(permit) });
@@ -101,9 +75,9 @@ impl Load {
     }
 
     /// Room for so many bytes. Refreshes have room of their own, too.
-    pub(in crate::http) fn take(&self, kind: Kind, bytes: usize) -> Result<Bytes, Problem> {
+    pub(in crate::http) fn take(&self, class: AdmissionClass, bytes: usize) -> Result<Bytes, Problem> {
         let count = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let room = if kind == Kind::Refresh { &self.refresh_bytes } else { &self.bytes };
+        let room = if class == AdmissionClass::Refresh { &self.refresh_bytes } else { &self.bytes };
         if let Ok(permit) = Arc::clone(room).try_acquire_many_owned(count) {
             return Ok(Bytes { permit });
         }
@@ -139,33 +113,20 @@ mod tests {
     fn refreshes_are_the_last_to_be_turned_away() {
         let limits = Limits { requests: 2, ..Limits::default() };
         let load = Load::new(limits, Metrics::new());
-        let others = [load.admit(Kind::Other), load.admit(Kind::Other)];
+        let others = [load.admit(AdmissionClass::Other), load.admit(AdmissionClass::Other)];
         assert!(others.iter().all(Result::is_ok));
-        assert_eq!(load.admit(Kind::Other).unwrap_err().code(), Code::Overloaded);
-        let refreshes = [load.admit(Kind::Refresh), load.admit(Kind::Refresh)];
+        assert_eq!(load.admit(AdmissionClass::Other).unwrap_err().code(), Code::Overloaded);
+        let refreshes = [load.admit(AdmissionClass::Refresh), load.admit(AdmissionClass::Refresh)];
         assert!(refreshes.iter().all(Result::is_ok), "they have places of their own");
-        assert!(load.admit(Kind::Refresh).is_err() && load.admit(Kind::Probe).is_ok());
-        let all = load.take(Kind::Other, limits.memory_bytes).unwrap();
-        assert!(load.take(Kind::Other, 1).is_err() && load.take(Kind::Refresh, 1).is_ok());
+        assert!(load.admit(AdmissionClass::Refresh).is_err() && load.admit(AdmissionClass::Probe).is_ok());
+        let all = load.take(AdmissionClass::Other, limits.memory_bytes).unwrap();
+        assert!(
+            load.take(AdmissionClass::Other, 1).is_err() && load.take(AdmissionClass::Refresh, 1).is_ok()
+        );
         drop(all);
         assert_eq!(load.reading(), Reading { refreshes: 2, requests: 2, watchers: 0, bytes: 0 });
         drop((others, refreshes));
-        assert!(load.admit(Kind::Other).is_ok());
+        assert!(load.admit(AdmissionClass::Other).is_ok());
         assert_eq!(load.reading(), Reading { refreshes: 0, requests: 0, watchers: 0, bytes: 0 });
-    }
-
-    #[test]
-    fn what_kind_of_request_it_is() {
-        for (method, path, kind) in [
-            (Method::PUT, "/v1/servers/a/refresh", Kind::Refresh),
-            (Method::POST, "/v1/refresh", Kind::Refresh),
-            (Method::GET, "/readyz", Kind::Probe),
-            (Method::GET, "/openapi.json", Kind::Probe),
-            (Method::GET, "/v1/watch", Kind::Watch),
-            (Method::GET, "/v1/servers", Kind::Other),
-            (Method::GET, "/v1/servers/refresh", Kind::Other),
-        ] {
-            assert_eq!(Kind::of(&method, &path.parse().unwrap()), kind, "{path}");
-        }
     }
 }

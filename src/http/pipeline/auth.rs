@@ -1,28 +1,20 @@
 //! Who may do what: tokens.
 //!
-//! There is one rule for all routes, so that no handler can forget it: what is not on the short list of open paths needs a
-//! token as soon as there is one; reading needs the role `read`, promoting `admin`, everything else `register`. Whose server it is, the writer
-//! decides, in order with everything else that it does.
+//! There is one rule for all routes, so that no handler can forget it: as soon as there is a token, each request needs one with
+//! the role that its [route](Route::requirement) names. Whose server it is, the writer decides, in order with everything else
+//! that it does.
 
 use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 
+use super::route::{Requirement, Route};
 use crate::http::problem::{Code, Problem};
 use crate::http::state::App;
-use crate::http::{official_registry, ui};
-use crate::model::{Actor, Role};
+use crate::model::{Access, Actor, Role};
 use crate::registry::Registry;
-
-/// What tells no more of what is registered than how much it is.
-const OPEN: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/openapi.json"];
-
-/// Whether a path needs no token.
-pub(in crate::http) fn is_open(path: &str) -> bool {
-    OPEN.contains(&path) || ui::is_page(path)
-}
 
 /// See the [module](self).
 #[derive(Debug, Clone)]
@@ -54,27 +46,29 @@ impl Gate {
         }
     }
 
-    /// Lets a request pass and notes on whose behalf it comes, or says why not.
-    pub(in crate::http) fn admit(&self, request: &mut Request) -> Result<(), Problem> {
-        let path = request.uri().path().to_owned();
-        let path = path.as_str();
-        if is_open(path) || (self.policy.public_catalogue && official_registry::is_of_it(path)) {
-            return Ok(());
+    /// Lets a request in, with its [`Access`] among its extensions, or says why not.
+    pub(in crate::http) fn admit(&self, request: &mut Request, route: Route) -> Result<(), Problem> {
+        let access = self.access(request, route)?;
+        if let Actor::Bearer(token) = &access.actor {
+            tracing::Span::current().record("token", token.name.as_str());
         }
+        request.extensions_mut().insert(access);
+        Ok(())
+    }
+
+    fn access(&self, request: &Request, route: Route) -> Result<Access, Problem> {
+        let needed = match route.requirement(request.method()) {
+            Requirement::Nothing => return Ok(Access::READ_ONLY),
+            Requirement::Catalog(_) if self.policy.public_catalogue => return Ok(Access::READ_ONLY),
+            Requirement::Catalog(role) | Requirement::Role(role) => role,
+        };
         let tokens = self.registry.tokens_held();
         if tokens.is_empty() && !self.policy.closed {
-            if path == "/mcp" {
-                // Who comes there without having been let in by this rule may read alone.
-                request.extensions_mut().insert(Actor::Anybody);
-            }
-            return Ok(());
+            return Ok(Access { actor: Actor::Anybody, may_write: true });
         }
-        // At `/mcp` every question is a POST; whether a token may also write is seen there.
-        let reading =
-            matches!(*request.method(), Method::GET | Method::HEAD) || request.uri().path() == "/mcp";
         let Some(presented) = presented(request.headers())? else {
-            if reading && self.policy.anonymous_read {
-                return Ok(());
+            if needed == Role::Read && self.policy.anonymous_read {
+                return Ok(Access::READ_ONLY);
             }
             let detail = "this registry asks for a token: send it as authorization: Bearer …, or have one made with \
                           `paulina token create`";
@@ -84,20 +78,12 @@ impl Gate {
             let detail = "the token is none of this registry's; it may have been revoked";
             return Err(Problem::new(Code::Unauthorized, detail));
         };
-        let needed = match request.uri().path() {
-            "/v1/promote" => Role::Admin,
-            _ if reading => Role::Read,
-            _ => Role::Register,
-        };
         if token.role < needed {
             let detail =
                 format!("the token {:?} may {}, and this takes {needed}", token.name.as_str(), token.role);
             return Err(Problem::new(Code::Forbidden, detail));
         }
-        tracing::Span::current().record("token", token.name.as_str());
-        let token = token.clone();
-        request.extensions_mut().insert(Actor::Bearer(token));
-        Ok(())
+        Ok(Access { may_write: token.role >= Role::Register, actor: Actor::Bearer(token.clone()) })
     }
 }
 
@@ -122,6 +108,6 @@ impl FromRequestParts<App> for Caller {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Infallible> {
-        Ok(Self(parts.extensions.get().cloned().unwrap_or(Actor::Anybody)))
+        Ok(Self(parts.extensions.get::<Access>().map_or(Actor::Anybody, |access| access.actor.clone())))
     }
 }

@@ -12,7 +12,8 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, SizeHint};
 
 use super::admission;
-use super::admission::{Kind, Load, Place};
+use super::admission::{Load, Place};
+use super::route::{AdmissionClass, Route};
 use crate::http::mcp_service::is_stream;
 use crate::http::problem::{Code, Problem};
 use crate::http::state::App;
@@ -41,14 +42,14 @@ impl FromRequest<App> for JsonBody {
             return Err(too_large(load));
         }
         let time = load.limits().body_time;
-        let kind = Kind::of(request.method(), request.uri());
-        let read = tokio::time::timeout(time, read(request.into_body(), load, kind)).await;
+        let class = Route::of(request.uri().path()).admission(request.method());
+        let read = tokio::time::timeout(time, read(request.into_body(), load, class)).await;
         let (bytes, taken) = read.unwrap_or_else(|_| {
             load.metrics().refused_body("time");
             let detail = format!("the body did not arrive within {} s", time.as_secs());
             Err(Problem::new(Code::RequestTimeout, detail))
         })?;
-        Ok(Self { bytes, _taken: taken, _place: load.admit(kind)? })
+        Ok(Self { bytes, _taken: taken, _place: load.admit(class)? })
     }
 }
 
@@ -58,8 +59,12 @@ fn too_large(load: &Load) -> Problem {
     Problem::new(Code::PayloadTooLarge, format!("the body is over the limit of {limit} bytes"))
 }
 
-async fn read(mut body: Body, load: &Load, kind: Kind) -> Result<(Vec<u8>, admission::Bytes), Problem> {
-    let mut taken = load.take(kind, 0)?;
+async fn read(
+    mut body: Body,
+    load: &Load,
+    class: AdmissionClass,
+) -> Result<(Vec<u8>, admission::Bytes), Problem> {
+    let mut taken = load.take(class, 0)?;
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame =
@@ -68,7 +73,7 @@ async fn read(mut body: Body, load: &Load, kind: Kind) -> Result<(Vec<u8>, admis
         if bytes.len() + data.len() > load.limits().body_bytes {
             return Err(too_large(load));
         }
-        taken.add(load.take(kind, data.len())?);
+        taken.add(load.take(class, data.len())?);
         bytes.extend_from_slice(&data);
     }
     Ok((bytes, taken))
@@ -82,11 +87,11 @@ pub(in crate::http) const PIECE: usize = 64 * 1024;
 pub(in crate::http) async fn accounted(
     response: Response,
     load: &Load,
-    kind: Kind,
+    class: AdmissionClass,
     place: Place,
 ) -> Response {
     let small = response.body().size_hint().upper().is_some_and(|bytes| bytes <= PIECE as u64);
-    if small || matches!(kind, Kind::Probe | Kind::Watch) || is_stream(&response) {
+    if small || matches!(class, AdmissionClass::Probe | AdmissionClass::Watch) || is_stream(&response) {
         return response;
     }
     let (parts, body) = response.into_parts();
@@ -94,7 +99,7 @@ pub(in crate::http) async fn accounted(
         return Problem::new(Code::Internal, "the answer cannot be put together").into_response();
     };
     let bytes = body.to_bytes();
-    match load.take(kind, bytes.len()) {
+    match load.take(class, bytes.len()) {
         Ok(taken) => Response::from_parts(parts, Body::new(Pieces { bytes, _taken: taken, _place: place })),
         Err(problem) => problem.into_response(),
     }

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
-use tracing::{Span, field};
+use tracing::{Level, Span, field};
 
-use super::route;
+use super::route::Route;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST: usize = 128;
@@ -36,29 +36,21 @@ pub(in crate::http) fn of(headers: &HeaderMap) -> Option<HeaderValue> {
     own.cloned().or_else(new)
 }
 
-/// Whether a request is one that operators want to see: not a read, and not one of thousands of heartbeats. What a model asks
-/// at `/mcp` is a read; the registry itself says what is registered there.
-pub(in crate::http) fn is_loud(request: &Request) -> bool {
-    let quiet = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    !quiet && !request.uri().path().ends_with("/refresh") && request.uri().path() != "/mcp"
-}
-
-/// The span of a request to a [route](route::of). The gate adds the name of its token.
-pub(in crate::http) fn span(request: &Request, id: Option<&HeaderValue>, route: usize, loud: bool) -> Span {
+/// The span of a request. The gate adds the name of its token.
+pub(in crate::http) fn span(request: &Request, id: Option<&HeaderValue>, route: Route) -> Span {
     let id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
-    let (method, path) = (request.method(), request.uri().path());
-    let route = route::ALL.get(route).copied().unwrap_or_default();
-    if loud {
-        tracing::info_span!("request", id, %method, route, path, token = field::Empty)
+    let (method, path, template) = (request.method(), request.uri().path(), route.template());
+    if route.log_level(method) == Level::INFO {
+        tracing::info_span!("request", id, %method, route = template, path, token = field::Empty)
     } else {
-        tracing::debug_span!("request", id, %method, route, path, token = field::Empty)
+        tracing::debug_span!("request", id, %method, route = template, path, token = field::Empty)
     }
 }
 
 /// Puts the id on a response, and says how it went.
-pub(in crate::http) fn put(response: &mut Response, id: Option<HeaderValue>, loud: bool, took: Duration) {
+pub(in crate::http) fn put(response: &mut Response, id: Option<HeaderValue>, level: Level, took: Duration) {
     let (status, duration_ms) = (response.status().as_u16(), took.as_secs_f64() * 1_000.0);
-    if loud {
+    if level == Level::INFO {
         tracing::info!(status, duration_ms, "answered");
     } else {
         tracing::debug!(status, duration_ms, "answered");

@@ -1,46 +1,207 @@
-//! The routes by their names, for metrics and logs: an id in a path makes no route of its own.
+//! Every route that the server knows, and what the pipeline needs to know about it.
 
-/// The names of all routes; the last one is that of what there is no route for.
-pub(in crate::http) const ALL: [&str; 20] = [
-    "/v1/servers",
-    "/v1/servers/{id}",
-    "/v1/servers/{id}/refresh",
-    "/v1/servers/{id}/health",
-    "/v1/refresh",
-    "/v1/tools",
-    "/v1/stats",
-    "/v1/watch",
-    "/v1/promote",
-    "/mcp",
-    "/v0.1/servers",
-    "/v0.1/servers/{name}",
-    "/healthz",
-    "/readyz",
-    "/metrics",
-    "/openapi.json",
-    "/",
-    "/docs",
-    "/assets/{name}",
-    "other",
-];
+use axum::http::Method;
+use tracing::Level;
 
-/// The place of a path's route among [`ALL`].
-pub(in crate::http) fn of(path: &str) -> usize {
-    let name = match path.strip_prefix("/v1/servers/") {
-        Some(rest) => match rest.split_once('/') {
-            None if !rest.is_empty() => "/v1/servers/{id}",
-            Some((_, "refresh")) => "/v1/servers/{id}/refresh",
-            Some((_, "health")) => "/v1/servers/{id}/health",
-            _ => "other",
-        },
-        None if path.starts_with("/assets/") => "/assets/{name}",
-        None if path.starts_with("/v0.1/servers/") || path.starts_with("/v0/servers/") => {
-            "/v0.1/servers/{name}"
+use crate::model::Role;
+
+/// See the [module](self).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::http) enum Route {
+    Servers,
+    Server,
+    Refresh,
+    LeaseHealth,
+    RefreshMany,
+    Tools,
+    Stats,
+    Watch,
+    Promote,
+    Mcp,
+    OfficialServers,
+    OfficialServer,
+    Healthz,
+    Readyz,
+    Metrics,
+    OpenApi,
+    Dashboard,
+    Docs,
+    Asset,
+    /// A path without a route.
+    Unmatched,
+}
+
+/// What a request needs in order to be let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::http) enum Requirement {
+    /// Nothing: the response says no more about what is registered than how much it is.
+    Nothing,
+    /// A token with this role, unless the catalog is public.
+    Catalog(Role),
+    /// A token with this role.
+    Role(Role),
+}
+
+/// Which limits a request counts against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::http) enum AdmissionClass {
+    /// It keeps servers alive.
+    Refresh,
+    /// It tells whether the registry is well, or how it is asked. Its response costs next to nothing.
+    Probe,
+    /// It goes on for as long as the client likes.
+    Watch,
+    /// Any other.
+    Other,
+}
+
+/// How errors are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::http) enum ErrorFormat {
+    /// RFC 9457.
+    Problem,
+    /// RFC 9457 with the member that clients of the official registry's API read.
+    OfficialRegistry,
+}
+
+impl Route {
+    pub(in crate::http) const ALL: [Self; 20] = [
+        Self::Servers,
+        Self::Server,
+        Self::Refresh,
+        Self::LeaseHealth,
+        Self::RefreshMany,
+        Self::Tools,
+        Self::Stats,
+        Self::Watch,
+        Self::Promote,
+        Self::Mcp,
+        Self::OfficialServers,
+        Self::OfficialServer,
+        Self::Healthz,
+        Self::Readyz,
+        Self::Metrics,
+        Self::OpenApi,
+        Self::Dashboard,
+        Self::Docs,
+        Self::Asset,
+        Self::Unmatched,
+    ];
+
+    /// The route of a path.
+    pub(in crate::http) fn of(path: &str) -> Self {
+        match path {
+            "/v1/servers" => Self::Servers,
+            "/v1/refresh" => Self::RefreshMany,
+            "/v1/tools" => Self::Tools,
+            "/v1/stats" => Self::Stats,
+            "/v1/watch" => Self::Watch,
+            "/v1/promote" => Self::Promote,
+            "/mcp" => Self::Mcp,
+            "/v0.1/servers" | "/v0/servers" => Self::OfficialServers,
+            "/healthz" => Self::Healthz,
+            "/readyz" => Self::Readyz,
+            "/metrics" => Self::Metrics,
+            "/openapi.json" => Self::OpenApi,
+            "/" => Self::Dashboard,
+            "/docs" => Self::Docs,
+            _ => Self::with_parameter(path),
         }
-        None if path == "/v0/servers" => "/v0.1/servers",
-        None => path,
-    };
-    ALL.iter().position(|known| *known == name).unwrap_or(ALL.len() - 1)
+    }
+
+    fn with_parameter(path: &str) -> Self {
+        if let Some(rest) = path.strip_prefix("/v1/servers/") {
+            return match rest.split_once('/') {
+                None if !rest.is_empty() => Self::Server,
+                Some((_, "refresh")) => Self::Refresh,
+                Some((_, "health")) => Self::LeaseHealth,
+                _ => Self::Unmatched,
+            };
+        }
+        if path.starts_with("/v0.1/servers/") || path.starts_with("/v0/servers/") {
+            Self::OfficialServer
+        } else if path.starts_with("/assets/") {
+            Self::Asset
+        } else {
+            Self::Unmatched
+        }
+    }
+
+    /// Its name in metrics and logs: an id in a path makes no route of its own.
+    pub(in crate::http) const fn template(self) -> &'static str {
+        match self {
+            Self::Servers => "/v1/servers",
+            Self::Server => "/v1/servers/{id}",
+            Self::Refresh => "/v1/servers/{id}/refresh",
+            Self::LeaseHealth => "/v1/servers/{id}/health",
+            Self::RefreshMany => "/v1/refresh",
+            Self::Tools => "/v1/tools",
+            Self::Stats => "/v1/stats",
+            Self::Watch => "/v1/watch",
+            Self::Promote => "/v1/promote",
+            Self::Mcp => "/mcp",
+            Self::OfficialServers => "/v0.1/servers",
+            Self::OfficialServer => "/v0.1/servers/{name}",
+            Self::Healthz => "/healthz",
+            Self::Readyz => "/readyz",
+            Self::Metrics => "/metrics",
+            Self::OpenApi => "/openapi.json",
+            Self::Dashboard => "/",
+            Self::Docs => "/docs",
+            Self::Asset => "/assets/{name}",
+            Self::Unmatched => "other",
+        }
+    }
+
+    /// What a request needs.
+    pub(in crate::http) fn requirement(self, method: &Method) -> Requirement {
+        let is_read = matches!(*method, Method::GET | Method::HEAD);
+        let role = if is_read { Role::Read } else { Role::Register };
+        match self {
+            Self::Healthz
+            | Self::Readyz
+            | Self::Metrics
+            | Self::OpenApi
+            | Self::Dashboard
+            | Self::Docs
+            | Self::Asset => Requirement::Nothing,
+            Self::OfficialServers | Self::OfficialServer => Requirement::Catalog(role),
+            Self::Promote => Requirement::Role(Role::Admin),
+            // Every message is a POST: whether a token may also write is decided for each.
+            Self::Mcp => Requirement::Role(Role::Read),
+            _ => Requirement::Role(role),
+        }
+    }
+
+    /// Which limits a request counts against.
+    pub(in crate::http) fn admission(self, method: &Method) -> AdmissionClass {
+        match self {
+            Self::Refresh | Self::RefreshMany if matches!(*method, Method::PUT | Method::POST) => {
+                AdmissionClass::Refresh
+            }
+            Self::Watch if *method == Method::GET => AdmissionClass::Watch,
+            _ if self.requirement(method) == Requirement::Nothing => AdmissionClass::Probe,
+            _ => AdmissionClass::Other,
+        }
+    }
+
+    /// The level of a request in the log. Operators want to see what is no read and not one of thousands of heartbeats. What a
+    /// model asks at `/mcp` is a read; the registry itself logs what is registered there.
+    pub(in crate::http) fn log_level(self, method: &Method) -> Level {
+        match self {
+            Self::Refresh | Self::RefreshMany | Self::Mcp => Level::DEBUG,
+            _ if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) => Level::DEBUG,
+            _ => Level::INFO,
+        }
+    }
+
+    /// How errors are written.
+    pub(in crate::http) const fn error_format(self) -> ErrorFormat {
+        match self {
+            Self::OfficialServers | Self::OfficialServer => ErrorFormat::OfficialRegistry,
+            _ => ErrorFormat::Problem,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -48,17 +209,54 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_path_has_one_of_few_names() {
-        for (path, name) in [
+    fn every_path_has_one_of_few_routes() {
+        for (path, template) in [
             ("/v1/servers", "/v1/servers"),
             ("/v1/servers/a", "/v1/servers/{id}"),
             ("/v1/servers/a/refresh", "/v1/servers/{id}/refresh"),
             ("/v1/servers/", "other"),
             ("/v1/servers/a/b", "other"),
+            ("/v0/servers", "/v0.1/servers"),
+            ("/v0/servers/a/versions", "/v0.1/servers/{name}"),
+            ("/v0.1/serversx", "other"),
             ("/assets/x.js", "/assets/{name}"),
             ("/wp-login.php", "other"),
         ] {
-            assert_eq!(ALL[of(path)], name, "{path}");
+            assert_eq!(Route::of(path).template(), template, "{path}");
+        }
+        for (place, route) in Route::ALL.into_iter().enumerate() {
+            assert_eq!(route as usize, place, "the order of ALL is that of the variants");
+            assert_eq!(Route::of(route.template()), route, "a template is a path of its route");
+        }
+    }
+
+    #[test]
+    fn refreshes_probes_and_watches_are_told_apart() {
+        for (method, path, class) in [
+            (Method::PUT, "/v1/servers/a/refresh", AdmissionClass::Refresh),
+            (Method::POST, "/v1/refresh", AdmissionClass::Refresh),
+            (Method::GET, "/readyz", AdmissionClass::Probe),
+            (Method::GET, "/openapi.json", AdmissionClass::Probe),
+            (Method::GET, "/v1/watch", AdmissionClass::Watch),
+            (Method::GET, "/v1/servers", AdmissionClass::Other),
+            (Method::GET, "/v1/servers/refresh", AdmissionClass::Other),
+        ] {
+            assert_eq!(Route::of(path).admission(&method), class, "{path}");
+        }
+    }
+
+    #[test]
+    fn roles_are_needed_by_what_a_request_does() {
+        for (method, path, requirement) in [
+            (Method::GET, "/metrics", Requirement::Nothing),
+            (Method::GET, "/v0/servers/a", Requirement::Catalog(Role::Read)),
+            (Method::HEAD, "/v1/servers", Requirement::Role(Role::Read)),
+            (Method::POST, "/mcp", Requirement::Role(Role::Read)),
+            (Method::POST, "/v1/servers", Requirement::Role(Role::Register)),
+            (Method::DELETE, "/nowhere", Requirement::Role(Role::Register)),
+            (Method::POST, "/v1/promote", Requirement::Role(Role::Admin)),
+        ] {
+            assert_eq!(Route::of(path).requirement(&method), requirement, "{method} {path}");
         }
     }
 }

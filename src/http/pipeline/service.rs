@@ -21,17 +21,17 @@ use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tracing::Instrument;
 
-use super::admission::{Kind, Load, Place};
+use super::admission::{Load, Place};
 use super::auth::Gate;
 use super::body::accounted;
 use super::host_check::{Hosts, check_framing};
-use super::{request_id, route};
+use super::request_id;
+use super::route::{AdmissionClass, Requirement, Route};
 use crate::clock::{Clock, SystemClock};
 use crate::http::api::promote;
+use crate::http::metrics::Metrics;
 use crate::http::official_registry;
 use crate::http::problem::{Code, Problem};
-use crate::http::router::routes_of;
-use crate::http::state::App;
 
 /// See the [module](self).
 #[derive(Clone)]
@@ -50,79 +50,83 @@ struct Shared {
 
 impl Front {
     pub(in crate::http) fn new(
-        app: App,
+        router: Router,
+        load: Load,
         hosts: Hosts,
         gate: Gate,
         origins: &[String],
         public_catalogue: bool,
     ) -> io::Result<Self> {
-        let load = app.load().clone();
         let cors = if origins.is_empty() { None } else { Some(cors(origins)?) };
-        let (router, clock) = (routes_of(app), SystemClock::new());
+        let clock = SystemClock::new();
         Ok(Self(Arc::new(Shared { router, load, hosts, gate, cors, public_catalogue, clock })))
     }
 
     /// Answers a request.
     pub(in crate::http) async fn answer(self, request: Request) -> Response {
         let id = request_id::of(request.headers());
-        let (route, loud) = (route::of(request.uri().path()), request_id::is_loud(&request));
-        let span = request_id::span(&request, id.as_ref(), route, loud);
+        let route = Route::of(request.uri().path());
+        let level = route.log_level(request.method());
+        let span = request_id::span(&request, id.as_ref(), route);
         let answering = async move {
             let begin = self.0.clock.monotonic();
-            let open = self.0.public_catalogue && official_registry::is_of_it(request.uri().path());
             let mut response = match &self.0.cors {
-                _ if open => {
-                    let mut response = self.within(request).await;
+                _ if self.is_public(route) => {
+                    let mut response = self.within(request, route).await;
                     official_registry::open_to_pages(&mut response);
                     response
                 }
                 Some(cors) if self.0.hosts.is_allowed_origin(request.headers()) => {
-                    let inner =
-                        service_fn(|request| async { Ok::<_, Infallible>(self.within(request).await) });
+                    let inner = service_fn(|request| async {
+                        Ok::<_, Infallible>(self.within(request, route).await)
+                    });
                     cors.layer(inner).oneshot(request).await.unwrap_or_else(|never| match never {})
                 }
-                _ => self.within(request).await,
+                _ => self.within(request, route).await,
             };
             harden(&mut response);
             self.0.gate.mark(response.headers_mut());
             let took = self.0.clock.monotonic().saturating_sub(begin);
             self.0.load.metrics().answered(route, response.status(), took);
-            request_id::put(&mut response, id, loud, took);
+            request_id::put(&mut response, id, level, took);
             response
         };
         answering.instrument(span).await
     }
 
-    async fn within(&self, mut request: Request) -> Response {
+    /// Whether any page may read what is there.
+    fn is_public(&self, route: Route) -> bool {
+        self.0.public_catalogue && matches!(route.requirement(&Method::GET), Requirement::Catalog(_))
+    }
+
+    async fn within(&self, mut request: Request, route: Route) -> Response {
         let Shared { load, hosts, gate, .. } = &*self.0;
-        let kind = Kind::of(request.method(), request.uri());
-        let of_catalogue = official_registry::is_of_it(request.uri().path());
-        let open = self.0.public_catalogue && of_catalogue;
+        let class = route.admission(request.method());
+        let open = self.is_public(route);
         if open && request.method() == Method::OPTIONS {
             return official_registry::preflight();
         }
         let admitted = check_framing(request.headers())
             .and_then(|()| hosts.check(request.headers(), request.uri(), open))
-            .and_then(|()| gate.admit(&mut request))
+            .and_then(|()| gate.admit(&mut request, route))
             .inspect_err(|problem| load.metrics().denied(problem.code().as_str()))
             .and_then(|()| {
                 // A body that is read gives it its place when it is there: a slow one takes none from others. Who watches
                 // has a place for as long as that goes on.
                 let slow = request.method() == Method::POST && !request.body().is_end_stream();
-                let later = slow || kind == Kind::Watch;
-                if later { Ok(Place::default()) } else { load.admit(kind) }
+                let later = slow || class == AdmissionClass::Watch;
+                if later { Ok(Place::default()) } else { load.admit(class) }
             });
         let place = match admitted {
             Ok(place) => place,
-            Err(problem) => return official_registry::refusal(problem, of_catalogue),
+            Err(problem) => return problem.into_response_in(route.error_format()),
         };
-        let promoting = request.uri().path() == "/v1/promote";
-        let limit = if promoting { promote::TIME } else { load.limits().request_time };
-        let answer = tokio::time::timeout(limit, self.handle(request, kind, place)).await;
-        answer.unwrap_or_else(|_| official_registry::refusal(late(limit), of_catalogue))
+        let limit = if route == Route::Promote { promote::TIME } else { load.limits().request_time };
+        let answer = tokio::time::timeout(limit, self.handle(request, class, place)).await;
+        answer.unwrap_or_else(|_| late(limit).into_response_in(route.error_format()))
     }
 
-    async fn handle(&self, mut request: Request, kind: Kind, mut place: Place) -> Response {
+    async fn handle(&self, mut request: Request, class: AdmissionClass, mut place: Place) -> Response {
         let Shared { router, load, .. } = &*self.0;
         // The layer would turn away who refuses even what is not encoded, and only once the request is carried out. RFC 9110,
         // section 12.5.3, lets such a header be disregarded.
@@ -133,7 +137,7 @@ impl Front {
         let plain = service_fn(|request: Request| {
             let answering = router.clone().oneshot(request);
             let place = std::mem::take(&mut place);
-            async move { Ok::<_, Infallible>(accounted(answering.await?, load, kind, place).await) }
+            async move { Ok::<_, Infallible>(accounted(answering.await?, load, class, place).await) }
         });
         let answer = if compress {
             CompressionLayer::new()
@@ -211,18 +215,24 @@ fn late(limit: Duration) -> Problem {
 }
 
 /// The part of it that belongs to a router which is nested in another application.
-pub(in crate::http) async fn nested(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
+pub(in crate::http) async fn nested(
+    State((gate, metrics)): State<(Gate, Metrics)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let id = request_id::of(request.headers());
-    let (route, loud) = (route::of(request.uri().path()), request_id::is_loud(&request));
-    let (clock, span) = (SystemClock::new(), request_id::span(&request, id.as_ref(), route, loud));
-    let of_catalogue = official_registry::is_of_it(request.uri().path());
+    let route = Route::of(request.uri().path());
+    let level = route.log_level(request.method());
+    let (clock, span) = (SystemClock::new(), request_id::span(&request, id.as_ref(), route));
     async move {
-        let mut response = match gate.admit(&mut request) {
+        let mut response = match gate.admit(&mut request, route) {
             Ok(()) => next.run(request).await,
-            Err(problem) => official_registry::refusal(problem, of_catalogue),
+            Err(problem) => problem.into_response_in(route.error_format()),
         };
         gate.mark(response.headers_mut());
-        request_id::put(&mut response, id, loud, clock.monotonic());
+        let took = clock.monotonic();
+        metrics.answered(route, response.status(), took);
+        request_id::put(&mut response, id, level, took);
         response
     }
     .instrument(span)

@@ -29,6 +29,7 @@ use crate::http::pipeline::admission::Load;
 use crate::http::pipeline::auth::{Gate, Policy};
 use crate::http::pipeline::host_check::Hosts;
 use crate::http::pipeline::service::Front;
+use crate::http::router::routes_of;
 use crate::http::state::App;
 use crate::registry::Registry;
 
@@ -152,7 +153,14 @@ impl Server {
         let hosts = Hosts::new(&listener, &self.allowed_hosts, &self.allowed_origins);
         let gate = Gate::new(self.registry, self.policy);
         let public = self.policy.public_catalogue;
-        let front = Front::new(app.clone(), hosts, gate, &self.allowed_origins, public)?;
+        let front = Front::new(
+            routes_of(app.clone()),
+            app.load().clone(),
+            hosts,
+            gate,
+            &self.allowed_origins,
+            public,
+        )?;
         let connections = Connections::new(self.limits, metrics);
         let (stopping, stopped) = watch::channel(false);
         let mut running = JoinSet::new();

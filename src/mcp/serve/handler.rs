@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::catalogue::Catalogue;
 use super::news::Session;
 use super::{definitions, resources, tools};
-use crate::model::{Actor, Role};
+use crate::model::{Access, Actor};
 
 /// Who may write.
 #[derive(Debug, Clone, Copy)]
@@ -39,9 +39,9 @@ const INSTRUCTIONS: &str = "A registry of MCP servers: which are there, what can
 /// Resources that one session may subscribe to.
 const MOST_ASKED_FOR: usize = 1_000;
 
-/// On whose behalf a message comes; nobody's, if the gate has let it in to read alone.
-fn actor(extensions: &Extensions) -> Option<Actor> {
-    extensions.get::<http::request::Parts>()?.extensions.get().cloned()
+/// On whose behalf a message comes over HTTP.
+fn access(extensions: &Extensions) -> Option<&Access> {
+    extensions.get::<http::request::Parts>()?.extensions.get()
 }
 
 impl Registrar {
@@ -53,11 +53,11 @@ impl Registrar {
 
     /// On whose behalf something is to be written; or what would have to be done first.
     fn writer(&self, context: &RequestContext<RoleServer>) -> Result<Actor, &'static str> {
-        match (self.writes, actor(&context.extensions)) {
+        match (self.writes, access(&context.extensions)) {
             (Writes::ByTheClient(true), _) => Ok(Actor::Process),
             (Writes::ByTheClient(false), _) => Err("this takes `paulina mcp --allow-writing`"),
-            (_, Some(Actor::Bearer(token))) if token.role >= Role::Register => Ok(Actor::Bearer(token)),
-            (_, Some(Actor::Anybody)) if self.catalogue.admits(&Actor::Anybody) => Ok(Actor::Anybody),
+            // A first token may have been made since the request was let in without one.
+            (_, Some(Access { actor, may_write: true })) if self.catalogue.admits(actor) => Ok(actor.clone()),
             _ => Err("this takes a token with the role register or admin"),
         }
     }
