@@ -18,7 +18,7 @@
 use std::time::Instant;
 
 use paulina::Registration;
-use paulina::ceiling::{SearchBench, SearchMode};
+use paulina::bench_support::{SearchBench, SearchMode};
 
 #[path = "../tests/search/set.rs"]
 mod set;

@@ -71,7 +71,7 @@ mod sync;
 
 #[cfg(feature = "bench")]
 #[doc(hidden)]
-pub mod ceiling;
+pub mod bench_support;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "client")]

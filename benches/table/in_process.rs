@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use paulina::{Filter, Options, Registration, Registry, ceiling};
+use paulina::{Filter, Options, Registration, Registry, bench_support};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions};
 
@@ -61,7 +61,7 @@ pub async fn measure(report: &mut Report) {
     let registry = Options::new().answer_cache(0).open(&path).await.expect("a registry");
     let options = SqliteConnectOptions::new().filename(&path).read_only(true).disable_statement_logging();
     let mut connection = options.connect().await.expect("a connection");
-    let sql = ceiling::find_sql(&filter(0));
+    let sql = bench_support::find_sql(&filter(0));
     let (mut own, mut raw, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let start = Instant::now();

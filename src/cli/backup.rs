@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::Args;
 
 use super::output::lines;
-use super::patience::patiently;
+use super::progress::patiently;
 use crate::store::back_up;
 
 /// Copy a database to a file, whole and checked, also while it is served.

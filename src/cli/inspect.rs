@@ -4,9 +4,9 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use super::output::json;
-use super::patience::patiently;
-use super::said::Said;
-use super::target::Reached;
+use super::progress::patiently;
+use super::registration_args::Said;
+use super::server_args::Reached;
 use crate::shutdown;
 
 /// Ask an MCP server what it can do, and print that as the JSON of its registration.

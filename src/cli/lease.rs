@@ -4,9 +4,9 @@ use anyhow::bail;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 
-use super::ask::{At, NotThere};
 use super::output::{Output, Shown, json, lines};
-use super::patience::{ASKING, patiently};
+use super::progress::{ASKING, patiently};
+use super::registry_args::{At, NotThere};
 use crate::client::ClientError;
 use crate::model::{Health, LeaseId, LeaseRef, Refreshed};
 

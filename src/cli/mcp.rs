@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use rmcp::ServiceExt;
 
-use super::ask::At;
+use super::registry_args::At;
 use crate::mcp::serve::{Attentive, Catalogue, Registrar, Writes};
 use crate::registry::Registry;
 

@@ -1,28 +1,28 @@
 //! The command line, one file a command.
 
 mod announce;
-mod ask;
 mod backup;
-mod clients;
+mod client_config;
 mod completions;
 mod doctor;
+mod export_import;
 mod filters;
+mod find;
 mod inspect;
 mod lease;
-mod list;
 mod mcp;
 mod output;
-mod patience;
+mod progress;
 mod promote;
 mod register;
+mod registration_args;
+mod registry_args;
 mod replica;
-mod said;
 mod serve;
+mod server_args;
 mod show;
-mod target;
 mod token;
 mod tools;
-mod transfer;
 mod watch;
 
 use std::io::Write;
@@ -51,9 +51,9 @@ enum Command {
     /// Ask an MCP server what it can do, without a registry.
     Inspect(Box<inspect::Inspect>),
     /// List all servers.
-    Ls(list::Ls),
+    Ls(find::Ls),
     /// Find servers by what they can do.
-    Find(Box<list::Find>),
+    Find(Box<find::Find>),
     /// List tools, with the servers that offer them.
     Tools(Box<tools::Tools>),
     /// Watch servers come, change and go.
@@ -69,11 +69,11 @@ enum Command {
     /// Take servers out.
     Deregister(lease::Deregister),
     /// Write all registrations as JSON.
-    Export(transfer::Export),
+    Export(export_import::Export),
     /// Register what export has written.
-    Import(transfer::Import),
+    Import(export_import::Import),
     /// Write a file for an MCP client that knows all servers.
-    Config(Box<clients::Config>),
+    Config(Box<client_config::Config>),
     /// Serve what is registered to an MCP client, over standard input and output.
     Mcp(mcp::Mcp),
     /// Make, list and revoke tokens.
@@ -98,10 +98,10 @@ pub fn main() -> ExitCode {
     let Arguments { command } = Arguments::parse();
     match run(command) {
         Ok(code) => code,
-        Err(error) if ask::is_unread(&error) => ExitCode::SUCCESS,
+        Err(error) if registry_args::is_unread(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "paulina: {}", ask::explained(&error));
-            ExitCode::from(ask::exit_code(&error))
+            let _ = writeln!(std::io::stderr(), "paulina: {}", registry_args::explained(&error));
+            ExitCode::from(registry_args::exit_code(&error))
         }
     }
 }
@@ -111,8 +111,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(config) => serve::run(*config)?,
         Command::Announce(announce) => return wait(announce::run(*announce)),
         Command::Inspect(inspect) => wait(inspect::run(*inspect))?,
-        Command::Ls(ls) => wait(list::ls(ls))?,
-        Command::Find(find) => wait(list::find(*find))?,
+        Command::Ls(ls) => wait(find::ls(ls))?,
+        Command::Find(find) => wait(find::find(*find))?,
         Command::Tools(tools) => wait(tools::run(*tools))?,
         Command::Watch(watch) => wait(watch::run(*watch))?,
         Command::Show(show) => wait(show::run(show))?,
@@ -120,9 +120,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Register(register) => wait(register::run(*register))?,
         Command::Refresh(refresh) => wait(lease::refresh(refresh))?,
         Command::Deregister(deregister) => wait(lease::deregister(deregister))?,
-        Command::Export(export) => wait(transfer::export(export))?,
-        Command::Import(import) => wait(transfer::import(import))?,
-        Command::Config(config) => wait(clients::run(*config))?,
+        Command::Export(export) => wait(export_import::export(export))?,
+        Command::Import(import) => wait(export_import::import(import))?,
+        Command::Config(config) => wait(client_config::run(*config))?,
         Command::Mcp(mcp) => wait(mcp::run(mcp))?,
         Command::Token(token) => wait(token::run(token))?,
         Command::Backup(backup) => wait(backup::run(backup))?,

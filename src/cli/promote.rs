@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use super::ask::At;
 use super::output::lines;
-use super::patience::patiently;
+use super::progress::patiently;
+use super::registry_args::At;
 
 /// Make a primary of a standby.
 ///

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Args;
 
-use super::ask::At;
 use super::output::{Output, Shown, json, lines};
-use super::patience::{ASKING, patiently};
-use super::said::Said;
+use super::progress::{ASKING, patiently};
+use super::registration_args::Said;
+use super::registry_args::At;
 use crate::model::{ParseError, Registration};
 
 /// Register a server by hand. `paulina announce` does it for a server that runs, with all that it can do, for as long as it

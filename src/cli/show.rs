@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 
-use super::ask::{At, NotThere};
 use super::output::{Output, Shown, command, json, lines, plain};
-use super::patience::{ASKING, patiently};
+use super::progress::{ASKING, patiently};
+use super::registry_args::{At, NotThere};
 use crate::model::{Server, Transport};
 
 /// Show one server with all that it registered.

@@ -2,10 +2,10 @@
 
 use clap::Args;
 
-use super::ask::At;
 use super::filters::{Best, Filters, MORE};
 use super::output::{Output, Sheet, Shown, cell, json, lines};
-use super::patience::{ASKING, patiently};
+use super::progress::{ASKING, patiently};
+use super::registry_args::At;
 
 /// List tools, each once, with the servers that offer it.
 ///

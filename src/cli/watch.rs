@@ -2,9 +2,9 @@
 
 use clap::{Args, ValueEnum};
 
-use super::ask::At;
 use super::filters::Filters;
 use super::output::{lines, plain};
+use super::registry_args::At;
 use crate::model::{Change, Revision, Server, Watched};
 
 /// How it is shown.

@@ -19,25 +19,25 @@
 //!
 //! Give it the addresses of a primary and its standby, and it asks whichever answers.
 
-mod asking;
 mod error;
 mod events;
-mod exchange;
+mod failover;
 mod heartbeat;
 mod options;
+mod queries;
+mod transport;
 #[cfg(unix)]
-mod socket;
+mod unix;
 mod watch;
-mod wire;
 
 pub use error::{ClientError, Refusal};
 #[cfg(feature = "cli")]
 pub(crate) use events::{Event, Events};
 pub use heartbeat::{Beat, Heartbeat};
 pub use options::ClientOptions;
-pub use watch::ClientWatch;
 #[cfg(feature = "cli")]
-pub(crate) use wire::{innermost, trusting};
+pub(crate) use transport::{innermost, trusting};
+pub use watch::ClientWatch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,9 +46,9 @@ use http::{Method, StatusCode};
 
 use crate::clock::Clock;
 use crate::model::{Invalid, LeaseRef, Refreshed, RefreshedMany, Registered, Registration, new_id};
-pub(crate) use exchange::Answer;
-use exchange::Exchange;
-use wire::Call;
+pub(crate) use failover::Answer;
+use failover::Exchange;
+use transport::Call;
 
 /// A client of one registry. Cloning gives another handle with the same connections.
 #[derive(Debug, Clone)]

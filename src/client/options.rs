@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use http::header::HeaderValue;
 
-use super::exchange::Exchange;
-use super::wire::{self, Wire};
+use super::failover::Exchange;
+use super::transport;
+use super::transport::Wire;
 use super::{Client, ClientError};
 use crate::clock::{Clock, SystemClock};
 
@@ -95,7 +96,7 @@ impl ClientOptions {
             |address: &str, detail: String| ClientError::Address { address: address.to_owned(), detail };
         let first = self.addresses.first().ok_or_else(|| wrong("", "there is none".to_owned()))?;
         let spoken = self.addresses.iter().any(|address| address.starts_with("https:"));
-        let tls = wire::trusting(spoken).map_err(|error| wrong(first, error.to_string()))?;
+        let tls = transport::trusting(spoken).map_err(|error| wrong(first, error.to_string()))?;
         let wires = self.addresses.iter().map(|address| Wire::new(address, &tls));
         let wires = wires.collect::<Result<Vec<_>, _>>()?;
         let token = self.token.map(|token| {

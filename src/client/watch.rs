@@ -7,7 +7,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::events::{Event, Events};
-use super::wire::Call;
+use super::transport::Call;
 use super::{Client, ClientError, heartbeat::shortened};
 use crate::model::{Change, Filter, Revision, Snapshot, Watched};
 

@@ -36,7 +36,7 @@ pub(super) fn routes_of(app: App) -> Router {
 /// The API as a router, to nest in another axum application.
 ///
 /// It asks for tokens once there are any, see [`Registry::create_token`]. The checks of `Host` and `Origin` and the limits
-/// belong to [`Server`]: whoever nests it decides who may reach it.
+/// belong to [`Server`](super::Server): whoever nests it decides who may reach it.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), paulina::OpenError> {

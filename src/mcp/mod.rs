@@ -6,16 +6,16 @@
 //! says that it has something to describe.
 
 mod child;
-mod describe;
 mod error;
-mod greeting;
+mod handshake;
 mod http;
+mod introspect;
 pub(crate) mod serve;
 mod session;
 mod sse;
 
 pub(crate) use child::ANNOUNCED;
 pub(crate) use error::McpError;
-pub(crate) use greeting::Era;
+pub(crate) use handshake::Era;
 pub(crate) use http::{Endpoint, Speaks};
 pub(crate) use session::{Session, Target};

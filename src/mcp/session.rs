@@ -12,9 +12,9 @@ use tokio::task::AbortHandle;
 
 use super::child::Child;
 use super::error::{Cause, of_child, of_endpoint};
-use super::greeting::{Ears, Era, GREETING, era_of, greeted, greeted_over_http, modern};
+use super::handshake::{Ears, Era, GREETING, era_of, greeted, greeted_over_http, modern};
 use super::http::Endpoint;
-use super::{McpError, describe};
+use super::{McpError, introspect};
 use crate::model::{Registration, Transport};
 
 /// How a server is reached.
@@ -97,11 +97,11 @@ impl Session {
 
     /// What the server is and can do.
     pub(crate) async fn read(&mut self) -> Result<Registration, McpError> {
-        let reading = describe::describe(self.service.peer(), self.transport.clone(), self.patience).await;
+        let reading = introspect::describe(self.service.peer(), self.transport.clone(), self.patience).await;
         match reading {
             Ok(registration) => Ok(registration),
-            Err(describe::Failed::Endless(step, most)) => Err(McpError::Endless { step, most }),
-            Err(describe::Failed::At(step, cause)) => Err(self.failed(step, cause).await),
+            Err(introspect::Failed::Endless(step, most)) => Err(McpError::Endless { step, most }),
+            Err(introspect::Failed::At(step, cause)) => Err(self.failed(step, cause).await),
         }
     }
 

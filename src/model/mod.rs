@@ -52,6 +52,8 @@ pub(crate) use registration::new_id;
 pub(crate) use resource::uri_prefixes;
 pub(crate) use timestamp::push as push_time;
 #[cfg(feature = "server")]
+pub(crate) use token::Access;
+#[cfg(feature = "server")]
 pub(crate) use token::redact;
-pub(crate) use token::{Access, Actor, SecretHash, Tokens};
+pub(crate) use token::{Actor, SecretHash, Tokens};
 pub(crate) use words::{Word, each_term, is_stop_word, stem, with_stem, words};

@@ -225,12 +225,18 @@ pub(crate) enum Actor {
 
 /// On whose behalf a request comes, and whether it may write. Each request that is let in has one: where it is missing, nothing
 /// may be written.
+#[cfg(feature = "server")]
 #[derive(Debug, Clone)]
 pub(crate) struct Access {
     pub(crate) actor: Actor,
+    #[cfg_attr(
+        not(feature = "cli"),
+        expect(dead_code, reason = "routes of the API name the role that they need")
+    )]
     pub(crate) may_write: bool,
 }
 
+#[cfg(feature = "server")]
 impl Access {
     /// That of a request without a token where reading needs none.
     pub(crate) const READ_ONLY: Self = Self { actor: Actor::Anybody, may_write: false };

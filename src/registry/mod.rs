@@ -2,45 +2,45 @@
 //!
 //! Writing goes through a queue to the task, and is answered when it is committed. Reading goes straight to SQLite.
 
-mod counts;
+mod counters;
 mod error;
+#[cfg(all(test, feature = "shuttle"))]
+mod interleaving_tests;
 mod lease_clock;
 mod options;
-#[cfg(all(test, feature = "shuttle"))]
-mod orders;
 mod queue;
+mod recovery;
 mod standby;
-mod start;
-mod task;
 mod tokens;
-mod wal;
-mod watching;
-mod writing;
+mod wal_monitor;
+mod watch;
+mod write;
+mod writer_task;
 
 pub use error::Error;
 pub use options::Options;
 pub use standby::Standby;
 #[cfg(feature = "server")]
-pub(crate) use watching::Item;
-pub use watching::Watch;
+pub(crate) use watch::Item;
+pub use watch::Watch;
 
 #[cfg(feature = "cli")]
 pub(crate) use options::{ANSWER_BYTES, KEPT};
 #[cfg(feature = "cli")]
-pub(crate) use wal::bytes as wal_bytes;
+pub(crate) use wal_monitor::bytes as wal_bytes;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use tokio::sync::{RwLock, RwLockReadGuard, watch};
+use tokio::sync::{RwLock, RwLockReadGuard, watch as watch_channel};
 
 use crate::model::{Filter, FilterError, LeaseState, Page, Position, Server, Stats, ToolPage};
 use crate::store::{Command, Entry, Found, Job, Live, Moment, OpenError, Readers, Tools};
-use counts::Counts;
+use counters::Counts;
 use lease_clock::LeaseClock;
 use queue::Queue;
-use task::answer;
+use writer_task::answer;
 
 /// A registry of MCP servers, in this process.
 ///
@@ -80,13 +80,13 @@ struct Inner {
     standby: AtomicBool,
     /// Where those are to go who want to write to a standby.
     primary: Option<String>,
-    closing: watch::Sender<bool>,
-    closed: watch::Receiver<bool>,
+    closing: watch_channel::Sender<bool>,
+    closed: watch_channel::Receiver<bool>,
 }
 
 impl Inner {
     fn wal_bytes(&self) -> u64 {
-        self.database.get().map_or(0, |database| wal::bytes(database))
+        self.database.get().map_or(0, |database| wal_monitor::bytes(database))
     }
 }
 
@@ -238,7 +238,7 @@ impl Registry {
     /// # Errors
     /// [`Error::StorageFull`] and the like.
     pub async fn prune(&self) -> Result<(), Error> {
-        while task::tell(&self.ask(self.retention, Command::Prune).await?) {}
+        while writer_task::tell(&self.ask(self.retention, Command::Prune).await?) {}
         Ok(())
     }
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::sync::{RwLock, watch};
 
-use super::counts::Counts;
+use super::counters::Counts;
 use super::lease_clock::LeaseClock;
 use super::queue::queue;
-use super::task::{Seat, Task};
-use super::wal::WalWatch;
-use super::{Inner, Registry, start};
+use super::wal_monitor::WalWatch;
+use super::writer_task::{Seat, Task};
+use super::{Inner, Registry, recovery};
 use crate::clock::{Clock, SystemClock};
 use crate::store::{self, Beside, Kept, Known, Location, OpenError, Writer};
 
@@ -139,8 +139,8 @@ impl Options {
         let clock = self.time();
         let wall = clock.wall().timestamp_millis();
         let leases = opened.writer.opened_with_leases();
-        let lease = start::lease_time(&mut opened.writer, opened.beside.as_mut(), wall).await;
-        let lease = lease.map_err(|error| start::failed(&location, &error))?;
+        let lease = recovery::lease_time(&mut opened.writer, opened.beside.as_mut(), wall).await;
+        let lease = lease.map_err(|error| recovery::failed(&location, &error))?;
         let (queue, waiting) = queue();
         let (closed_sender, closed) = watch::channel(false);
         let inner = Arc::new(Inner {

@@ -11,11 +11,11 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::{RwLock, mpsc, oneshot, watch};
 
-use super::counts::Counts;
+use super::counters::Counts;
 use super::lease_clock::LeaseClock;
 use super::queue::queue;
-use super::task::{Seat, Task, asked_to_close};
-use super::{Inner, Options, Registry, start};
+use super::writer_task::{Seat, Task, asked_to_close};
+use super::{Inner, Options, Registry, recovery};
 use crate::store::{self, Copied, Known, Location, OpenError};
 use crate::sync::settled;
 
@@ -232,8 +232,8 @@ impl Following {
         let mut readers = self.seat.inner.readers.write().await;
         let known = Known::Of(Arc::clone(&self.seat.inner.live));
         let (mut writer, opened) = store::open_locked(location.path(), known).await?;
-        let lease = start::lease_time(&mut writer, Some(beside), wall).await;
-        let lease = lease.map_err(|error| start::failed(location, &error))?;
+        let lease = recovery::lease_time(&mut writer, Some(beside), wall).await;
+        let lease = lease.map_err(|error| recovery::failed(location, &error))?;
         let before = readers.replace(opened);
         self.seat.inner.lease_clock.set(lease);
         drop(readers);

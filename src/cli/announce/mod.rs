@@ -1,21 +1,21 @@
 //! `paulina announce`: a server that is there already, unmodified, in the registry for as long as it lives.
 
-mod beats;
-mod endpoint;
-mod pace;
-mod pass;
+mod http_monitor;
+mod log_status;
+mod recheck;
+mod relay;
 #[cfg(unix)]
 mod signals;
-mod stand_in;
+mod stdio_proxy;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 
-use super::ask::At;
-use super::said::Said;
-use super::target::Reached;
+use crate::cli::registration_args::Said;
+use crate::cli::registry_args::At;
+use crate::cli::server_args::Reached;
 use crate::config::duration;
 use crate::mcp::Target;
 use crate::telemetry::{self, LogFormat};
@@ -53,7 +53,7 @@ pub(super) async fn run(announce: Announce) -> anyhow::Result<ExitCode> {
     let client = announce.at.client()?;
     let target = announce.reached.target()?;
     match &target {
-        Target::Stdio(command) => stand_in::run(&announce, &client, &target, command).await,
-        Target::Http(_) => endpoint::run(&announce, &client, &target).await,
+        Target::Stdio(command) => stdio_proxy::run(&announce, &client, &target, command).await,
+        Target::Http(_) => http_monitor::run(&announce, &client, &target).await,
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Doctor {
     database: PathBuf,
 
     #[command(flatten)]
-    registry: super::ask::At,
+    registry: crate::cli::registry_args::At,
 }
 
 /// What the checks come to.

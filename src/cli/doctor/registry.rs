@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 
 use super::Report;
-use crate::cli::ask::At;
+use crate::cli::registry_args::At;
 use crate::client::{Answer, Client};
 use crate::clock::{Clock, SystemClock};
 

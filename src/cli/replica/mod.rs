@@ -6,12 +6,12 @@
 
 mod litestream;
 mod peer;
+mod replicate;
 mod restore;
-mod sidecar;
 mod standby;
 
 pub(super) use litestream::{Litestream, Replica};
 pub(super) use peer::{Peer, Superseded, forget};
+pub(super) use replicate::{Replicate, replicate};
 pub(super) use restore::restore_if_missing;
-pub(super) use sidecar::{Replicate, replicate};
 pub(super) use standby::{Asked, Keeper, Promotions, promotions};

@@ -10,9 +10,9 @@ use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use tokio::sync::watch;
 
-use super::catalogue::Catalogue;
-use super::news::Session;
-use super::{definitions, resources, tools};
+use super::backend::Catalogue;
+use super::notifications::Session;
+use super::{resources, tool_definitions, tools};
 use crate::model::{Access, Actor};
 
 /// Who may write.
@@ -82,9 +82,9 @@ impl ServerHandler for Registrar {
         _: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let mut all = definitions::ALL.reading.clone();
+        let mut all = tool_definitions::ALL.reading.clone();
         if self.writer(&context).is_ok() {
-            all.extend_from_slice(&definitions::ALL.writing);
+            all.extend_from_slice(&tool_definitions::ALL.writing);
         }
         Ok(ListToolsResult::with_all_items(all))
     }

@@ -5,18 +5,18 @@
 //! input and output (`paulina mcp`). What it answers is made for a context window: a few servers or tools, best first, and
 //! schemas only as far as there is room for them.
 
-mod catalogue;
-mod definitions;
+mod backend;
 mod handler;
 mod http;
-mod news;
-mod reading;
+mod notifications;
+mod read_tools;
 mod resources;
 mod sessions;
+mod tool_definitions;
 mod tools;
-mod writing;
+mod write_tools;
 
-pub(crate) use catalogue::Catalogue;
+pub(crate) use backend::Catalogue;
 pub(crate) use handler::{Registrar, Writes};
 pub(crate) use http::service;
-pub(crate) use news::Attentive;
+pub(crate) use notifications::Attentive;

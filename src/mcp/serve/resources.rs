@@ -4,8 +4,8 @@ use rmcp::ErrorData;
 use rmcp::model::{ListResourcesResult, ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
 use serde_json::{Value, json};
 
-use super::catalogue::{Answer, Catalogue, Failure};
-use super::reading::brief;
+use super::backend::{Answer, Catalogue, Failure};
+use super::read_tools::brief;
 use crate::model::{Cursor, Filter, MAX_ID_CHARACTERS, PAGE_LIMITS};
 
 pub(super) const ALL: &str = "paulina://servers";

@@ -5,8 +5,8 @@ use rmcp::model::{CallToolRequestParams, CallToolResult, ContentBlock, ProtocolV
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::catalogue::{Answer, Catalogue, Failure};
-use super::{reading, writing};
+use super::backend::{Answer, Catalogue, Failure};
+use super::{read_tools, write_tools};
 use crate::model::Actor;
 
 /// What a tool gives: the same for programs and, short, for people.
@@ -24,12 +24,12 @@ pub(super) async fn call(
 ) -> Result<CallToolResult, ErrorData> {
     let arguments = Value::Object(request.arguments.unwrap_or_default());
     let given = match (request.name.as_ref(), writer) {
-        ("find_servers", _) => reading::find_servers(catalogue, arguments).await,
-        ("find_tools", _) => reading::find_tools(catalogue, arguments).await,
-        ("get_server", _) => reading::get_server(catalogue, arguments).await,
-        ("registry_status", _) => reading::status(catalogue, arguments).await,
-        ("register_server", Ok(actor)) => writing::register(catalogue, arguments, actor).await,
-        ("deregister_server", Ok(actor)) => writing::deregister(catalogue, arguments, actor).await,
+        ("find_servers", _) => read_tools::find_servers(catalogue, arguments).await,
+        ("find_tools", _) => read_tools::find_tools(catalogue, arguments).await,
+        ("get_server", _) => read_tools::get_server(catalogue, arguments).await,
+        ("registry_status", _) => read_tools::status(catalogue, arguments).await,
+        ("register_server", Ok(actor)) => write_tools::register(catalogue, arguments, actor).await,
+        ("deregister_server", Ok(actor)) => write_tools::deregister(catalogue, arguments, actor).await,
         ("register_server" | "deregister_server", Err(first)) => Err(Failure(first.to_owned())),
         (name, _) => {
             let message = format!("there is no tool {name:?}; tools/list says which there are");

@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::sync::{mpsc, oneshot};
 
-use super::pace::Pace;
-use super::{Announce, beats};
+use super::recheck::Pace;
+use super::{Announce, log_status};
 use crate::client::Client;
 use crate::clock::{Clock, SystemClock};
 use crate::mcp::{McpError, Session, Target};
@@ -40,7 +40,7 @@ pub(super) async fn run(announce: &Announce, client: &Client, target: &Target) -
     };
     let mut known = registration.clone();
     let heartbeat = client.keep_alive_while(registration, is_alive)?;
-    beats::tell(&heartbeat);
+    log_status::tell(&heartbeat);
     loop {
         let turn = tokio::select! {
             _ = &mut stop => break,

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::catalogue::{Answer, Catalogue, Failure};
+use super::backend::{Answer, Catalogue, Failure};
 use super::tools::{Given, arguments};
 use crate::model::{Actor, Registration};
 

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::model::{Actor, Filter, Match, Tool, ValidRegistration};
 use crate::search::{By, Index, Part, Query, Ranking, digest, documents_of, encode};
-use crate::store::{self, Command, Job, Known, Location, Moment, Put, Search, Writer};
+use crate::store;
+use crate::store::{Command, Job, Known, Location, Moment, Put, Search, Writer};
 
 /// The writer of a database, and nobody else.
 pub struct Raw(Writer);

@@ -158,8 +158,8 @@ mod tests {
     use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
     use tokio::sync::watch;
 
-    use super::super::greeting::{Ears, Era, greeted};
     use super::*;
+    use crate::mcp::handshake::{Ears, Era, greeted};
 
     const PATIENCE: Duration = Duration::from_secs(20);
 

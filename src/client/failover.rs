@@ -15,7 +15,7 @@ use http::{HeaderMap, StatusCode};
 use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
 
-use super::wire::{Call, Failure, Reply, Wire};
+use super::transport::{Call, Failure, Reply, Wire};
 use super::{ClientError, Refusal};
 use crate::clock::Clock;
 

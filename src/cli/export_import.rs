@@ -9,10 +9,10 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::ask::At;
 use super::output::lines;
-use super::patience::{ASKING, Bar, patiently};
+use super::progress::{ASKING, Bar, patiently};
 use super::register::text;
+use super::registry_args::At;
 use crate::client::{Client, ClientError};
 use crate::model::{Filter, HealthFilter, ParseError, Registration, View};
 

@@ -3,10 +3,10 @@
 use clap::Args;
 use comfy_table::Cell;
 
-use super::ask::At;
 use super::filters::{Best, Filters, MORE};
 use super::output::{Output, Sheet, Shown, cell, count, health, json, lines, width};
-use super::patience::{ASKING, patiently};
+use super::progress::{ASKING, patiently};
+use super::registry_args::At;
 use crate::model::{Filter, HealthFilter, Server, Transport};
 
 /// List all servers, healthy or not.

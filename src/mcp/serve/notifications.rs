@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::Registrar;
-use super::catalogue::{Catalogue, Failure};
+use super::backend::{Catalogue, Failure};
 use super::resources::{ALL, address};
 use crate::model::{Change, ChangeKind, Revision, Watched};
 

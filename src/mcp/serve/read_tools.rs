@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::catalogue::{Answer, Catalogue, Failure};
+use super::backend::{Answer, Catalogue, Failure};
 use super::tools::{Given, arguments};
 use crate::model::{
     Filter, Health, HealthFilter, MAX_FILTERS, Server, ToolEntry, ToolServer, View, each_term, is_stop_word,

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-use super::said::Said;
+use super::registration_args::Said;
 use crate::config::duration;
 use crate::mcp::{Endpoint, Era, McpError, Session, Speaks, Target};
 use crate::model::{Input, Registration};

@@ -12,7 +12,8 @@ use tokio::process::Child;
 use super::{Litestream, Replica};
 use crate::shutdown;
 use crate::store::{Replicating, beside, empty_log, identity, resolved, served};
-use crate::telemetry::{self, LogFormat};
+use crate::telemetry;
+use crate::telemetry::LogFormat;
 
 /// Replicate a database with Litestream, beside the process that serves it.
 ///

@@ -3,7 +3,7 @@
 use http::Method;
 use serde::de::DeserializeOwned;
 
-use super::wire::Call;
+use super::transport::Call;
 use super::{Client, ClientError, random};
 use crate::model::{Cursor, Filter, LeaseState, PAGE_LIMITS, Page, Server, Stats, ToolEntry, ToolPage};
 

@@ -13,8 +13,8 @@ use anyhow::Context;
 use tokio::process::{Child, Command};
 use tokio::sync::{oneshot, watch};
 
-use super::pace::Pace;
-use super::{Announce, beats, pass};
+use super::recheck::Pace;
+use super::{Announce, log_status, relay};
 use crate::client::{Client, Heartbeat};
 use crate::clock::{Clock, SystemClock};
 use crate::mcp::{ANNOUNCED, Target};
@@ -83,7 +83,7 @@ fn not_started(command: &[String], error: &std::io::Error) -> ExitCode {
 /// What the server says, on its way to the client.
 struct Passing {
     done: oneshot::Receiver<()>,
-    progress: Arc<pass::Progress>,
+    progress: Arc<relay::Progress>,
 }
 
 impl Passing {
@@ -109,13 +109,13 @@ fn passing(child: &mut Child, heard: watch::Sender<u64>) -> anyhow::Result<Passi
     #[cfg(windows)]
     let stdout = std::fs::File::from(stdout.into_owned_handle().context("cannot read what the server says")?);
     let (finished, done) = oneshot::channel();
-    let progress = Arc::new(pass::Progress::default());
+    let progress = Arc::new(relay::Progress::default());
     let shared = Arc::clone(&progress);
-    let mut out = pass::Out::of_process().context("there is no standard output")?;
+    let mut out = relay::Out::of_process().context("there is no standard output")?;
     std::thread::spawn(move || {
         // When nobody reads on, the server is told so by its next write, as if it were alone; when it says no more, so is the
         // client.
-        let _ = pass::pass(stdout, &mut out, &heard, &shared);
+        let _ = relay::pass(stdout, &mut out, &heard, &shared);
         let _ = out.end();
         let _ = finished.send(());
     });
@@ -190,7 +190,7 @@ fn put(
         return heartbeat.replace(registration);
     }
     let begun = client.keep_alive(registration)?;
-    beats::tell(&begun);
+    log_status::tell(&begun);
     *heartbeat = Some(begun);
     Ok(())
 }

@@ -12,7 +12,8 @@ use tokio::sync::{oneshot, watch};
 use super::Inner;
 use super::lease_clock::TICK;
 use super::queue::{Batch, Waiting};
-use super::wal::{self, WalWatch};
+use super::wal_monitor;
+use super::wal_monitor::WalWatch;
 use crate::clock::Clock;
 use crate::store::{Beside, Command, Job, Kept, Moment, Pruned, StoreError, Tally, Writer};
 use crate::sync::settled;
@@ -64,7 +65,7 @@ impl Task {
             tick: start + tick,
             prune: start + self.prune_interval,
             trim: start + TRIM_INTERVAL,
-            wal: start + wal::LOOK,
+            wal: start + wal_monitor::LOOK,
         };
         let mut closing = self.closing.clone();
         loop {
@@ -159,7 +160,7 @@ impl Task {
         self.note(now, false);
         let monotonic = self.clock.monotonic();
         if monotonic >= due.wal {
-            due.wal = monotonic + wal::LOOK;
+            due.wal = monotonic + wal_monitor::LOOK;
             self.wal.look(self.inner.wal_bytes());
         }
         if self.inner.lease_clock.is_paused() {
@@ -208,7 +209,7 @@ impl Task {
     /// Keeps the lease clock in the file beside the database.
     fn note(&mut self, now: Moment, clean: bool) {
         let Some(beside) = &mut self.beside else { return };
-        if let Err(error) = beside.write(&super::start::record(&self.writer, now, clean)) {
+        if let Err(error) = beside.write(&super::recovery::record(&self.writer, now, clean)) {
             tracing::warn!(%error, "cannot keep the lease clock beside the database");
         }
     }

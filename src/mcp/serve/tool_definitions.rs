@@ -20,7 +20,7 @@ pub(super) static ALL: LazyLock<Definitions> =
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mcp::serve::reading::{FEW_SERVERS, FEW_TOOLS, MOST_SERVERS, MOST_TOOLS};
+    use crate::mcp::serve::read_tools::{FEW_SERVERS, FEW_TOOLS, MOST_SERVERS, MOST_TOOLS};
 
     #[test]
     fn say_what_the_tools_take() {

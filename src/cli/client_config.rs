@@ -9,10 +9,10 @@
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
-use super::ask::At;
 use super::filters::Filters;
 use super::output::json as print;
-use super::patience::{ASKING, patiently};
+use super::progress::{ASKING, patiently};
+use super::registry_args::At;
 use crate::model::{Input, Match, Server, Transport};
 
 /// Write a file for an MCP client that knows all servers which are found.

@@ -20,7 +20,7 @@ use url::Url;
 
 use super::ClientError;
 #[cfg(unix)]
-use super::socket::SocketConnector;
+use super::unix::SocketConnector;
 
 /// The largest answer that is read: a page of servers in full ends at 16 MiB, plus the last server.
 const LARGEST: usize = 64 * 1024 * 1024;
