@@ -29,11 +29,14 @@ pub(crate) use admin::backup::back_up;
 pub(crate) use admin::integrity::{Examination, examine, sqlite_version};
 #[cfg(feature = "cli")]
 pub(crate) use admin::tokens::{TokenFile, tokens_in};
+#[cfg(feature = "cli")]
+pub(crate) use admin::truncate_wal::empty_log;
 #[cfg(feature = "server")]
 pub(crate) use cache::responses::Tagged;
 pub(crate) use cache::responses::{Found, Tools};
 #[cfg(any(test, feature = "bench"))]
 pub(crate) use cache::search_index::Search;
+pub(crate) use cache::state::Known;
 pub(crate) use cache::state::Live;
 pub(crate) use cache::subscriptions::{Event, Side, Subscription, Which};
 pub(crate) use database::create::adopt;
@@ -43,14 +46,14 @@ pub(crate) use database::lease_file::{Beside, Record};
 #[cfg(feature = "cli")]
 pub(crate) use database::lease_file::{hold, served};
 #[cfg(feature = "cli")]
-pub(crate) use database::litestream_lock::{Replicating, empty_log, identity};
+pub(crate) use database::litestream_lock::{Replicating, identity};
 #[cfg(feature = "cli")]
 pub(crate) use database::location::resolved;
 pub(crate) use database::location::{Location, beside};
 pub use error::OpenError;
 pub(crate) use error::StoreError;
 pub(crate) use moment::{Moment, time};
-pub(crate) use open::{Known, open, open_locked};
+pub(crate) use open::{open, open_locked};
 pub(crate) use read::reader::Readers;
 pub(crate) use record::Entry;
 pub(crate) use snapshot::Copied;

@@ -9,10 +9,11 @@ use sqlx::{ConnectOptions, Connection};
 
 use super::cache::lease_table::Mirror;
 use super::cache::state::Live;
+use super::database::connect::{Shared, all_reading, file_options};
 use super::database::create::{fold, private};
+use super::database::inspect::inspect_schema;
 use super::database::migrations;
 use super::error::OpenError;
-use super::open::{Shared, all_reading, file_options, inspect_schema};
 use super::read::reader::Readers;
 use super::write::tokens;
 use super::write::writer::settings;

@@ -8,8 +8,8 @@ use sqlx::Connection;
 use super::integrity::{Examination, examine};
 use crate::store::database::create::{create_private, gone, name};
 use crate::store::database::location::beside;
+use crate::store::database::{connect, inspect};
 use crate::store::error::OpenError;
-use crate::store::open;
 
 /// Writes a whole copy of a database to a file that is not there yet, and looks at it as `doctor` does. What is served goes
 /// on meanwhile.
@@ -18,7 +18,7 @@ pub(crate) async fn back_up(database: &Path, to: &Path) -> Result<Examination, O
     if to.exists() {
         return Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file already")));
     }
-    if open::inspect(database).await?.is_none() {
+    if inspect::inspect(database).await?.is_none() {
         return Err(OpenError::NotADatabase { path: database.to_owned() });
     }
     let unfinished = beside(to, "-unfinished");
@@ -38,7 +38,7 @@ async fn copy(database: &Path, to: &Path) -> Result<(), OpenError> {
     let sqlite = |error: sqlx::Error| OpenError::sqlite(database, &error);
     let created = gone(std::fs::remove_file(to)).and_then(|_| create_private(to));
     created.map_err(|reason| OpenError::Io { path: to.to_owned(), reason })?;
-    let mut connection = open::reading(database).await?;
+    let mut connection = connect::reading(database).await?;
     let copied = sqlx::query("VACUUM INTO ?").bind(to.to_str()).execute(&mut connection).await;
     connection.close().await.map_err(sqlite)?;
     copied.map(|_| ()).map_err(sqlite)

@@ -6,8 +6,8 @@ use sqlx::{Connection, SqliteConnection};
 
 use crate::store::database::lease_file::{Beside, Record};
 use crate::store::database::migrations;
+use crate::store::database::{connect, inspect};
 use crate::store::error::OpenError;
-use crate::store::open;
 
 /// What was found.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(crate) struct Examination {
 /// The version of the SQLite inside.
 pub(crate) async fn sqlite_version() -> Result<String, OpenError> {
     let path = Path::new(":memory:");
-    let mut connection = open::in_memory().await?;
+    let mut connection = connect::in_memory().await?;
     let version = text(&mut connection, "SELECT sqlite_version()").await;
     version.map_err(|error| OpenError::sqlite(path, &error))
 }
@@ -39,8 +39,8 @@ pub(crate) async fn sqlite_version() -> Result<String, OpenError> {
 /// Looks at a database.
 pub(crate) async fn examine(path: &Path) -> Result<Examination, OpenError> {
     let served = Beside::served(path);
-    let found = open::inspect(path).await?;
-    let mut connection = open::reading(path).await?;
+    let found = inspect::inspect(path).await?;
+    let mut connection = connect::reading(path).await?;
     let examined = examination(&mut connection, served, found).await;
     let closed = connection.close().await;
     examined.and_then(|examined| closed.map(|()| examined)).map_err(|error| OpenError::sqlite(path, &error))

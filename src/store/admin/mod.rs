@@ -3,3 +3,4 @@
 pub(super) mod backup;
 pub(super) mod integrity;
 pub(super) mod tokens;
+pub(super) mod truncate_wal;

@@ -7,8 +7,8 @@ use sqlx::{Connection, SqliteConnection};
 use crate::model::Tokens;
 use crate::store::database::lease_file::Beside;
 use crate::store::database::location::resolved;
+use crate::store::database::{connect, create, inspect};
 use crate::store::error::{OpenError, StoreError};
-use crate::store::open;
 use crate::store::write::tokens;
 use crate::store::write::tokens::TokenChange;
 
@@ -21,10 +21,10 @@ pub(crate) struct TokenFile {
 /// The tokens of a database, which is only read. One from before there were tokens has none.
 pub(crate) async fn tokens_in(path: &Path) -> Result<Tokens, OpenError> {
     const FIRST_WITH_TOKENS: i32 = 3;
-    if open::inspect(path).await?.is_none_or(|schema| schema < FIRST_WITH_TOKENS) {
+    if inspect::inspect(path).await?.is_none_or(|schema| schema < FIRST_WITH_TOKENS) {
         return Ok(Tokens::default());
     }
-    let mut connection = open::reading(path).await?;
+    let mut connection = connect::reading(path).await?;
     let tokens = tokens::load(&mut connection).await;
     let closed = connection.close().await;
     closed.map_err(|error| OpenError::sqlite(path, &error))?;
@@ -35,7 +35,7 @@ impl TokenFile {
     /// Opens a database beside whoever serves it; creates it if there is none.
     pub(crate) async fn open(path: &Path) -> Result<Self, OpenError> {
         let path = resolved(path)?;
-        let connection = open::beside_the_server(&path).await?;
+        let connection = create::beside_the_server(&path).await?;
         Ok(Self { path, connection })
     }
 

@@ -22,6 +22,14 @@ use crate::store::moment::Moment;
 use crate::store::record::{Entry, Times};
 use crate::sync::{AtomicI64, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+/// What is to be known of a database without asking it.
+pub(crate) enum Known {
+    /// All is new, and answers may take so many bytes.
+    Anew(u64),
+    /// What was known of another copy of it, which this one takes the place of.
+    Of(Arc<Live>),
+}
+
 /// See the [module](self).
 pub(crate) struct Live {
     state: RwLock<State>,

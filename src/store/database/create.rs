@@ -7,13 +7,51 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use sqlx::Connection;
+use sqlx::{Connection, SqliteConnection};
 
+use super::connect::writing;
+use super::inspect::inspect;
 use super::lease_file::Beside;
 use super::litestream_lock::wait_for_others;
 use super::location::{beside, resolved};
+use super::migrations;
 use crate::store::error::OpenError;
-use crate::store::open::{inspect, migrated};
+
+/// Takes the lock of a database of ours, and makes the database if there is none. What is not ours is refused before
+/// anything is made beside it, and is looked at again under the lock. Where there is a lock already, it comes first: this
+/// process may be serving the database, and to look at it and close it again would end SQLite's locks of the process.
+pub(in crate::store) async fn prepare(path: &Path) -> Result<Beside, OpenError> {
+    if !Beside::exists(path) {
+        inspect(path).await?;
+    }
+    let beside = Beside::lock(path).await?;
+    if path.exists() {
+        inspect(path).await?;
+    } else {
+        make(path).await?;
+    }
+    Ok(beside)
+}
+
+/// A connection that writes, to a database whose schema is up to date.
+pub(in crate::store) async fn migrated(path: &Path) -> Result<SqliteConnection, OpenError> {
+    create_private(path).map_err(|reason| OpenError::Io { path: path.to_owned(), reason })?;
+    let mut writing = writing(path).await?;
+    let migrated = migrations::migrate(&mut writing).await;
+    migrated.map_err(|detail| OpenError::Migration { path: path.to_owned(), detail })?;
+    Ok(writing)
+}
+
+/// A connection for a short command beside whoever serves the database. A database that is not there yet, or is an older
+/// Paulina's, is made or brought up to date, which nobody may be serving meanwhile.
+#[cfg(feature = "cli")]
+pub(in crate::store) async fn beside_the_server(path: &Path) -> Result<SqliteConnection, OpenError> {
+    if inspect(path).await? == Some(migrations::newest()) {
+        return writing(path).await;
+    }
+    let _lock = prepare(path).await?;
+    migrated(path).await
+}
 
 /// Makes a new database. Only who holds the lock may do this.
 pub(in crate::store) async fn make(path: &Path) -> Result<(), OpenError> {

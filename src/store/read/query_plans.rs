@@ -6,9 +6,11 @@ use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
 use super::query;
 use crate::model::{Cursor, Filter, HealthFilter, Position, TransportKind, View};
+use crate::store::cache::state::Known;
+use crate::store::database::connect::Shared;
 use crate::store::database::location::Location;
 use crate::store::moment::Moment;
-use crate::store::open::{Known, Shared, open};
+use crate::store::open::open;
 use crate::store::record;
 use crate::store::write::registrations::Key;
 use crate::store::write::{leases, transaction};

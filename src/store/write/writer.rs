@@ -16,13 +16,14 @@ use super::{leases, search_text, tokens};
 use crate::model::Revision;
 use crate::store::cache::invalidation::Slot;
 use crate::store::cache::lease_table::Mirror;
+use crate::store::cache::state::Known;
 use crate::store::cache::state::Live;
 use crate::store::cache::state::{Effects, Indexed};
 use crate::store::cache::subscriptions::Event;
 use crate::store::database::checkpoint::Folding;
+use crate::store::database::connect::Shared;
 use crate::store::error::StoreError;
 use crate::store::moment::Moment;
-use crate::store::open::{Known, Shared};
 use crate::store::record;
 
 /// How SQLite waits for the disk at a commit.
