@@ -4,12 +4,14 @@
 //! what a server needs that others can reach: limits, checks of `Host` and `Origin`, TLS, compression, an orderly end.
 
 mod api;
+mod extract;
 mod mcp_service;
 mod metrics;
 mod official_registry;
 mod openapi;
 mod pipeline;
 mod problem;
+mod promoter;
 mod response;
 mod router;
 mod server;

@@ -67,3 +67,11 @@ pub(super) fn is_known(request: &HeaderMap, tag: &str) -> bool {
 fn weakly_equal(one: &str, other: &str) -> bool {
     one.trim_start_matches("W/") == other.trim_start_matches("W/")
 }
+
+/// Whether an answer has no end.
+pub(super) fn is_stream(response: &Response) -> bool {
+    response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+}

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::middleware;
 use axum::routing::{any, get};
 
-use super::api::operations;
+use super::api::{mcp, operations};
 use super::metrics::Metrics;
 use super::openapi::document;
 use super::pipeline::admission::Load;
@@ -21,7 +21,8 @@ pub(super) fn routes_of(app: App) -> Router {
     let (mut router, _) = document::routes().split_for_parts();
     if let Some(mounted) = app.mounted().cloned() {
         let path = mounted.path;
-        router = router.route(path, any(move |State(app): State<App>, request| mounted.answer(app, request)));
+        router = router
+            .route(path, any(move |State(app): State<App>, request| mcp::answer(mounted, app, request)));
     }
     router
         .merge(official_registry::routes())

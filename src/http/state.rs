@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use tokio::sync::watch as watch_channel;
 
-use super::api::promote::Promoter;
 use super::mcp_service::Mounted;
-use super::official_registry::NAMESPACE;
 use super::official_registry::listing::Kept;
+use super::official_registry::naming::NAMESPACE;
 use super::pipeline::admission::Load;
 use super::pipeline::auth::Policy;
+use super::promoter::Promoter;
 use crate::model::Actor;
 use crate::registry::Registry;
 

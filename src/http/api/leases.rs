@@ -9,8 +9,8 @@ use utoipa::ToSchema;
 
 use super::query;
 use super::servers::id;
-use crate::http::pipeline::auth::Caller;
-use crate::http::pipeline::body::JsonBody;
+use crate::http::extract::Caller;
+use crate::http::extract::JsonBody;
 use crate::http::problem::{Code, Problem};
 use crate::http::response::json;
 use crate::http::state::App;

@@ -1,6 +1,7 @@
 //! The handlers of `/v1`, of the probes, and of what there is no route for.
 
 pub(super) mod leases;
+pub(super) mod mcp;
 pub(super) mod operations;
 pub(super) mod promote;
 pub(super) mod query;

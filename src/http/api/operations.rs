@@ -7,7 +7,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::query;
-use crate::http::openapi::document;
 use crate::http::pipeline::route::Route;
 use crate::http::problem::{Code, Problem};
 use crate::http::response::json;
@@ -71,17 +70,6 @@ pub(in crate::http) async fn readyz(State(app): State<App>, uri: Uri) -> Result<
         app.registry().check_writable().await?;
     }
     Ok(json(StatusCode::OK, &Ready::of(app.registry())))
-}
-
-/// This document.
-#[utoipa::path(
-    get, path = "/openapi.json", operation_id = "openapi", tag = "operations",
-    responses((status = 200, description = "The API as an OpenAPI 3.1 document.", body = Object))
-)]
-pub(in crate::http) async fn openapi(uri: Uri) -> Result<Response, Problem> {
-    query::none(&uri)?;
-    let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    Ok((kind, document::text()).into_response())
 }
 
 /// Metrics.

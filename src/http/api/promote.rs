@@ -1,11 +1,4 @@
 //! Making a primary of a standby.
-//!
-//! Where the last copy comes from is not the API's to know: whoever serves a standby says how it is promoted.
-
-use std::fmt;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
@@ -16,31 +9,6 @@ use super::query;
 use crate::http::problem::{Code, Problem};
 use crate::http::response::json;
 use crate::http::state::App;
-
-/// What a promotion comes to.
-type Promoting = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
-
-/// How a standby is promoted: with force, or not if there is another primary. Says why it was not.
-#[derive(Clone)]
-pub(in crate::http) struct Promoter(Arc<dyn Fn(bool) -> Promoting + Send + Sync>);
-
-impl Promoter {
-    pub(in crate::http) fn new<F>(promote: impl Fn(bool) -> F + Send + Sync + 'static) -> Self
-    where
-        F: Future<Output = Result<(), String>> + Send + 'static,
-    {
-        Self(Arc::new(move |force| Box::pin(promote(force))))
-    }
-}
-
-impl fmt::Debug for Promoter {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Promoter")
-    }
-}
-
-/// How long it may take: a replica is restored, and checked.
-pub(in crate::http) const TIME: Duration = Duration::from_mins(5);
 
 /// Make a primary of a standby.
 ///
@@ -58,15 +26,15 @@ pub(in crate::http) const TIME: Duration = Duration::from_mins(5);
 pub(in crate::http) async fn promote(State(app): State<App>, uri: Uri) -> Result<Response, Problem> {
     let force = query::flag(&uri, "force")?;
     if app.registry().is_standby() {
-        let Some(Promoter(promote)) = app.promoter() else {
+        let Some(promoter) = app.promoter() else {
             let detail = "the program that serves this standby does not have it promoted over HTTP";
             return Err(Problem::new(Code::NotPromoted, detail));
         };
         // It goes on although nobody should wait for it any more.
-        let promoted = tokio::spawn(promote(force)).await;
-        let promoted = promoted.unwrap_or_else(|error| Err(error.to_string()));
+        let outcome = tokio::spawn(promoter.promote(force)).await;
+        let outcome = outcome.unwrap_or_else(|error| Err(error.to_string()));
         // It may be one all the same: somebody else has asked at the same time.
-        if let Err(detail) = promoted
+        if let Err(detail) = outcome
             && app.registry().is_standby()
         {
             return Err(Problem::new(Code::NotPromoted, detail));

@@ -9,11 +9,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::query;
+use crate::http::extract::Caller;
+use crate::http::extract::JsonBody;
 use crate::http::openapi::schemas::{
     FilterQuery, PageQuery, RegisteredRecord, RegistrationBody, ServerPage, ServerRecord, ViewQuery,
 };
-use crate::http::pipeline::auth::Caller;
-use crate::http::pipeline::body::JsonBody;
 use crate::http::problem::{Code, Problem};
 use crate::http::response::{fingerprint, json, tagged};
 use crate::http::state::App;

@@ -12,10 +12,10 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
 use super::query;
+use crate::http::extract::Caller;
 use crate::http::openapi::schemas::{FilterQuery, WatchQuery};
 use crate::http::pipeline::admission;
 use crate::http::pipeline::admission::Place;
-use crate::http::pipeline::auth::Caller;
 use crate::http::pipeline::body::PIECE;
 use crate::http::pipeline::route::AdmissionClass;
 use crate::http::problem::Problem;

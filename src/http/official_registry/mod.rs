@@ -7,7 +7,7 @@
 
 mod entry;
 pub(super) mod listing;
-mod naming;
+pub(super) mod naming;
 mod query;
 
 use std::sync::Arc;
@@ -24,12 +24,10 @@ use crate::http::response::{fingerprint, tagged};
 use crate::http::state::App;
 use crate::model::Score;
 use listing::Catalogue;
+pub(crate) use naming::NAMESPACE;
 #[cfg(feature = "cli")]
 pub(crate) use naming::is_namespace;
 use query::{Question, Scores};
-
-/// The namespace of names that have none.
-pub(crate) const NAMESPACE: &str = "local";
 
 /// Its routes.
 pub(super) fn routes() -> Router<App> {

@@ -9,6 +9,9 @@ use sha2::{Digest, Sha256};
 
 use crate::model::Record;
 
+/// The namespace of names that have none.
+pub(crate) const NAMESPACE: &str = "local";
+
 const LONGEST_NAME: usize = 200;
 const LONGEST_NAMESPACE: usize = 100;
 const LONGEST_TEXT: usize = 100;

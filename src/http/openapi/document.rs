@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use axum::http::Method;
+use axum::http::{HeaderValue, Method, Uri, header};
+use axum::response::IntoResponse;
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 use utoipa::openapi::response::ResponseBuilder;
@@ -18,7 +19,7 @@ use utoipa_axum::routes;
 
 use super::examples;
 use super::schemas::{AliveName, HealthyName, MatchName, SummaryName, TransportName, ViewName};
-use crate::http::api::{leases, operations, promote, servers, stats, tools, watch};
+use crate::http::api::{leases, operations, promote, query, servers, stats, tools, watch};
 use crate::http::pipeline::route::{Requirement, Route};
 use crate::http::problem::{Code, Problem};
 use crate::http::state::App;
@@ -56,7 +57,7 @@ pub(in crate::http) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(operations::healthz))
         .routes(routes!(operations::readyz))
         .routes(routes!(operations::metrics))
-        .routes(routes!(operations::openapi))
+        .routes(routes!(openapi))
 }
 
 static TEXT: LazyLock<String> = LazyLock::new(|| {
@@ -109,6 +110,17 @@ fn refine(document: &mut Value) {
             }
         }
     }
+}
+
+/// This document.
+#[utoipa::path(
+    get, path = "/openapi.json", operation_id = "openapi", tag = "operations",
+    responses((status = 200, description = "The API as an OpenAPI 3.1 document.", body = Object))
+)]
+pub(in crate::http) async fn openapi(uri: Uri) -> Result<impl IntoResponse, Problem> {
+    query::none(&uri)?;
+    let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    Ok((kind, text()))
 }
 
 /// The document as JSON text.

@@ -4,15 +4,11 @@
 //! the role that its [route](Route::requirement) names. Whose server it is, the writer decides, in order with everything else
 //! that it does.
 
-use std::convert::Infallible;
-
-use axum::extract::{FromRequestParts, Request};
-use axum::http::request::Parts;
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, header};
 
 use super::route::{Requirement, Route};
 use crate::http::problem::{Code, Problem};
-use crate::http::state::App;
 use crate::model::{Access, Actor, Role};
 use crate::registry::Registry;
 
@@ -99,15 +95,4 @@ fn presented(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     bearer.map(Some).ok_or_else(|| {
         Problem::new(Code::Unauthorized, "send one authorization header of the form: Bearer …")
     })
-}
-
-/// On whose behalf a request comes.
-pub(in crate::http) struct Caller(pub(in crate::http) Actor);
-
-impl FromRequestParts<App> for Caller {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Infallible> {
-        Ok(Self(parts.extensions.get::<Access>().map_or(Actor::Anybody, |access| access.actor.clone())))
-    }
 }

@@ -1,83 +1,19 @@
-//! Bodies: read within their size, time and the memory for all of them; large answers sent piece by piece.
+//! Large responses, sent piece by piece and accounted for until they are sent.
 
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
-use axum::extract::{FromRequest, Request};
-use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, SizeHint};
 
 use super::admission;
 use super::admission::{Load, Place};
-use super::route::{AdmissionClass, Route};
-use crate::http::mcp_service::is_stream;
+use super::route::AdmissionClass;
 use crate::http::problem::{Code, Problem};
-use crate::http::state::App;
-
-/// The bytes of a body that says it is JSON. They are accounted for, and its request has a place, until it is dropped.
-pub(in crate::http) struct JsonBody {
-    pub(in crate::http) bytes: Vec<u8>,
-    _taken: admission::Bytes,
-    _place: Place,
-}
-
-impl FromRequest<App> for JsonBody {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
-        if !kind.eq_ignore_ascii_case("application/json") {
-            let detail = "send the body with content-type: application/json";
-            return Err(Problem::new(Code::UnsupportedMediaType, detail));
-        }
-        let load = app.load();
-        let limit = load.limits().body_bytes;
-        let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-        if length.and_then(|length| length.parse().ok()).is_some_and(|length: u64| length > limit as u64) {
-            return Err(too_large(load));
-        }
-        let time = load.limits().body_time;
-        let class = Route::of(request.uri().path()).admission(request.method());
-        let read = tokio::time::timeout(time, read(request.into_body(), load, class)).await;
-        let (bytes, taken) = read.unwrap_or_else(|_| {
-            load.metrics().refused_body("time");
-            let detail = format!("the body did not arrive within {} s", time.as_secs());
-            Err(Problem::new(Code::RequestTimeout, detail))
-        })?;
-        Ok(Self { bytes, _taken: taken, _place: load.admit(class)? })
-    }
-}
-
-fn too_large(load: &Load) -> Problem {
-    load.metrics().refused_body("size");
-    let limit = load.limits().body_bytes;
-    Problem::new(Code::PayloadTooLarge, format!("the body is over the limit of {limit} bytes"))
-}
-
-async fn read(
-    mut body: Body,
-    load: &Load,
-    class: AdmissionClass,
-) -> Result<(Vec<u8>, admission::Bytes), Problem> {
-    let mut taken = load.take(class, 0)?;
-    let mut bytes = Vec::new();
-    while let Some(frame) = body.frame().await {
-        let frame =
-            frame.map_err(|_| Problem::new(Code::MalformedJson, "the body ended before it was complete"))?;
-        let Ok(data) = frame.into_data() else { continue };
-        if bytes.len() + data.len() > load.limits().body_bytes {
-            return Err(too_large(load));
-        }
-        taken.add(load.take(class, data.len())?);
-        bytes.extend_from_slice(&data);
-    }
-    Ok((bytes, taken))
-}
+use crate::http::response::is_stream;
 
 /// What goes out in one piece.
 pub(in crate::http) const PIECE: usize = 64 * 1024;

@@ -1,8 +1,11 @@
 //! Every route that the server knows, and what the pipeline needs to know about it.
 
+use std::time::Duration;
+
 use axum::http::Method;
 use tracing::Level;
 
+use crate::http::server::limits::Limits;
 use crate::model::Role;
 
 /// See the [module](self).
@@ -192,6 +195,15 @@ impl Route {
             Self::Refresh | Self::RefreshMany | Self::Mcp => Level::DEBUG,
             _ if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) => Level::DEBUG,
             _ => Level::INFO,
+        }
+    }
+
+    /// How long the response may take.
+    pub(in crate::http) const fn time_limit(self, limits: &Limits) -> Duration {
+        match self {
+            // A replica is restored, and checked.
+            Self::Promote => Duration::from_mins(5),
+            _ => limits.request_time,
         }
     }
 

@@ -28,7 +28,6 @@ use super::host_check::{Hosts, check_framing};
 use super::request_id;
 use super::route::{AdmissionClass, Requirement, Route};
 use crate::clock::{Clock, SystemClock};
-use crate::http::api::promote;
 use crate::http::metrics::Metrics;
 use crate::http::official_registry;
 use crate::http::problem::{Code, Problem};
@@ -121,7 +120,7 @@ impl Front {
             Ok(place) => place,
             Err(problem) => return problem.into_response_in(route.error_format()),
         };
-        let limit = if route == Route::Promote { promote::TIME } else { load.limits().request_time };
+        let limit = route.time_limit(load.limits());
         let answer = tokio::time::timeout(limit, self.handle(request, class, place)).await;
         answer.unwrap_or_else(|_| late(limit).into_response_in(route.error_format()))
     }
