@@ -1,16 +1,16 @@
 /** A server of the official MCP SDK, in the registry for as long as its process lives. */
 
 import { basename } from "node:path";
-import { newId } from "./calls.js";
+import { newId } from "./requests.js";
 import { Client } from "./client.js";
 import { type McpServerLike, capabilities, inside, introduced } from "./describe.js";
 import { PaulinaError } from "./errors.js";
-import { atTheEnd } from "./farewell.js";
-import { hear } from "./hear.js";
+import { atTheEnd } from "./exit-hooks.js";
+import { hear } from "./list-changed.js";
 import type { Beat, Heartbeat } from "./heartbeat.js";
 import { pause } from "./time.js";
 import type { Capabilities, Input, Registered, Registration } from "./types.js";
-import type { Place } from "./wire.js";
+import type { Place } from "./transport.js";
 
 export interface AnnounceOptions {
   /** Of the registry; where the environment says, if not set. */

@@ -1,6 +1,6 @@
-import { type Patience, deregister, health, look, refresh, register } from "./calls.js";
+import { type Patience, deregister, health, look, refresh, register } from "./requests.js";
 import { NoHealthyServers } from "./errors.js";
-import { Exchange } from "./exchange.js";
+import { Exchange } from "./failover.js";
 import { type ServerFilters, type ToolFilters, type WatchFilters, query } from "./filter.js";
 import { Heartbeat, type HeartbeatOptions } from "./heartbeat.js";
 import type {

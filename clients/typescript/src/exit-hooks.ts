@@ -8,7 +8,7 @@
 
 import { spawn } from "node:child_process";
 import { basename } from "node:path";
-import type { Place } from "./wire.js";
+import type { Place } from "./transport.js";
 
 /** What has to be taken out in the end. */
 export interface Leaver {

@@ -19,7 +19,7 @@ import {
   Unreachable,
 } from "./errors.js";
 import { Deadline } from "./time.js";
-import { type Call, Failure, type Place, type Reply, Wire, read } from "./wire.js";
+import { type Call, Failure, type Place, type Reply, Wire, read } from "./transport.js";
 
 /** How long a standby is asked first, in milliseconds. */
 const STANDING_IN = 30_000;

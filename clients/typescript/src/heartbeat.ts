@@ -1,12 +1,12 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** A registration that is kept alive. */
 
-import { type Patience, deregister, deregistration, health, newId, refresh, register } from "./calls.js";
+import { type Patience, deregister, deregistration, health, newId, refresh, register } from "./requests.js";
 import { LeaseReplaced, NotRegistered, PaulinaError } from "./errors.js";
-import type { Exchange } from "./exchange.js";
+import type { Exchange } from "./failover.js";
 import { pause, shortened } from "./time.js";
 import type { Registered, Registration } from "./types.js";
-import type { Place } from "./wire.js";
+import type { Place } from "./transport.js";
 
 /** How a heartbeat goes. */
 export type Beat =

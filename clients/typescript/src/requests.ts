@@ -1,9 +1,9 @@
 /** The calls that a heartbeat needs as well. */
 
 import { NotRegistered } from "./errors.js";
-import type { Exchange } from "./exchange.js";
+import type { Exchange } from "./failover.js";
 import type { Lease, LeaseState, Refreshed, Registered, Registration } from "./types.js";
-import type { Call } from "./wire.js";
+import type { Call } from "./transport.js";
 
 /** How long each may take, and who may give it up. */
 export interface Patience {

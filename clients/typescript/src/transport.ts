@@ -2,7 +2,7 @@
 
 import { PaulinaError } from "./errors.js";
 import type { Query } from "./filter.js";
-import { overSocket } from "./socket.js";
+import { overSocket } from "./unix-socket.js";
 import { Deadline } from "./time.js";
 
 /** What is asked. */

@@ -2,11 +2,11 @@
 
 import { NotARegistry, PaulinaError, Unreachable } from "./errors.js";
 import { Events, type ServerSentEvent } from "./events.js";
-import type { Exchange } from "./exchange.js";
+import type { Exchange } from "./failover.js";
 import { type WatchFilters, query } from "./filter.js";
 import { pause, shortened } from "./time.js";
 import type { Change, Snapshot, WatchEvent } from "./types.js";
-import type { Call } from "./wire.js";
+import type { Call } from "./transport.js";
 
 export interface WatchOptions {
   /** Ends the watch: the iteration is over then, without an error. */

@@ -25,7 +25,7 @@ export async function install() {
   const names = files.map((file) => file.path);
   for (const name of ["README.md", "LICENSE-MIT", "LICENSE-APACHE", "dist/index.js", "dist/index.d.ts"])
     assert(names.includes(name), `${name} is in ${names}`);
-  const strange = names.filter((name) => !/^(package\.json|README\.md|LICENSE-\w+|dist\/\w+\.(js|d\.ts))$/.test(name));
+  const strange = names.filter((name) => !/^(package\.json|README\.md|LICENSE-\w+|dist\/[\w-]+\.(js|d\.ts))$/.test(name));
   assert.deepEqual(strange, []);
 
   fs.mkdirSync(CONSUMER);

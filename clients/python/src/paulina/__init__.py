@@ -8,7 +8,22 @@ from ._announce import announce
 from ._async_client import AsyncClient
 from ._async_heartbeat import AsyncHeartbeat
 from ._client import Client
-from ._default import (
+from ._errors import (
+    InvalidAddress,
+    InvalidFilter,
+    InvalidToken,
+    LeaseReplaced,
+    NoHealthyServers,
+    NotARegistry,
+    NotRegistered,
+    PaulinaError,
+    Refused,
+    Unreachable,
+    Violation,
+)
+from ._heartbeat import Heartbeat
+from ._heartbeat_loop import Beat
+from ._module_api import (
     default_client,
     deregister,
     find,
@@ -23,22 +38,6 @@ from ._default import (
     tools,
     watch,
 )
-from ._errors import (
-    InvalidAddress,
-    InvalidFilter,
-    InvalidToken,
-    LeaseReplaced,
-    NoHealthyServers,
-    NotARegistry,
-    NotRegistered,
-    PaulinaError,
-    Refused,
-    Unreachable,
-    Violation,
-)
-from ._found import AsyncFound, Found
-from ._heartbeat import Heartbeat
-from ._keeper import Beat
 from ._records import (
     Capabilities,
     Change,
@@ -55,6 +54,7 @@ from ._records import (
     Tool,
     ToolServer,
 )
+from ._results import AsyncFound, Found
 from ._version import __version__
 from ._watch import AsyncWatch, Watch
 

@@ -17,8 +17,8 @@ import anyio
 from ._async_client import AsyncClient
 from ._async_heartbeat import AsyncHeartbeat
 from ._client import Client
-from ._describe import CannotRead, describe, introduced
 from ._errors import PaulinaError
+from ._introspect import CannotRead, describe, introduced
 from ._records import Json
 from ._registration import Fields, body, new_id, ttl_of
 from ._signals import signals

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from ._address import authorization, read_addresses
 from ._async_heartbeat import AsyncHeartbeat
 from ._client import TIMEOUT
-from ._exchange import Exchange, Open, Plan, Send
+from ._failover import Exchange, Open, Plan, Send
 from ._filters import Filters, WatchFilters, pairs
-from ._found import AsyncFound
-from ._questions import Questions
 from ._records import LeaseState, Refreshed, RefreshedMany, Registered, Server, Stats, Tool
 from ._registration import Fields, body
+from ._requests import Questions
+from ._results import AsyncFound
+from ._transport import AsyncWires
 from ._watch import AsyncWatch
-from ._wire import AsyncWires
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from ._exchange import Pause, Plan, Send
+from ._failover import Pause, Plan, Send
 from ._heartbeat import outcome
-from ._keeper import FAREWELL, Beat, Keeper
-from ._questions import Questions
+from ._heartbeat_loop import FAREWELL, Beat, Keeper
 from ._records import Json, Registered
 from ._registration import Fields, body
-from ._wire import AsyncWires, unforeseen
+from ._requests import Questions
+from ._transport import AsyncWires, unforeseen
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack

@@ -8,15 +8,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from ._address import authorization, read_addresses
-from ._exchange import Exchange, Open, Plan, Send
+from ._failover import Exchange, Open, Plan, Send
 from ._filters import Filters, WatchFilters, pairs
-from ._found import Found
 from ._heartbeat import Heartbeat, stop_all
-from ._questions import Questions
 from ._records import LeaseState, Refreshed, RefreshedMany, Registered, Server, Stats, Tool
 from ._registration import Fields, body
+from ._requests import Questions
+from ._results import Found
+from ._transport import SyncWires
 from ._watch import Watch
-from ._wire import SyncWires
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack

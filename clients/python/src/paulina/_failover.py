@@ -33,7 +33,7 @@ from ._errors import (
     Unreachable,
     Violation,
 )
-from ._wire import Call, Failure, Kind, Reply
+from ._transport import Call, Failure, Kind, Reply
 
 T = TypeVar("T")
 

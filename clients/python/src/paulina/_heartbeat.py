@@ -11,12 +11,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ._errors import Unreachable
-from ._exchange import Pause, Plan, Send
-from ._keeper import FAREWELL, Beat, Keeper
-from ._questions import Questions
+from ._failover import Pause, Plan, Send
+from ._heartbeat_loop import FAREWELL, Beat, Keeper
 from ._records import Json, Registered
 from ._registration import Fields, body
-from ._wire import SyncWires, unforeseen
+from ._requests import Questions
+from ._transport import SyncWires, unforeseen
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack

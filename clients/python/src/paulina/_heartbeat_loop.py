@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from ._errors import LeaseReplaced, NotRegistered, PaulinaError, Refused
-from ._exchange import Pause, Plan
-from ._questions import Questions
+from ._failover import Pause, Plan
 from ._records import Json, Registered
 from ._registration import ttl_of
+from ._requests import Questions
 
 logger = logging.getLogger("paulina")
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from ._client import Client
 from ._filters import Filters, WatchFilters
-from ._found import Found
 from ._heartbeat import Heartbeat
 from ._records import LeaseState, Refreshed, RefreshedMany, Registered, Server, Stats, Tool
 from ._registration import Fields
+from ._results import Found
 from ._watch import Watch
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ import httpx
 
 from . import _records as records
 from ._errors import NoHealthyServers, NotRegistered
-from ._exchange import Answer, Exchange, Plan
+from ._failover import Answer, Exchange, Plan
 from ._filters import Pairs, pairs
 from ._records import LeaseState, Page, Refreshed, RefreshedMany, Registered, Server, Stats, Tool
 from ._registration import encoded
-from ._wire import Call
+from ._transport import Call
 
 T = TypeVar("T")
 

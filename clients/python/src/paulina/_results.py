@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from typing import Any, Generic, TypeVar
 
-from ._exchange import Plan
+from ._failover import Plan
 from ._filters import Pairs
-from ._questions import LARGEST_PAGE, following
 from ._records import Page
+from ._requests import LARGEST_PAGE, following
 
 T = TypeVar("T")
 

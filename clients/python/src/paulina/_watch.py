@@ -18,11 +18,11 @@ import httpx
 from . import _records as records
 from ._errors import NotARegistry, PaulinaError, Unreachable
 from ._events import Events
-from ._exchange import Plan
+from ._failover import Plan
 from ._filters import Pairs
-from ._questions import Questions
 from ._records import Watched
-from ._wire import SILENCE, innermost
+from ._requests import Questions
+from ._transport import SILENCE, innermost
 
 if TYPE_CHECKING:
     from typing_extensions import Self
