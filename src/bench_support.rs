@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::model::{Actor, Filter, Match, Tool, ValidRegistration};
 use crate::search::{By, Index, Part, Query, Ranking, digest, documents_of, encode};
 use crate::store;
-use crate::store::{Command, Job, Known, Location, Moment, Put, Search, Writer};
+use crate::store::{Command, Job, Known, Location, Moment, PreparedRegistration, Search, Writer};
 
 /// The writer of a database, and nobody else.
 pub struct Raw(Writer);
@@ -29,8 +29,8 @@ impl Raw {
     #[expect(clippy::expect_used, clippy::disallowed_methods, reason = "a benchmark")]
     pub async fn insert(&mut self, registrations: Vec<ValidRegistration>) -> Duration {
         let command = |registration: ValidRegistration| {
-            let put =
-                Put::new(registration, true, Actor::Process, &Search::default()).expect("it can be stored");
+            let put = PreparedRegistration::new(registration, true, Actor::Process, &Search::default())
+                .expect("it can be stored");
             Command::Register(Box::new(Job::new(put).0))
         };
         let mut batch: Vec<Command> = registrations.into_iter().map(command).collect();

@@ -12,7 +12,8 @@ use rmcp::{ClientHandler, RoleClient};
 use tokio::sync::watch;
 
 use super::McpError;
-use super::error::{Cause, of_endpoint};
+use super::diagnose::of_endpoint;
+use super::error::Cause;
 use super::http::{Endpoint, Speaks};
 
 /// How a server is greeted.

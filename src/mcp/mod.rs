@@ -6,6 +6,7 @@
 //! says that it has something to describe.
 
 mod child;
+mod diagnose;
 mod error;
 mod handshake;
 mod http;

@@ -11,7 +11,8 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::child::Child;
-use super::error::{Cause, of_child, of_endpoint};
+use super::diagnose::{of_child, of_endpoint};
+use super::error::Cause;
 use super::handshake::{Ears, Era, GREETING, era_of, greeted, greeted_over_http, modern};
 use super::http::Endpoint;
 use super::{McpError, introspect};

@@ -39,8 +39,7 @@ use crate::model::{Filter, FilterError, LeaseState, Page, Position, Server, Stat
 use crate::store::{Command, Entry, Found, Job, Live, Moment, OpenError, Readers, Tools};
 use counters::Counts;
 use lease_clock::LeaseClock;
-use queue::Queue;
-use writer_task::answer;
+use queue::{Queue, answer};
 
 /// A registry of MCP servers, in this process.
 ///

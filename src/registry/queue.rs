@@ -3,10 +3,10 @@
 //! A registry under a flood of registrations must not let the living expire, so refreshes never wait behind it: each batch
 //! takes all that are there, and then as much of the other line as one commit should hold.
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
-use super::Error;
-use crate::store::Command;
+use super::error::Error;
+use crate::store::{Command, StoreError};
 
 /// How many commands may wait in a line.
 const LINE: usize = 4_096;
@@ -106,11 +106,16 @@ impl Batch {
     }
 }
 
+/// An answer that has not come: the task is gone.
+pub(super) async fn answer<O>(receiver: oneshot::Receiver<Result<O, StoreError>>) -> Result<O, Error> {
+    Ok(receiver.await.map_err(|_| Error::Closed)??)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::{Actor, Json, LeaseRef, Registration, Tool};
-    use crate::store::{Job, Put, Refreshes, Search};
+    use crate::store::{Job, PreparedRegistration, Refreshes, Search};
 
     fn refresh(id: &str) -> Command {
         let leases = vec![LeaseRef::new(id, None)];
@@ -121,8 +126,13 @@ mod tests {
         let tool = format!("{{\"name\":\"t\",\"description\":\"{}\"}}", "x".repeat(bytes));
         let tool = Tool::from_json(Json::parse(&tool).unwrap()).unwrap();
         let registration = Registration::stdio("s", ["x"]).tool(tool);
-        let put =
-            Put::new(registration.validate().unwrap(), false, Actor::Process, &Search::default()).unwrap();
+        let put = PreparedRegistration::new(
+            registration.validate().unwrap(),
+            false,
+            Actor::Process,
+            &Search::default(),
+        )
+        .unwrap();
         Command::Register(Box::new(Job::new(put).0))
     }
 

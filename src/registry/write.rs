@@ -5,7 +5,9 @@
 
 use super::{Error, Registry};
 use crate::model::{Actor, LeaseRef, Refreshed, RefreshedMany, Registered, Registration, ValidRegistration};
-use crate::store::{Command, Deregistration, Ending, Put, RefreshOutcome, Refreshes, Registering};
+use crate::store::{
+    Command, Deregistration, Ending, PreparedRegistration, RefreshOutcome, Refreshes, Registering,
+};
 
 impl Registry {
     /// Registers a server, or replaces the registration under its id, whole, and renews its lease. Registering the same
@@ -41,7 +43,7 @@ impl Registry {
         only_new: bool,
         actor: Actor,
     ) -> Result<Registered, Error> {
-        let put = Put::new(registration, only_new, actor, self.inner.live.search())?;
+        let put = PreparedRegistration::new(registration, only_new, actor, self.inner.live.search())?;
         let id = put.id().to_owned();
         let registered = match self.ask(put, |job| Command::Register(Box::new(job))).await? {
             Registering::Done(registered) => registered,

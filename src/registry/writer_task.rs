@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 use super::Inner;
 use super::lease_clock::TICK;
@@ -239,11 +239,6 @@ pub(super) fn tell(pruned: &Pruned) -> bool {
         tracing::info!(id, name, "expired");
     }
     pruned.more
-}
-
-/// An answer that has not come: the task is gone.
-pub(super) async fn answer<O>(receiver: oneshot::Receiver<Result<O, StoreError>>) -> Result<O, super::Error> {
-    Ok(receiver.await.map_err(|_| super::Error::Closed)??)
 }
 
 pub(super) async fn asked_to_close(closing: &mut watch::Receiver<bool>) {

@@ -60,7 +60,8 @@ pub(crate) use snapshot::Copied;
 pub(crate) use write::changelog::Kept;
 pub(crate) use write::command::{Command, Job, Tally};
 pub(crate) use write::leases::{Deregistration, Ending, Pruned, RefreshOutcome, Refreshes};
-pub(crate) use write::registrations::{Put, Registering};
+pub(crate) use write::prepared::PreparedRegistration;
+pub(crate) use write::registrations::Registering;
 pub(crate) use write::tokens::TokenChange;
 pub(crate) use write::writer::Writer;
 

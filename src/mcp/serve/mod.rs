@@ -13,6 +13,7 @@ mod read_tools;
 mod resources;
 mod sessions;
 mod tool_definitions;
+mod tool_output;
 mod tools;
 mod write_tools;
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::backend::{Answer, Catalogue, Failure};
-use super::tools::{Given, arguments};
+use super::tool_output::{ToolOutput, arguments};
 use crate::model::{
     Filter, Health, HealthFilter, MAX_FILTERS, Server, ToolEntry, ToolServer, View, each_term, is_stop_word,
 };
@@ -42,7 +42,7 @@ struct FindServers {
     limit: Option<u32>,
 }
 
-pub(super) async fn find_servers(catalogue: &Catalogue, given: Value) -> Answer<Given> {
+pub(super) async fn find_servers(catalogue: &Catalogue, given: Value) -> Answer<ToolOutput> {
     let FindServers {
         query,
         tool,
@@ -77,7 +77,7 @@ pub(super) async fn find_servers(catalogue: &Catalogue, given: Value) -> Answer<
     };
     let servers: Vec<Value> = page.servers.iter().map(brief).collect();
     let structured = json!({"servers": servers, "more": more, "revision": page.revision});
-    Ok(Given { structured, text })
+    Ok(ToolOutput { structured, text })
 }
 
 #[derive(Deserialize)]
@@ -90,7 +90,7 @@ struct FindTools {
     limit: Option<u32>,
 }
 
-pub(super) async fn find_tools(catalogue: &Catalogue, given: Value) -> Answer<Given> {
+pub(super) async fn find_tools(catalogue: &Catalogue, given: Value) -> Answer<ToolOutput> {
     let FindTools { query, tags, server, limit } = arguments(given)?;
     let limit = within(limit, FEW_TOOLS, MOST_TOOLS)?;
     let filter = Filter::new().tags(tags).limit(limit).words(&query);
@@ -126,7 +126,7 @@ pub(super) async fn find_tools(catalogue: &Catalogue, given: Value) -> Answer<Gi
             format!("no tool has all these words in a prominent place; the nearest:\n{}", lines.join("\n"))
         }
     };
-    Ok(Given { structured: json!({"tools": tools, "more": more, "all_words": all_words}), text })
+    Ok(ToolOutput { structured: json!({"tools": tools, "more": more, "all_words": all_words}), text })
 }
 
 /// The servers that offer a tool, a few of them, and where there are several, how to choose one.
@@ -234,7 +234,7 @@ struct GetServer {
     schemas_of: Vec<String>,
 }
 
-pub(super) async fn get_server(catalogue: &Catalogue, given: Value) -> Answer<Given> {
+pub(super) async fn get_server(catalogue: &Catalogue, given: Value) -> Answer<ToolOutput> {
     let GetServer { id, schemas_of } = arguments(given)?;
     let Some(server) = catalogue.get(&id).await? else {
         return Err(Failure(format!(
@@ -270,7 +270,7 @@ pub(super) async fn get_server(catalogue: &Catalogue, given: Value) -> Answer<Gi
         [] => line(&server),
         names => format!("{}\ntools: {}", line(&server), names.join(", ")),
     };
-    Ok(Given { structured: json!({"server": record}), text })
+    Ok(ToolOutput { structured: json!({"server": record}), text })
 }
 
 fn offers(server: &Server, name: &str) -> bool {
@@ -281,7 +281,7 @@ fn offers(server: &Server, name: &str) -> bool {
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-pub(super) async fn status(catalogue: &Catalogue, given: Value) -> Answer<Given> {
+pub(super) async fn status(catalogue: &Catalogue, given: Value) -> Answer<ToolOutput> {
     let Nothing {} = arguments(given)?;
     let (stats, role) = (catalogue.stats().await?, catalogue.role().await?);
     let healthy = stats.servers.by_health.get("healthy").copied().unwrap_or_default();
@@ -293,7 +293,7 @@ pub(super) async fn status(catalogue: &Catalogue, given: Value) -> Answer<Given>
         "role": role, "servers": stats.servers.total, "healthy": healthy, "by_transport": stats.servers.by_transport,
         "tools": stats.tools, "resources": stats.resources, "prompts": stats.prompts, "revision": stats.revision,
     });
-    Ok(Given { structured, text })
+    Ok(ToolOutput { structured, text })
 }
 
 /// A server as the tools and resources show it.

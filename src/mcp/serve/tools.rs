@@ -2,18 +2,12 @@
 
 use rmcp::ErrorData;
 use rmcp::model::{CallToolRequestParams, CallToolResult, ContentBlock, ProtocolVersion};
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::backend::{Answer, Catalogue, Failure};
+use super::backend::{Catalogue, Failure};
+use super::tool_output::ToolOutput;
 use super::{read_tools, write_tools};
 use crate::model::Actor;
-
-/// What a tool gives: the same for programs and, short, for people.
-pub(super) struct Given {
-    pub(super) structured: Value,
-    pub(super) text: String,
-}
 
 /// Calls a tool.
 pub(super) async fn call(
@@ -37,7 +31,7 @@ pub(super) async fn call(
         }
     };
     Ok(match given {
-        Ok(Given { structured, text }) => {
+        Ok(ToolOutput { structured, text }) => {
             let mut result = CallToolResult::structured(structured);
             result.content.insert(0, ContentBlock::text(text));
             // Older clients know of the text alone.
@@ -48,9 +42,4 @@ pub(super) async fn call(
         }
         Err(Failure(reason)) => CallToolResult::error(vec![ContentBlock::text(reason)]),
     })
-}
-
-/// The arguments as a type; what is not known is refused.
-pub(super) fn arguments<T: DeserializeOwned>(arguments: Value) -> Answer<T> {
-    serde_json::from_value(arguments).map_err(|error| Failure(format!("the arguments are wrong: {error}")))
 }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::backend::{Answer, Catalogue, Failure};
-use super::tools::{Given, arguments};
+use super::tool_output::{ToolOutput, arguments};
 use crate::model::{Actor, Registration};
 
 #[derive(Deserialize)]
@@ -13,7 +13,7 @@ struct Register {
     registration: Value,
 }
 
-pub(super) async fn register(catalogue: &Catalogue, given: Value, actor: Actor) -> Answer<Given> {
+pub(super) async fn register(catalogue: &Catalogue, given: Value, actor: Actor) -> Answer<ToolOutput> {
     let Register { registration } = arguments(given)?;
     let valid = Registration::from_json(registration.to_string().as_bytes())?;
     let registered = catalogue.register(valid, actor).await?;
@@ -25,7 +25,7 @@ pub(super) async fn register(catalogue: &Catalogue, given: Value, actor: Actor) 
         server.ttl
     );
     let structured = json!({"id": server.id, "created": registered.created, "expires_at": server.expires_at});
-    Ok(Given { structured, text })
+    Ok(ToolOutput { structured, text })
 }
 
 #[derive(Deserialize)]
@@ -34,11 +34,11 @@ struct Deregister {
     id: String,
 }
 
-pub(super) async fn deregister(catalogue: &Catalogue, given: Value, actor: Actor) -> Answer<Given> {
+pub(super) async fn deregister(catalogue: &Catalogue, given: Value, actor: Actor) -> Answer<ToolOutput> {
     let Deregister { id } = arguments(given)?;
     if id.is_empty() {
         return Err(Failure("the id is empty".to_owned()));
     }
     catalogue.deregister(&id, actor).await?;
-    Ok(Given { text: format!("{id} is taken out"), structured: json!({ "id": id }) })
+    Ok(ToolOutput { text: format!("{id} is taken out"), structured: json!({ "id": id }) })
 }

@@ -1,5 +1,6 @@
 //! Queries, over connections that can only read.
 
+pub(super) mod lookup;
 pub(super) mod page;
 pub(super) mod query;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
+use super::lookup::Key;
 use super::query;
 use crate::model::{Cursor, Filter, HealthFilter, Position, TransportKind, View};
 use crate::store::cache::state::Known;
@@ -12,7 +13,6 @@ use crate::store::database::location::Location;
 use crate::store::moment::Moment;
 use crate::store::open::open;
 use crate::store::record;
-use crate::store::write::registrations::Key;
 use crate::store::write::{leases, transaction};
 
 const NOW: Moment = Moment { lease: 1_000, wall: 1_000, offset: 0 };

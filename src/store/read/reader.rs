@@ -11,6 +11,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row as _};
 use tokio::sync::OwnedMutexGuard;
 
+use super::lookup::{self, Key};
 use super::page::{self, Page};
 use super::query;
 use crate::model::{
@@ -27,7 +28,6 @@ use crate::store::moment::Moment;
 use crate::store::record::Entry;
 use crate::store::write::changelog;
 use crate::store::write::changelog::Passage;
-use crate::store::write::registrations::{self, Key};
 
 /// The reading connections.
 pub(crate) struct Readers {
@@ -57,7 +57,7 @@ impl Readers {
     /// One record, definitions included.
     pub(crate) async fn server(&self, id: &str, now: Moment) -> Result<Option<Entry>, StoreError> {
         let version = self.live.asking(now);
-        let row = registrations::load(&mut *self.take().await?, Key::Id(id), View::Full).await?;
+        let row = lookup::load(&mut *self.take().await?, Key::Id(id), View::Full).await?;
         if let Some(row) = &row {
             let content = Content::Server(Arc::clone(&row.rendered));
             self.live.keep(Question::Server(id.to_owned()), version, content);

@@ -5,7 +5,8 @@ use tokio::sync::oneshot;
 use super::changelog::Kept;
 use super::leases;
 use super::leases::{Deregistration, Ending, Pruned, RefreshOutcome, Refreshes};
-use super::registrations::{Put, Registering};
+use super::prepared::PreparedRegistration;
+use super::registrations::Registering;
 use super::tokens::TokenChange;
 use crate::model::{Actor, LeaseRef};
 use crate::store::error::StoreError;
@@ -46,7 +47,7 @@ pub(crate) struct Tally {
 /// What the writer can be told to do.
 pub(crate) enum Command {
     /// Register, or replace, or renew.
-    Register(Box<Job<Put, Registering>>),
+    Register(Box<Job<PreparedRegistration, Registering>>),
     /// Refresh leases.
     Refresh(Job<Refreshes, Vec<RefreshOutcome>>),
     /// Take a server out.

@@ -5,14 +5,14 @@
 //! in twice as fast as VALUES than as one JSON text.
 
 use super::multi_statement::Script;
-use super::registrations::Put;
+use super::prepared::PreparedRegistration;
 use super::search_text;
 use crate::model::Capabilities;
 
 /// A server whose children are to be written.
 pub(in crate::store) struct Parent<'a> {
     pub(in crate::store) number: i64,
-    pub(in crate::store) put: &'a Put,
+    pub(in crate::store) put: &'a PreparedRegistration,
 }
 
 impl<'a> Parent<'a> {

@@ -4,12 +4,12 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
 use super::pending::Draft;
-use super::registrations::{self, Key};
 use crate::model::{Actor, ChangeKind, Health, LeaseRef, Refreshed, View};
 use crate::store::cache::lease_table::Lease;
 use crate::store::cache::state::{State, expiry};
 use crate::store::error::StoreError;
 use crate::store::moment::Moment;
+use crate::store::read::lookup::{self, Key};
 use crate::store::record;
 use crate::store::record::{Entry, Times};
 
@@ -140,8 +140,7 @@ pub(in crate::store) async fn revive(
     now: Moment,
 ) -> Result<(), StoreError> {
     for lease in revived {
-        let Some(row) =
-            registrations::load(&mut *connection, Key::Number(lease.number), View::Summary).await?
+        let Some(row) = lookup::load(&mut *connection, Key::Number(lease.number), View::Summary).await?
         else {
             continue;
         };
@@ -168,7 +167,7 @@ pub(in crate::store) async fn deregister(
     if lease.lease.is_some_and(|named| named != held.holder) {
         return Ok(Deregistration::Replaced);
     }
-    let row = registrations::load(connection, Key::Number(held.number), View::Summary).await?;
+    let row = lookup::load(connection, Key::Number(held.number), View::Summary).await?;
     let Some(row) = row else { return Ok(Deregistration::NotRegistered) };
     delete(connection, &[held.number]).await?;
     if !held.expired {

@@ -6,6 +6,7 @@ pub(super) mod definitions;
 pub(super) mod leases;
 pub(super) mod multi_statement;
 pub(super) mod pending;
+pub(super) mod prepared;
 pub(super) mod registrations;
 pub(super) mod search_text;
 pub(super) mod tokens;

@@ -6,66 +6,20 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use super::definitions::{self, Parent};
 use super::multi_statement::Script;
 use super::pending::Draft;
-use super::search_text::{self, Text};
-use crate::model::{
-    Actor, ChangeKind, Health, Input, LeaseId, Record, Registered, Server, Transport, ValidRegistration, View,
-};
+use super::prepared::{PreparedRegistration, summary};
+use super::search_text;
+use crate::model::{ChangeKind, Health, Input, LeaseId, Record, Registered, Server, Transport, View};
 use crate::store::cache::lease_table::Lease;
-use crate::store::cache::search_index::Search;
 use crate::store::cache::state::expiry;
 use crate::store::error::StoreError;
 use crate::store::moment::{Moment, time};
-use crate::store::record::{self, Entry, Times};
-
-/// Which server to load.
-pub(in crate::store) enum Key<'a> {
-    Id(&'a str),
-    Number(i64),
-}
-
-impl Key<'_> {
-    pub(in crate::store) fn sql(&self, view: View) -> String {
-        let condition = match self {
-            Self::Id(_) => "s.id = ?1",
-            Self::Number(_) => "s.number = ?1",
-        };
-        let from = " FROM servers s JOIN leases l ON l.server = s.number JOIN summaries c ON c.server = s.number WHERE ";
-        ["SELECT ", record::columns(view), from, condition].concat()
-    }
-}
-
-/// Reads one server.
-pub(in crate::store) async fn load(
-    connection: &mut SqliteConnection,
-    key: Key<'_>,
-    view: View,
-) -> Result<Option<Entry>, StoreError> {
-    let query = sqlx::query(AssertSqlSafe(key.sql(view)));
-    let query = match key {
-        Key::Id(id) => query.bind(id.to_owned()),
-        Key::Number(number) => query.bind(number),
-    };
-    let Some(row) = query.fetch_optional(connection).await? else { return Ok(None) };
-    Entry::parse(row.try_get(0)?, view).map(Some)
-}
-
-/// A registration on its way into the tables, with all that is made of it before the writer's turn: one task writes,
-/// many register.
-pub(crate) struct Put {
-    /// What the server says of itself. Its times are set when it is written.
-    pub(in crate::store) record: Arc<Record>,
-    /// The head of its summary.
-    pub(in crate::store) summary: String,
-    /// What it is found by.
-    pub(in crate::store) text: Text,
-    only_new: bool,
-    pub(in crate::store) actor: Actor,
-}
+use crate::store::read::lookup::{Key, load};
+use crate::store::record::{Entry, Times};
 
 /// What became of a registration.
 #[derive(Debug)]
@@ -78,49 +32,19 @@ pub(crate) enum Registering {
     Forbidden,
 }
 
-impl Put {
-    /// With `only_new`, an id that is taken is left alone.
-    pub(crate) fn new(
-        registration: ValidRegistration,
-        only_new: bool,
-        actor: Actor,
-        search: &Search,
-    ) -> Result<Self, StoreError> {
-        let mut record = registration.into_record();
-        record.owner = actor.owner(None);
-        let summary = summary(&record)?;
-        let text = Text::of(&record, |digest| search.uses(digest));
-        Ok(Self { text, summary, record: Arc::new(record), only_new, actor })
-    }
-
-    pub(crate) fn id(&self) -> &str {
-        &self.record.id
-    }
-
-    /// About how many bytes it writes.
-    pub(crate) fn bytes(&self) -> usize {
-        self.summary.len() + self.record.capabilities.bytes() + self.text.bytes()
-    }
-
-    fn entry(&self, number: i64, now: Moment) -> Result<Entry, StoreError> {
-        Entry::of(number, &self.record, &self.summary, times(self.record.ttl, now))
-    }
-}
-
-/// The head of a record's summary.
-fn summary(record: &Record) -> Result<String, StoreError> {
-    Ok(record.head(View::Summary).map_err(|error| sqlx::Error::Encode(error.into()))?)
+fn entry(prepared: &PreparedRegistration, number: i64, now: Moment) -> Result<Entry, StoreError> {
+    Entry::of(number, &prepared.record, &prepared.summary, times(prepared.record.ttl, now))
 }
 
 /// A server that is new in this batch.
 pub(in crate::store) struct Fresh<'a> {
     number: i64,
     lease: LeaseId,
-    put: &'a Put,
+    put: &'a PreparedRegistration,
 }
 
 impl<'a> Fresh<'a> {
-    pub(in crate::store) fn new(number: i64, put: &'a mut Put, now: Moment) -> Self {
+    pub(in crate::store) fn new(number: i64, put: &'a mut PreparedRegistration, now: Moment) -> Self {
         let record = Arc::make_mut(&mut put.record);
         record.registered_at = time(now.wall);
         record.updated_at = time(now.wall);
@@ -180,7 +104,7 @@ pub(in crate::store) fn insert(
         fresh.iter().map(|Fresh { number, put, .. }| Parent { number: *number, put }).collect();
     definitions::insert(script, &parents);
     for Fresh { number, lease, put } in fresh {
-        let after = put.entry(*number, now)?.json(now);
+        let after = entry(put, *number, now)?.json(now);
         draft.ledger.record(ChangeKind::Registered, put.id(), None, Some(after));
         draft.touch(&put.record);
         draft.put(held(*number, *lease, &put.record, now));
@@ -194,7 +118,7 @@ pub(in crate::store) async fn replace(
     connection: &mut SqliteConnection,
     draft: &mut Draft<'_>,
     before: &Lease,
-    put: &mut Put,
+    put: &mut PreparedRegistration,
     now: Moment,
 ) -> Result<Registering, StoreError> {
     if put.only_new {
@@ -221,7 +145,7 @@ pub(in crate::store) async fn replace(
         put.summary = summary(record)?;
     }
     let lease = LeaseId::random();
-    let after = put.entry(before.number, now)?;
+    let after = entry(put, before.number, now)?;
     let record = &put.record;
     if !same {
         // What filters have found it by: where somebody has edited the tables, not what its definitions say.

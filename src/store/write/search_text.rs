@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
 use super::multi_statement::Script;
-use super::registrations::{self, Key};
 use crate::model::{Record, Tool, View};
 use crate::search::{Digest, digest, documents_of, encode, version};
 use crate::store::error::StoreError;
+use crate::store::read::lookup::{self, Key};
 use crate::store::record::Entry;
 
 /// The text of a server, and its documents as they are stored, unless they are already.
@@ -41,9 +41,8 @@ impl Text {
         server: i64,
         is_known: impl Fn(&Digest) -> bool,
     ) -> Result<Option<Self>, StoreError> {
-        let summary =
-            readable(registrations::load(&mut *connection, Key::Number(server), View::Summary).await)?;
-        let full = readable(registrations::load(connection, Key::Number(server), View::Full).await)?;
+        let summary = readable(lookup::load(&mut *connection, Key::Number(server), View::Summary).await)?;
+        let full = readable(lookup::load(connection, Key::Number(server), View::Full).await)?;
         let record = |row: Option<Entry>| row.and_then(|row| row.rendered.record().ok());
         let (Some(summary), Some(full)) = (record(summary), record(full)) else { return Ok(None) };
         let definitions = || full.capabilities.tools.iter().map(Tool::stored);
