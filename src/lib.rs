@@ -82,6 +82,8 @@ mod config;
 pub mod http;
 #[cfg(feature = "cli")]
 mod mcp;
+#[cfg(any(feature = "client", feature = "server"))]
+mod net;
 #[cfg(feature = "cli")]
 mod shutdown;
 #[cfg(feature = "cli")]

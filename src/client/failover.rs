@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use super::transport::{Call, Failure, Reply, Wire};
 use super::{ClientError, Refusal};
 use crate::clock::Clock;
+use crate::net::media_type::is_event_stream;
 
 /// How long a standby that has answered is asked before anybody else.
 const STANDING_IN: Duration = Duration::from_secs(30);
@@ -150,10 +151,8 @@ impl Exchange {
     }
 }
 
-/// Something else may answer 200 to everything.
 fn is_stream(headers: &HeaderMap) -> bool {
-    let kind = headers.get(http::header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-    kind.is_some_and(|kind| kind.starts_with(b"text/event-stream"))
+    headers.get(http::header::CONTENT_TYPE).is_some_and(|kind| is_event_stream(kind.as_bytes()))
 }
 
 fn is_standby(headers: &HeaderMap) -> bool {

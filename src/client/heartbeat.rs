@@ -10,7 +10,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{Client, ClientError, random};
-use crate::model::{Invalid, LeaseId, LeaseRef, Registered, Registration, ValidRegistration, new_id};
+use crate::model::{
+    Invalid, LeaseId, LeaseRef, Refreshed, Registered, Registration, ValidRegistration, new_id,
+};
 
 /// A registration that is kept alive in the background: refreshed at half its `ttl`, registered again when the registry
 /// has lost it, tried again at a quarter of the `ttl` at most while the registry is down, and taken out in the end.
@@ -209,11 +211,16 @@ impl Keeper {
         let current = self.held.as_ref().filter(|(sent, _)| Arc::ptr_eq(sent, wanted));
         let current = current.map(|(_, registered)| registered.clone());
         let outcome = match &current {
-            Some(registered) => client.refresh(registered).await.map(|_| ()),
-            None => self.register(&client, wanted).await,
+            Some(registered) => {
+                // Whatever a registry says, its lease is neither forgotten nor refreshed without a pause.
+                let next =
+                    |lease: Refreshed| Duration::from_millis(lease.refresh_after_ms).clamp(ttl / 4, ttl);
+                client.refresh(registered).await.map(next)
+            }
+            None => self.register(&client, wanted).await.map(|()| ttl / 2),
         };
         match outcome {
-            Ok(()) => self.alive(ttl),
+            Ok(next) => self.alive(next),
             Err(ClientError::NotRegistered { .. }) if current.is_some() => {
                 self.forget();
                 Duration::ZERO
@@ -232,12 +239,12 @@ impl Keeper {
         }
     }
 
-    fn alive(&mut self, ttl: Duration) -> Duration {
+    fn alive(&mut self, next: Duration) -> Duration {
         self.failures = 0;
         if let Some((_, registered)) = &self.held {
             self.told.send_replace(Beat::Alive(registered.clone()));
         }
-        shortened(ttl / 2, 10)
+        shortened(next, 10)
     }
 
     /// Registers. What was registered before is kept alive until that is done.
@@ -298,7 +305,7 @@ impl Keeper {
             && let Ok(registered) = client.register_new(Registration::clone(wanted)).await
         {
             self.held = Some((Arc::clone(wanted), registered));
-            return self.alive(ttl);
+            return self.alive(ttl / 2);
         }
         shortened(ttl, 10)
     }

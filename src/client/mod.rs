@@ -20,7 +20,6 @@
 //! Give it the addresses of a primary and its standby, and it asks whichever answers.
 
 mod error;
-mod events;
 mod failover;
 mod heartbeat;
 mod options;
@@ -31,8 +30,6 @@ mod unix;
 mod watch;
 
 pub use error::{ClientError, Refusal};
-#[cfg(feature = "cli")]
-pub(crate) use events::{Event, Events};
 pub use heartbeat::{Beat, Heartbeat};
 pub use options::ClientOptions;
 #[cfg(feature = "cli")]

@@ -6,10 +6,10 @@ use http::Method;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-use super::events::{Event, Events};
 use super::transport::Call;
 use super::{Client, ClientError, heartbeat::shortened};
 use crate::model::{Change, Filter, Revision, Snapshot, Watched};
+use crate::net::sse::{Event, Events};
 
 /// The registry says that it is there every 15 s.
 const SILENCE: Duration = Duration::from_secs(40);

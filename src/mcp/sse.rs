@@ -11,7 +11,8 @@ use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use url::Url;
 
-use crate::client::{Event, Events};
+use crate::net::media_type::is_event_stream;
+use crate::net::sse::{Event, Events};
 
 /// How long a message may take to be taken.
 const SENDING: Duration = Duration::from_secs(30);
@@ -40,8 +41,8 @@ impl SseTransport {
         if !response.status().is_success() {
             return Err(SseError::Status(response.status().as_u16()));
         }
-        let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        if !kind.is_some_and(|kind| kind.starts_with("text/event-stream")) {
+        let kind = response.headers().get(header::CONTENT_TYPE);
+        if !kind.is_some_and(|kind| is_event_stream(kind.as_bytes())) {
             return Err(SseError::Strange("it answers no stream of events"));
         }
         let stream = response.bytes_stream().boxed();

@@ -67,7 +67,7 @@ pub(super) fn registration(text: &[u8]) -> Result<ValidRegistration, ParseError>
     let mut violations = body.violations;
     violations.add_unless_covered(super::validate::check(&registration));
     violations.into_result().map_err(ParseError::Invalid)?;
-    registration.validate().map_err(|invalid| ParseError::Invalid(invalid.0))
+    Ok(registration.checked())
 }
 
 struct Body<'a> {

@@ -192,11 +192,16 @@ impl Registration {
     ///
     /// # Errors
     /// Every violation, each with a pointer to the member that it would have in the JSON body.
-    pub fn validate(mut self) -> Result<ValidRegistration, Invalid> {
+    pub fn validate(self) -> Result<ValidRegistration, Invalid> {
         super::validate::check(&self).into_result().map_err(Invalid)?;
+        Ok(self.checked())
+    }
+
+    /// The same after a check that found nothing.
+    pub(super) fn checked(mut self) -> ValidRegistration {
         self.tags.sort();
         self.tags.dedup();
-        Ok(ValidRegistration(self))
+        ValidRegistration(self)
     }
 }
 

@@ -5,7 +5,7 @@ import { type Patience, deregister, deregistration, health, newId, refresh, regi
 import { LeaseReplaced, NotRegistered, PaulinaError } from "./errors.js";
 import type { Exchange } from "./failover.js";
 import { pause, shortened } from "./time.js";
-import type { Registered, Registration } from "./types.js";
+import type { Refreshed, Registered, Registration } from "./types.js";
 import type { Place } from "./transport.js";
 
 /** How a heartbeat goes. */
@@ -170,8 +170,10 @@ export class Heartbeat {
     const current = this.#held?.sent === wanted ? this.#held.registered : undefined;
     try {
       const registered = current ?? (await this.#register(wanted, patience));
-      if (current) await this.#refresh(current.lease, patience);
-      return this.#alive(registered, ttl);
+      const refreshed = current && (await this.#refresh(current.lease, patience));
+      // Whatever a registry says, its lease is neither forgotten nor refreshed without a pause.
+      const next = refreshed ? Math.min(Math.max(refreshed.refresh_after_ms, ttl / 4), ttl) : ttl / 2;
+      return this.#alive(registered, next);
     } catch (error) {
       if (error instanceof NotRegistered && current) {
         this.#forget();
@@ -199,7 +201,7 @@ export class Heartbeat {
       if (!holder && (await this.#isAlive()) && !this.#stopping) {
         const registered = await register(this.#exchange, wanted, true, patience);
         this.#held = { sent: wanted, registered };
-        return this.#alive(registered, ttl);
+        return this.#alive(registered, ttl / 2);
       }
     } catch {
       // Somebody was quicker, or nobody answers.
@@ -207,10 +209,10 @@ export class Heartbeat {
     return shortened(ttl, 10);
   }
 
-  #alive(registered: Registered, ttl: number): number {
+  #alive(registered: Registered, next: number): number {
     this.#failures = 0;
     this.#tell({ state: "alive", registered });
-    return shortened(ttl / 2, 10);
+    return shortened(next, 10);
   }
 
   async #isAlive(): Promise<boolean> {
@@ -250,8 +252,8 @@ export class Heartbeat {
     }
   }
 
-  async #refresh(lease: string, patience: Patience): Promise<void> {
-    await refresh(this.#exchange, { id: this.id, lease }, patience);
+  #refresh(lease: string, patience: Patience): Promise<Refreshed> {
+    return refresh(this.#exchange, { id: this.id, lease }, patience);
   }
 
   #patience(ttl: number): Patience {

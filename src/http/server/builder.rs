@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use axum::body::Body;
 use hyper::body::{Body as _, Incoming};
-use hyper::header;
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper::{Request, Response};
@@ -29,6 +28,7 @@ use crate::http::pipeline::auth::{Gate, Policy};
 use crate::http::pipeline::host_check::Hosts;
 use crate::http::pipeline::service::Front;
 use crate::http::promoter::Promoter;
+use crate::http::response::is_stream;
 use crate::http::router::routes_of;
 use crate::http::state::App;
 use crate::registry::Registry;
@@ -265,7 +265,7 @@ impl Service<Request<Incoming>> for Answering<'_> {
         let answering = self.front.clone().answer(request.map(body));
         Box::pin(async move {
             let response = answering.await;
-            if response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream") {
+            if is_stream(&response) {
                 busy.begins_to_watch();
             }
             Ok(response.map(|body| Tracked::new(body, busy)))

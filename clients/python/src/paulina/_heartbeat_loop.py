@@ -105,9 +105,12 @@ class Keeper:
         current = self._held[1] if self._held is not None and self._held[0] is wanted else None
         try:
             if current is not None:
-                yield from questions.refresh(current)
+                refreshed = yield from questions.refresh(current)
+                # Whatever a registry says, its lease is neither forgotten nor refreshed without a pause.
+                pause = min(max(refreshed.refresh_after_ms / 1000, ttl / 4), ttl)
             else:
                 yield from self._register(questions, wanted)
+                pause = ttl / 2
         except NotRegistered as error:
             if current is None:
                 return self._failed(error, ttl)
@@ -119,7 +122,7 @@ class Keeper:
             return self._failed(error, ttl)
         self._failures = 0
         self._told(Beat("alive", self.held))
-        return _shortened(ttl / 2, 0.1)
+        return _shortened(pause, 0.1)
 
     def _patient(self, ttl: float) -> Questions:
         return self._questions.patient(max(ttl / 4, 1.0))

@@ -1,0 +1,5 @@
+//! What client, server and MCP transports share of the wire.
+
+pub(crate) mod media_type;
+#[cfg(feature = "client")]
+pub(crate) mod sse;
