@@ -34,6 +34,7 @@ mod official;
 mod operations;
 mod registry;
 mod search;
+mod search_texts;
 mod standby;
 mod standby_http;
 mod start;
