@@ -13,15 +13,22 @@ use super::pipeline::route::{AdmissionClass, Route};
 use super::problem::{Code, Problem};
 use super::state::App;
 use crate::model::{Access, Actor};
+use crate::net::media_type::is_json;
 
 /// On whose behalf a request comes.
 pub(super) struct Caller(pub(super) Actor);
+
+impl Caller {
+    pub(super) fn of(parts: &Parts) -> Self {
+        Self(parts.extensions.get::<Access>().map_or(Actor::Anybody, |access| access.actor.clone()))
+    }
+}
 
 impl FromRequestParts<App> for Caller {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Infallible> {
-        Ok(Self(parts.extensions.get::<Access>().map_or(Actor::Anybody, |access| access.actor.clone())))
+        Ok(Self::of(parts))
     }
 }
 
@@ -37,8 +44,7 @@ impl FromRequest<App> for JsonBody {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
-        if !kind.eq_ignore_ascii_case("application/json") {
+        if !kind.is_some_and(|kind| is_json(kind.as_bytes())) {
             let detail = "send the body with content-type: application/json";
             return Err(Problem::new(Code::UnsupportedMediaType, detail));
         }

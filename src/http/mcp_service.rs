@@ -1,4 +1,4 @@
-//! Somebody else's routes behind the same pipeline: the registry as an MCP server, say.
+//! An external service mounted behind the same pipeline, such as the registry as an MCP server.
 
 use std::convert::Infallible;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! The HTTP API, one file an area.
+//! The HTTP API: sockets in `server`, every request through `pipeline`, the handlers in `api`.
 //!
 //! [`router`] is the API alone, to nest in an axum application of one's own. [`Server`] is a whole server around it, with
 //! what a server needs that others can reach: limits, checks of `Host` and `Origin`, TLS, compression, an orderly end.

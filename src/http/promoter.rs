@@ -1,6 +1,6 @@
 //! How a standby is promoted.
 //!
-//! Where the last copy comes from is not the API's to know: whoever serves a standby says how it is promoted.
+//! The API does not know where the last copy comes from: the program that serves a standby provides the promotion.
 
 use std::fmt;
 use std::pin::Pin;

@@ -16,7 +16,7 @@ use super::state::App;
 use super::{official_registry, ui};
 use crate::registry::Registry;
 
-/// The routes, for whoever puts something in front of them.
+/// All routes, without anything in front of them.
 pub(super) fn routes_of(app: App) -> Router {
     let (mut router, _) = document::routes().split_for_parts();
     if let Some(mounted) = app.mounted().cloned() {

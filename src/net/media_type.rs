@@ -1,10 +1,20 @@
-//! The media type of a response.
+//! The media type in a `content-type`, RFC 9110, section 8.3.
 
-/// Whether a `content-type` is that of server-sent events. What else answers 200 to everything has another one.
+/// Whether it is that of server-sent events. A server that answers 200 to everything sends another one.
 pub(crate) fn is_event_stream(content_type: &[u8]) -> bool {
-    let end = content_type.iter().position(|byte| *byte == b';').unwrap_or(content_type.len());
-    let (media_type, _) = content_type.split_at(end);
-    media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+    is(content_type, b"text/event-stream")
+}
+
+/// Whether it is that of JSON.
+#[cfg(feature = "server")]
+pub(crate) fn is_json(content_type: &[u8]) -> bool {
+    is(content_type, b"application/json")
+}
+
+/// Parameters and case do not matter.
+fn is(content_type: &[u8], expected: &[u8]) -> bool {
+    let media_type = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
+    media_type.trim_ascii().eq_ignore_ascii_case(expected)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The routes of a mounted service: bodies are read within the limits of all bodies, and a stream that goes on takes a watcher's
-//! place before it begins.
+//! The handler of a mounted service. Bodies are read within the limits of all bodies, and an endless stream takes a watcher's
+//! permit before it begins.
 
 use std::borrow::Cow;
 use std::pin::Pin;
@@ -12,13 +12,13 @@ use axum::response::{IntoResponse, Response};
 use hyper::body::Frame;
 use serde::Deserialize;
 
-use crate::http::extract::JsonBody;
+use crate::http::extract::{Caller, JsonBody};
 use crate::http::mcp_service::Mounted;
 use crate::http::pipeline::admission::Place;
 use crate::http::pipeline::route::AdmissionClass;
 use crate::http::response::is_stream;
 use crate::http::state::App;
-use crate::model::{Access, Actor};
+use crate::model::Actor;
 
 /// What a client of MCP says that listens: its stream goes on for as long as it likes. All other streams that answer a POST end
 /// with their answer.
@@ -33,7 +33,7 @@ struct Head<'a> {
 
 pub(in crate::http) async fn answer(service: Mounted, app: App, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let actor = parts.extensions.get::<Access>().map_or(Actor::Anybody, |access| access.actor.clone());
+    let Caller(actor) = Caller::of(&parts);
     let mut place = None;
     if parts.method == Method::GET {
         place = Some(app.load().admit(AdmissionClass::Watch));
@@ -65,7 +65,7 @@ pub(in crate::http) async fn answer(service: Mounted, app: App, request: Request
     }
 }
 
-/// A stream that goes on for as long as whoever listens would be let in.
+/// A stream that ends when its caller would no longer be authorized to read.
 struct Going {
     body: Body,
     app: App,

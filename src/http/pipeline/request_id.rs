@@ -36,11 +36,11 @@ pub(in crate::http) fn of(headers: &HeaderMap) -> Option<HeaderValue> {
     own.cloned().or_else(new)
 }
 
-/// The span of a request. The gate adds the name of its token.
-pub(in crate::http) fn span(request: &Request, id: Option<&HeaderValue>, route: Route) -> Span {
+/// The span of a request, at the [level](Route::log_level) of its route. The gate adds the name of its token.
+pub(in crate::http) fn span(request: &Request, id: Option<&HeaderValue>, route: Route, level: Level) -> Span {
     let id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
     let (method, path, template) = (request.method(), request.uri().path(), route.template());
-    if route.log_level(method) == Level::INFO {
+    if level == Level::INFO {
         tracing::info_span!("request", id, %method, route = template, path, token = field::Empty)
     } else {
         tracing::debug_span!("request", id, %method, route = template, path, token = field::Empty)

@@ -66,7 +66,7 @@ impl Front {
         let id = request_id::of(request.headers());
         let route = Route::of(request.uri().path());
         let level = route.log_level(request.method());
-        let span = request_id::span(&request, id.as_ref(), route);
+        let span = request_id::span(&request, id.as_ref(), route, level);
         let answering = async move {
             let begin = self.0.clock.monotonic();
             let mut response = match &self.0.cors {
@@ -222,7 +222,7 @@ pub(in crate::http) async fn nested(
     let id = request_id::of(request.headers());
     let route = Route::of(request.uri().path());
     let level = route.log_level(request.method());
-    let (clock, span) = (SystemClock::new(), request_id::span(&request, id.as_ref(), route));
+    let (clock, span) = (SystemClock::new(), request_id::span(&request, id.as_ref(), route, level));
     async move {
         let mut response = match gate.admit(&mut request, route) {
             Ok(()) => next.run(request).await,

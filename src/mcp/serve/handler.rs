@@ -56,7 +56,7 @@ impl Registrar {
         match (self.writes, access(&context.extensions)) {
             (Writes::ByTheClient(true), _) => Ok(Actor::Process),
             (Writes::ByTheClient(false), _) => Err("this takes `paulina mcp --allow-writing`"),
-            // A first token may have been made since the request was let in without one.
+            // Since the request was let in, a first token may have been made, or its own revoked.
             (_, Some(Access { actor, may_write: true })) if self.catalogue.admits(actor) => Ok(actor.clone()),
             _ => Err("this takes a token with the role register or admin"),
         }
