@@ -1,9 +1,8 @@
 //! Unpacks `sqlx-data.json` for the checked queries.
 //!
-//! sqlx keeps what it knows of each query in a file of its own; this project keeps all of it in one, an object from
-//! the query's hash to its data. So that no database is needed to compile, the build unpacks that object to where
-//! the macros look. `cargo xtask sqlx-data` writes the file anew and sets `PAULINA_SQLX_PREPARE` to keep this
-//! script out of its way.
+//! sqlx stores its data of each query in a separate file; this project stores all of it in one file, an object from the
+//! query's hash to its data. This script unpacks that object to where the macros look for it, so that no database is needed
+//! to compile. `cargo xtask sqlx-data` updates the file and sets `PAULINA_SQLX_PREPARE` to disable this script.
 
 use std::path::Path;
 use std::{env, error::Error, fs};

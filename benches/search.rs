@@ -1,8 +1,8 @@
-//! How good searching is, by each of its parts, on the set in `tests/search`, and how long it takes.
+//! Measures search quality and latency for each search signal, on the evaluation set in `tests/search`.
 //!
 //! ```text
 //! cargo bench --features bench --bench search
-//! cargo bench --features bench --bench search -- misses     # with the sentences whose first answer is wrong
+//! cargo bench --features bench --bench search -- misses     # also lists the sentences whose first result is wrong
 //! ```
 
 #![expect(
@@ -36,7 +36,7 @@ fn main() {
         search.add(number, registration);
     }
     let wants_misses = std::env::args().any(|argument| argument == "misses");
-    println!("| half | mode | recall@1 | @5 | @10 | MRR | nDCG@10 | no answer | µs p50 | p99 |");
+    println!("| half | mode | recall@1 | @5 | @10 | MRR | nDCG@10 | no result | µs p50 | p99 |");
     println!("|---|---|---|---|---|---|---|---|---|---|");
     for (half, sentences) in [("development", set::development()), ("test", set::test())] {
         for mode in MODES {
@@ -50,16 +50,16 @@ fn main() {
 
 fn row(search: &SearchBench, half: &str, sentences: &[Sentence], mode: SearchMode) {
     let mut times = Vec::new();
-    let answer = |sentence: &Sentence| {
+    let search_tools = |sentence: &Sentence| {
         let start = Instant::now();
-        let answer = search.tools(sentence.text, mode);
+        let results = search.tools(sentence.text, mode);
         times.push(start.elapsed().as_micros());
-        answer
+        results
     };
-    let answers: Vec<Vec<String>> = sentences.iter().map(answer).collect();
+    let results: Vec<Vec<String>> = sentences.iter().map(search_tools).collect();
     times.sort_unstable();
     let Quality { recall_at_1, recall_at_5, recall_at_10, mrr, ndcg_at_10, empty } =
-        Quality::of(sentences, &answers);
+        Quality::of(sentences, &results);
     println!(
         "| {half} | {mode:?} | {recall_at_1:.3} | {recall_at_5:.3} | {recall_at_10:.3} | {mrr:.3} | {ndcg_at_10:.3} | \
          {empty} of {} | {} | {} |",
@@ -71,9 +71,9 @@ fn row(search: &SearchBench, half: &str, sentences: &[Sentence], mode: SearchMod
 
 fn misses(search: &SearchBench, sentences: &[Sentence]) {
     for Sentence { text, tools } in sentences {
-        let found = search.tools(text, SearchMode::Both);
-        if !found.first().is_some_and(|first| tools.contains(&first.as_str())) {
-            println!("{text}: {:?}, not {tools:?}", found.iter().take(3).collect::<Vec<_>>());
+        let results = search.tools(text, SearchMode::Both);
+        if !results.first().is_some_and(|first| tools.contains(&first.as_str())) {
+            println!("{text}: {:?}, not {tools:?}", results.iter().take(3).collect::<Vec<_>>());
         }
     }
 }

@@ -1,44 +1,44 @@
-//! Many servers that stay registered whatever becomes of the registry: each has a client that knows both addresses of a pair.
+//! Keeps many servers registered across failovers: each has its own client with both addresses of a pair of registries.
 //!
 //! ```sh
 //! cargo run --example fleet -- 200 10 http://127.0.0.1:7285 http://127.0.0.1:7286
 //! ```
 //!
-//! It says on its standard output when reading or writing stops and when it works again, and what becomes of each heartbeat;
-//! `more 10` on its standard input brings ten servers more. It ends, and takes all of them out, with its standard input.
+//! It prints when reads or writes start to fail and when they work again, and the status of each heartbeat. `more 10` on
+//! standard input adds ten servers. At the end of standard input it deregisters all servers and exits.
 
-#![expect(clippy::print_stdout, reason = "what it says is what it is for")]
+#![expect(clippy::print_stdout, reason = "the output is its purpose")]
 
 use std::error::Error;
 use std::time::Duration;
 
-use paulina::client::{Beat, Client, ClientError, ClientOptions, Heartbeat};
+use paulina::client::{Client, ClientError, ClientOptions, Heartbeat, HeartbeatStatus};
 use paulina::{Filter, Registration};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-type Failure = Box<dyn Error + Send + Sync>;
+type BoxError = Box<dyn Error + Send + Sync>;
 
-/// How often it is tried whether the registry answers and takes writes.
-const PROBE: Duration = Duration::from_millis(50);
+/// How often reads and writes are tried.
+const PROBE_INTERVAL: Duration = Duration::from_millis(50);
 
 fn client(addresses: &[String]) -> Result<Client, ClientError> {
     let options = ClientOptions::new().timeout(Duration::from_secs(1));
     addresses.iter().fold(options, ClientOptions::address).build()
 }
 
-/// Registers one server and says what becomes of it.
-fn keep(number: usize, ttl: u32, addresses: &[String]) -> Result<Heartbeat, Failure> {
+/// Keeps one server registered and prints the status of its heartbeat.
+fn keep(number: usize, ttl: u32, addresses: &[String]) -> Result<Heartbeat, BoxError> {
     let id = format!("fleet-{number}");
     let registration = Registration::stdio("fleet", ["true"]).id(&id).tool(format!("tool_{number}")).ttl(ttl);
     let heartbeat = client(addresses)?.keep_alive(registration)?;
-    let mut beat = heartbeat.beat();
+    let mut status = heartbeat.status();
     tokio::spawn(async move {
         let mut last = "";
-        while beat.changed().await.is_ok() {
-            let now = match &*beat.borrow_and_update() {
-                Beat::Alive(_) => "alive",
-                Beat::Failing(_) => "failing",
-                Beat::Replaced => "replaced",
+        while status.changed().await.is_ok() {
+            let now = match &*status.borrow_and_update() {
+                HeartbeatStatus::Alive(_) => "alive",
+                HeartbeatStatus::Failing(_) => "failing",
+                HeartbeatStatus::Replaced => "replaced",
                 _ => "not alive",
             };
             if std::mem::replace(&mut last, now) != now {
@@ -49,7 +49,7 @@ fn keep(number: usize, ttl: u32, addresses: &[String]) -> Result<Heartbeat, Fail
     Ok(heartbeat)
 }
 
-/// Says whenever something begins to work or to fail.
+/// Prints when something starts to work or to fail.
 async fn probe<F: Future<Output = bool>>(what: &str, attempt: impl Fn() -> F) {
     let mut worked = None;
     loop {
@@ -57,16 +57,16 @@ async fn probe<F: Future<Output = bool>>(what: &str, attempt: impl Fn() -> F) {
         if worked.replace(works) != Some(works) {
             println!("{what} {}", if works { "works" } else { "fails" });
         }
-        tokio::time::sleep(PROBE).await;
+        tokio::time::sleep(PROBE_INTERVAL).await;
     }
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Failure> {
+async fn main() -> Result<(), BoxError> {
     let mut arguments = std::env::args().skip(1);
     let mut number = || arguments.next().and_then(|text| text.parse().ok());
     let (Some(count), Some(ttl)) = (number(), number()) else {
-        return Err("write: fleet COUNT TTL ADDRESS…".into());
+        return Err("usage: fleet COUNT TTL ADDRESS…".into());
     };
     let addresses: Vec<String> = arguments.collect();
     let (reader, writer) = (client(&addresses)?, client(&addresses)?);

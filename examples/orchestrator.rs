@@ -15,7 +15,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use paulina::{Filter, LeaseRef, Registration, Registry};
 
-/// Where would a call of this tool go? Any healthy server that offers it.
+/// Returns a healthy server that offers a tool.
 async fn route(State(registry): State<Registry>, Path(tool): Path<String>) -> (StatusCode, String) {
     match registry.find(Filter::new().tool(&tool).limit(1)).await {
         Ok(page) => match page.servers.first() {
@@ -28,13 +28,13 @@ async fn route(State(registry): State<Registry>, Path(tool): Path<String>) -> (S
     }
 }
 
-/// Keeps the lease of a server that the orchestrator runs itself, until the registry is closed.
+/// Refreshes the lease of a server that the orchestrator runs itself, until that fails.
 async fn keep_alive(registry: Registry, lease: LeaseRef) {
     loop {
         match registry.refresh(lease.clone()).await {
             Ok(refreshed) => tokio::time::sleep(Duration::from_millis(refreshed.refresh_after_ms)).await,
             Err(error) => {
-                tracing::warn!(%error, "the lease is over");
+                tracing::warn!(%error, "the lease cannot be refreshed");
                 return;
             }
         }
@@ -59,7 +59,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_state(registry.clone())
         .nest("/registry", paulina::http::router(registry.clone()));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:7400").await?;
-    tracing::info!("an orchestrator on http://{}", listener.local_addr()?);
+    tracing::info!("listening on http://{}", listener.local_addr()?);
     let stop = async {
         let _ = tokio::signal::ctrl_c().await;
     };

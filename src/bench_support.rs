@@ -1,37 +1,38 @@
-//! What benchmarks measure against: the store without registry and HTTP, and each part of the search alone.
+//! Access for benchmarks to the store without registry and HTTP, and to single signals of the search.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::model::{Actor, Filter, Match, Tool, ValidRegistration};
-use crate::search::{By, Index, Part, Query, Ranking, digest, documents_of, encode};
+use crate::model::{Actor, Filter, Match, SearchText, Tool, ValidRegistration};
+use crate::search::{Index, PageBounds, Query, Ranking, SearchSignal, digest, documents_of, encode};
 use crate::store;
-use crate::store::{Command, Job, Known, Location, Moment, PreparedRegistration, Search, Writer};
+use crate::store::{Command, InitialState, Job, Location, Moment, PreparedRegistration, Search, Writer};
 
-/// The writer of a database, and nobody else.
-pub struct Raw(Writer);
+/// The writer of a database, without a registry.
+pub struct RawWriter(Writer);
 
 const NOW: Moment = Moment { lease: 1_000_000, wall: 1_000_000, offset: 0 };
 
-impl Raw {
-    /// A new database.
+impl RawWriter {
+    /// Creates a database.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// If it cannot be created.
     pub async fn create(path: &Path) -> Result<Self, crate::OpenError> {
-        Ok(Self(store::open(&Location::File(path.to_owned()), Known::Anew(0)).await?.writer))
+        Ok(Self(store::open(&Location::File(path.to_owned()), InitialState::New(0)).await?.writer))
     }
 
-    /// Writes all these registrations in one transaction, and says how long that takes.
+    /// Writes registrations in one transaction and returns how long that took.
     ///
     /// # Panics
-    /// When it fails.
+    /// If the transaction fails.
     #[expect(clippy::expect_used, clippy::disallowed_methods, reason = "a benchmark")]
     pub async fn insert(&mut self, registrations: Vec<ValidRegistration>) -> Duration {
         let command = |registration: ValidRegistration| {
-            let put = PreparedRegistration::new(registration, true, Actor::Process, &Search::default())
-                .expect("it can be stored");
-            Command::Register(Box::new(Job::new(put).0))
+            let prepared =
+                PreparedRegistration::new(registration, true, Actor::InProcess, &Search::default())
+                    .expect("it can be stored");
+            Command::Register(Box::new(Job::new(prepared).0))
         };
         let mut batch: Vec<Command> = registrations.into_iter().map(command).collect();
         let start = Instant::now();
@@ -40,7 +41,7 @@ impl Raw {
     }
 }
 
-/// The SQL of a page of servers.
+/// Returns the SQL of a page of servers.
 #[must_use]
 pub fn find_sql(filter: &Filter) -> String {
     store::find_sql(filter)
@@ -50,40 +51,40 @@ pub fn find_sql(filter: &Filter) -> String {
 #[derive(Default)]
 pub struct SearchBench(Index);
 
-/// What a search goes by.
+/// The signals that a search uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SearchMode {
-    /// Every word has to match.
+    /// Only words, all of which have to match.
     Strict,
-    /// Words alone.
+    /// Only words.
     Lexical,
-    /// Meaning alone.
+    /// Only embeddings.
     Semantic,
-    /// Both.
+    /// Words and embeddings.
     Both,
 }
 
 impl SearchBench {
     /// Adds a server.
     pub fn add(&mut self, number: i64, registration: ValidRegistration) {
-        let record = registration.into_record();
-        let definitions = || record.capabilities.tools.iter().map(Tool::stored);
+        let (record, _) = registration.into_record();
+        let definitions = || record.capabilities.tools.iter().map(Tool::definition);
         let documents = encode(&documents_of(&record, definitions()));
         self.0.put(number, digest(&record, definitions()), Some(&documents));
     }
 
-    /// The names of the tools that are found, best first.
+    /// Returns the names of matching tools, best first.
     #[must_use]
     pub fn tools(&self, text: &str, mode: SearchMode) -> Vec<String> {
-        let query = Query::new(text);
+        let query = Query::new(&SearchText::new(text.to_owned()));
         let matching = if mode == SearchMode::Strict { Match::All } else { Match::Any };
         let ranking = Ranking::new(&self.0, &query, matching);
         let ranking = match mode {
             SearchMode::Strict | SearchMode::Both => ranking,
-            SearchMode::Lexical => ranking.only(By::Words),
-            SearchMode::Semantic => ranking.only(By::Meaning),
+            SearchMode::Lexical => ranking.restricted_to(SearchSignal::Lexical),
+            SearchMode::Semantic => ranking.restricted_to(SearchSignal::Semantic),
         };
-        let all = Part { after: None, limit: usize::MAX };
-        ranking.tools(|_| true, None, &all).into_iter().map(|found| found.item.to_string()).collect()
+        let all = PageBounds { after: None, limit: usize::MAX };
+        ranking.tools(|_| true, None, &all).into_iter().map(|result| result.item.to_string()).collect()
     }
 }

@@ -1,7 +1,7 @@
-//! Where time comes from.
+//! Clocks: the only source of time.
 //!
-//! Everything asks a [`Clock`]; nothing else reads the time. Tests hold a [`ManualClock`] and move it: an hour of
-//! downtime takes no time to test, and no test waits.
+//! All code reads the time from a [`Clock`]. Tests use a [`ManualClock`] and advance it, so that an hour of downtime takes
+//! no time to test and no test sleeps.
 
 use std::fmt;
 use std::future::Future;
@@ -11,15 +11,15 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::watch;
 
-/// Two clocks and a way to wait.
+/// A wall clock, a monotonic clock and a timer.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
-    /// The wall clock: what people read. It may jump in either direction.
+    /// Returns the wall clock time. It can jump in either direction.
     fn wall(&self) -> DateTime<Utc>;
 
-    /// The time that has passed since some fixed moment. It never goes back.
+    /// Returns the time since a fixed moment. It never goes back.
     fn monotonic(&self) -> Duration;
 
-    /// Waits until the monotonic clock shows `deadline`.
+    /// Waits until the monotonic clock reaches `deadline`.
     fn sleep_until(&self, deadline: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
@@ -30,7 +30,7 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    /// Starts the monotonic clock at zero.
+    /// Creates a clock whose monotonic time starts at zero.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the Clock")]
     pub fn new() -> Self {
@@ -59,7 +59,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is told to move.
+/// A clock that only advances when a test does so.
 ///
 /// ```
 /// use std::time::Duration;
@@ -76,14 +76,14 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// Shows 2026-01-08T10:00:00Z.
+    /// Creates a clock that shows 2026-01-08T10:00:00Z.
     #[must_use]
     pub fn new() -> Self {
         let start = DateTime::from_timestamp_millis(1_767_866_400_000).unwrap_or_default();
         Self { now: watch::Sender::new((start, Duration::ZERO)) }
     }
 
-    /// Lets time pass on both clocks.
+    /// Advances both clocks.
     pub fn advance(&self, by: Duration) {
         self.now.send_modify(|(wall, monotonic)| {
             *wall += by;
@@ -91,7 +91,7 @@ impl ManualClock {
         });
     }
 
-    /// Sets the wall clock forward or back, as NTP or a person does.
+    /// Sets the wall clock forward or back, as NTP or an operator would.
     pub fn step_wall(&self, by: TimeDelta) {
         self.now.send_modify(|(wall, _)| *wall += by);
     }

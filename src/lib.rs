@@ -1,10 +1,11 @@
-//! **Paulina is a registry for MCP servers** (Model Context Protocol): which are there, what can they do, are they
-//! alive? It runs inside a process, as here, or as a service (`paulina serve`), and lives in SQLite.
+//! **Paulina is a registry for MCP servers** (Model Context Protocol): find out which servers are running, what they offer,
+//! and whether they are healthy. It runs in process, as shown here, or as a service (`paulina serve`), and stores its data in
+//! SQLite.
 //!
-//! A server *registers* itself with its tools, resources and prompts, and holds a *lease* that it *refreshes*; what
-//! stops refreshing is *unhealthy* and is pruned. Clients *find* servers by what they can do.
+//! A server *registers* its tools, resources and prompts, and keeps its *lease* alive by *refreshing* it. A server that stops
+//! refreshing becomes *unhealthy* and is pruned. Clients *find* servers by what they offer.
 //!
-//! # A registry in an orchestrator
+//! # Embedding a registry
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -14,7 +15,7 @@
 //! # let path = folder.path().join("paulina.db");
 //! let registry = Registry::open(path).await?;
 //!
-//! // A server comes, and names its lease when it refreshes: at half the ttl.
+//! // A server registers. It refreshes its lease after half the ttl.
 //! let registered = registry
 //!     .register(Registration::stdio("filesystem", ["/usr/local/bin/mcp-filesystem", "/srv"])
 //!         .tool("read_file")
@@ -23,44 +24,48 @@
 //!     .await?;
 //! registry.refresh(&registered).await?;
 //!
-//! // A client asks.
+//! // A client finds servers.
 //! let page = registry.find(Filter::new().tool("read_file").tags(["production"])).await?;
 //! assert_eq!(page.servers[0].id, registered.server.id);
 //! let page = registry.find(Filter::new().resource("file:///etc/hosts")).await?;
 //! assert_eq!(page.servers.len(), 1);
 //!
-//! // The server leaves.
+//! // The server deregisters.
 //! registry.deregister(&registered).await?;
 //! registry.close().await;
 //! # Ok(()) }
 //! ```
 //!
-//! With the feature `server` `http::router` is the HTTP API as an axum router, to nest in an application of one's own;
-//! `examples/orchestrator.rs` does that. With the feature `client`, `client::Client` asks a registry that runs as a service,
-//! in the same words. The default feature, `cli`, has both, and the command `paulina`.
+//! With the feature `server`, `http::router` is the HTTP API as an axum router that can be nested in another application,
+//! see `examples/orchestrator.rs`. With the feature `client`, `client::Client` accesses a registry service with the same
+//! types. The default feature, `cli`, includes both and the command `paulina`.
 //!
-//! # Words
+//! # Vocabulary
 //!
-//! | word | meaning |
+//! | term | meaning |
 //! |---|---|
-//! | [`Registration`] | what a server says of itself |
-//! | [`Server`] | the record that the registry keeps of it |
-//! | lease, ttl | a server is [healthy](Health) for `ttl` seconds after each refresh |
-//! | [`Filter`] | what a client asks for |
-//! | capability | a named flag, or having any tools, resources or prompts |
-//! | token, [`Role`], owner | who may do what over HTTP; a server belongs to the token, by name, that registered it |
-//! | [`Revision`] | the number of the last change: registered, updated, deregistered, expired |
+//! | catalog | all registered servers with their tools, resources and prompts |
+//! | [`Registration`] | what a server registers: its name, transport, capabilities and metadata |
+//! | [`Server`] | a registered server: its [`Record`] and the state of its lease |
+//! | lease, `ttl` | a server is [healthy](Health) for `ttl` seconds after each refresh |
+//! | [`Filter`] | the conditions and options of a query |
+//! | capability | a named flag, or the existence of tools, resources or prompts |
+//! | token, [`Role`], owner | permissions over HTTP; a server's owner is the name of the token that registered it |
+//! | [`Revision`] | the position in the history of changes: registered, updated, deregistered, expired |
+//! | epoch | the part of a revision that changes when a database is restored or promoted |
+//! | [`Standby`] | a read-only registry that serves copies of another registry's database |
 //!
 //! # Time
 //!
-//! A lease runs only while the registry is awake and can commit. Downtime, suspend, a full disk and steps of the wall
-//! clock age no lease; after each, leases stand still for five seconds, so that every server gets its turn.
+//! Leases only run while the registry is running and can commit: downtime, suspension, a full disk and steps of the wall
+//! clock do not age them. After such a gap, leases are paused for a grace period of five seconds, so that every server has
+//! time to refresh.
 //!
-//! # Where things are
+//! # Architecture
 //!
-//! `model` ← `search` ← `store` ← `registry` ← `http` ← `cli`: plain types, ranking, the only SQL, the registry itself,
-//! status codes, the command line. Each knows only what stands to its left. Beside them, `client` knows `model` alone, and `mcp` speaks to
-//! MCP servers, and is one, for `cli`.
+//! `model` ← `search` ← `store` ← `registry` ← `http` ← `cli`: domain types, ranking, all SQL, the registry, the HTTP API and
+//! the command line. Each layer depends only on those to its left. In addition, `client` depends only on `model`, and `mcp`
+//! connects to MCP servers and implements one, for `cli`.
 
 pub mod clock;
 mod model;

@@ -1,6 +1,6 @@
-//! The signals that ask a process to stop, and a standby to become a primary.
+//! The signals that stop a process or promote a standby.
 
-/// Waits for SIGTERM or SIGINT (Ctrl-C) and says which it was.
+/// Returns a future that waits for SIGTERM or SIGINT (Ctrl-C) and yields its name.
 #[cfg(unix)]
 pub(crate) fn signal() -> std::io::Result<impl Future<Output = &'static str>> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -14,7 +14,7 @@ pub(crate) fn signal() -> std::io::Result<impl Future<Output = &'static str>> {
     })
 }
 
-/// Waits for Ctrl-C.
+/// Returns a future that waits for Ctrl-C.
 #[cfg(not(unix))]
 pub(crate) fn signal() -> std::io::Result<impl Future<Output = &'static str>> {
     Ok(async {
@@ -23,26 +23,26 @@ pub(crate) fn signal() -> std::io::Result<impl Future<Output = &'static str>> {
     })
 }
 
-/// SIGUSR1, again and again.
+/// A listener for SIGUSR1, which promotes a standby.
 #[cfg(unix)]
-pub(crate) struct Promotion(tokio::signal::unix::Signal);
+pub(crate) struct PromotionSignal(tokio::signal::unix::Signal);
 
 #[cfg(not(unix))]
-pub(crate) struct Promotion(());
+pub(crate) struct PromotionSignal(());
 
-/// From now on SIGUSR1 does not end this process.
+/// Starts to listen for SIGUSR1, which from then on does not end this process.
 #[cfg(unix)]
-pub(crate) fn promotion() -> std::io::Result<Promotion> {
-    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::user_defined1()).map(Promotion)
+pub(crate) fn promotion_signal() -> std::io::Result<PromotionSignal> {
+    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::user_defined1()).map(PromotionSignal)
 }
 
 #[cfg(not(unix))]
-pub(crate) fn promotion() -> std::io::Result<Promotion> {
-    Ok(Promotion(()))
+pub(crate) fn promotion_signal() -> std::io::Result<PromotionSignal> {
+    Ok(PromotionSignal(()))
 }
 
-impl Promotion {
-    /// Waits for the next one.
+impl PromotionSignal {
+    /// Waits for the next signal. Pending forever where there is no SIGUSR1.
     pub(crate) async fn next(&mut self) {
         #[cfg(unix)]
         if self.0.recv().await.is_some() {

@@ -1,19 +1,19 @@
-//! The locks that readers and the writer meet at, and waiting for SQLite: what one test (`registry/orders.rs`) puts others
-//! in the place of, to try the orders in which tasks can meet.
+//! The locks shared by readers and the writer, and waiting for SQLite. `registry/interleaving_tests.rs` replaces them with
+//! those of shuttle, to test task interleavings.
 
 #[cfg(not(all(test, feature = "shuttle")))]
-mod real {
+mod locks {
     pub(crate) use std::sync::atomic::AtomicI64;
     pub(crate) use std::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
     /// Waits for SQLite.
-    pub(crate) async fn settled<T>(work: impl Future<Output = T>) -> T {
+    pub(crate) async fn await_sqlite<T>(work: impl Future<Output = T>) -> T {
         work.await
     }
 }
 
 #[cfg(all(test, feature = "shuttle"))]
-mod real {
+mod locks {
     use std::pin::pin;
     use std::sync::Arc;
     use std::task::{Context, Poll, Wake, Waker};
@@ -29,8 +29,8 @@ mod real {
         }
     }
 
-    /// Waits for SQLite by standing still: its thread is none that the scheduler of the test knows of.
-    pub(crate) async fn settled<T>(work: impl Future<Output = T>) -> T {
+    /// Waits for SQLite by blocking: the test's scheduler does not know its threads.
+    pub(crate) async fn await_sqlite<T>(work: impl Future<Output = T>) -> T {
         let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
         let mut context = Context::from_waker(&waker);
         let mut work = pin!(work);
@@ -43,4 +43,4 @@ mod real {
     }
 }
 
-pub(crate) use real::*;
+pub(crate) use locks::*;

@@ -1,4 +1,4 @@
-//! Logs: for people, or as JSON for programs; on standard error either way. No line shows a token.
+//! Logging to standard error, as text or as JSON. Tokens are redacted from every line.
 
 use std::io::{self, Write};
 
@@ -8,37 +8,37 @@ use tracing_subscriber::filter::ParseError;
 
 use crate::model::redact;
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// For people.
+    /// Human-readable lines.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Starts logging: `level` is one of error, warn, info, debug and trace, or a list of `target=level`.
-pub(crate) fn start(format: LogFormat, level: &str) -> Result<(), ParseError> {
-    // What the MCP server's library says of requests, and of clients that go away, is of no use to an operator.
-    let quiet = if level.contains("rmcp") { String::new() } else { ",rmcp=off".to_owned() };
-    let filter = EnvFilter::builder().parse(level.to_owned() + &quiet)?;
+/// Starts logging. `level` is error, warn, info, debug or trace, or a list of `target=level`.
+pub(crate) fn init(format: LogFormat, level: &str) -> Result<(), ParseError> {
+    // The MCP library logs requests and disconnects, which are of no use to an operator.
+    let silence_rmcp = if level.contains("rmcp") { String::new() } else { ",rmcp=off".to_owned() };
+    let filter = EnvFilter::builder().parse(level.to_owned() + &silence_rmcp)?;
     let subscriber =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Redacting(std::io::stderr()));
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| RedactingWriter(std::io::stderr()));
     match format {
         LogFormat::Text => {
-            let colour = std::io::IsTerminal::is_terminal(&std::io::stderr())
+            let use_color = std::io::IsTerminal::is_terminal(&std::io::stderr())
                 && std::env::var_os("NO_COLOR").is_none();
-            subscriber.with_ansi(colour).with_target(false).init();
+            subscriber.with_ansi(use_color).with_target(false).init();
         }
         LogFormat::Json => subscriber.json().with_ansi(false).init(),
     }
     Ok(())
 }
 
-/// Takes what looks like a token out of each line. A line is written in one call.
-struct Redacting<W>(W);
+/// A writer that redacts tokens. It expects each line in a single call.
+struct RedactingWriter<W>(W);
 
-impl<W: Write> Write for Redacting<W> {
+impl<W: Write> Write for RedactingWriter<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         match std::str::from_utf8(line) {
             Ok(text) => self.0.write_all(redact(text).as_bytes())?,

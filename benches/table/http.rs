@@ -1,4 +1,4 @@
-//! Reads and heartbeats over HTTP, beside bare axum that answers as many bytes.
+//! Measures reads and heartbeats over HTTP, against a bare axum server with responses of the same size.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -8,24 +8,24 @@ use std::time::Duration;
 use crate::load::{Connection, Requests, Sample, request, run, send};
 use crate::process::Process;
 use crate::report::{Line, Report};
-use crate::{catalogue, median};
+use crate::{catalog, median};
 
 const CONNECTIONS: usize = 32;
 const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_secs(1);
 
-/// How many servers are registered.
+/// The number of registered servers.
 pub const SERVERS: usize = 1_000;
 
 /// Registers servers number 0 to `count`.
 pub async fn fill(address: SocketAddr, count: usize) {
     let requests: Requests =
-        Arc::new(|turn| request("POST", "/v1/servers", &catalogue::server(turn, None).to_string()));
+        Arc::new(|turn| request("POST", "/v1/servers", &catalog::server(turn, None).to_string()));
     send(address, CONNECTIONS, count, &requests).await;
 }
 
-/// Rounds of both in turn: the median round of the registry, and the median ratio.
-async fn beside(registry: SocketAddr, bare: SocketAddr, requests: &Requests) -> (Sample, f64, f64) {
+/// Alternates rounds of both servers. Returns the median round of the registry, the median ratio and the ceiling.
+async fn compare(registry: SocketAddr, bare: SocketAddr, requests: &Requests) -> (Sample, f64, f64) {
     let warm = run(registry, CONNECTIONS, ROUND / 2, requests).await;
     let constant = request("GET", &format!("/bytes/{}", warm.bytes), "");
     let constants: Requests = Arc::new(move |_| constant.clone());
@@ -46,39 +46,39 @@ fn against(ceiling: f64, bytes: usize) -> String {
     format!("bare axum, {bytes} bytes: {ceiling:.0}/s")
 }
 
-/// Each server refreshes every 15 s, for ever.
+/// Refreshes each server every 15 s, indefinitely.
 async fn heartbeats(address: SocketAddr) {
     let mut connection = Connection::open(address).await;
-    let mut beat = tokio::time::interval(Duration::from_secs(15) / u32::try_from(SERVERS).unwrap());
+    let mut interval = tokio::time::interval(Duration::from_secs(15) / u32::try_from(SERVERS).unwrap());
     for server in (0..SERVERS).cycle() {
-        beat.tick().await;
-        let path = format!("/v1/servers/{}/refresh", catalogue::id(server));
-        let (status, _) = connection.ask(&request("PUT", &path, "")).await;
+        interval.tick().await;
+        let path = format!("/v1/servers/{}/refresh", catalog::id(server));
+        let (status, _) = connection.send(&request("PUT", &path, "")).await;
         assert_eq!(status, 200);
     }
 }
 
 fn finds() -> Requests {
-    let groups = SERVERS / catalogue::MATCHES;
+    let groups = SERVERS / catalog::MATCHES;
     Arc::new(move |turn| request("GET", &format!("/v1/servers?tool=tool_{}", turn % groups), ""))
 }
 
 pub async fn measure(report: &mut Report) {
     let folder = tempfile::tempdir().expect("a folder");
     let bare = Process::bare().await;
-    let registry = Process::paulina(&folder.path().join("kept.db"), &[]).await;
+    let registry = Process::paulina(&folder.path().join("cached.db"), &[]).await;
     fill(registry.address, SERVERS).await;
-    let beating = tokio::spawn(heartbeats(registry.address));
-    let (sample, ratio, ceiling) = beside(registry.address, bare.address, &finds()).await;
+    let heartbeat_task = tokio::spawn(heartbeats(registry.address));
+    let (sample, ratio, ceiling) = compare(registry.address, bare.address, &finds()).await;
     let line =
         Line::new("GET /v1/servers?tool=…, with heartbeats", ratio, "", against(ceiling, sample.bytes));
     report.add(line.rate(&sample).at_least(0.80));
-    beating.abort();
+    heartbeat_task.abort();
 
     let others: [(&str, Requests); 4] = [
         (
             "GET /v1/servers/{id}",
-            Arc::new(|turn| request("GET", &format!("/v1/servers/{}", catalogue::id(turn % SERVERS)), "")),
+            Arc::new(|turn| request("GET", &format!("/v1/servers/{}", catalog::id(turn % SERVERS)), "")),
         ),
         ("GET /v1/tools?limit=20", Arc::new(|_| request("GET", "/v1/tools?limit=20", ""))),
         (
@@ -88,12 +88,12 @@ pub async fn measure(report: &mut Report) {
         (
             "GET /v1/servers/{id}/health",
             Arc::new(|turn| {
-                request("GET", &format!("/v1/servers/{}/health", catalogue::id(turn % SERVERS)), "")
+                request("GET", &format!("/v1/servers/{}/health", catalog::id(turn % SERVERS)), "")
             }),
         ),
     ];
     for (name, requests) in others {
-        let (sample, ratio, ceiling) = beside(registry.address, bare.address, &requests).await;
+        let (sample, ratio, ceiling) = compare(registry.address, bare.address, &requests).await;
         report.add(Line::new(name, ratio, "", against(ceiling, sample.bytes)).rate(&sample));
     }
 
@@ -102,39 +102,33 @@ pub async fn measure(report: &mut Report) {
     report.add(memory.at_most(96.0));
     drop(registry);
 
-    let registry = Process::paulina(&folder.path().join("anew.db"), &["--answer-cache", "0"]).await;
+    let registry = Process::paulina(&folder.path().join("uncached.db"), &["--cache-bytes", "0"]).await;
     fill(registry.address, SERVERS).await;
-    let (sample, ratio, ceiling) = beside(registry.address, bare.address, &finds()).await;
-    let line = Line::new(
-        "GET /v1/servers?tool=…, every answer made anew",
-        ratio,
-        "",
-        against(ceiling, sample.bytes),
-    );
+    let (sample, ratio, ceiling) = compare(registry.address, bare.address, &finds()).await;
+    let line = Line::new("GET /v1/servers?tool=…, uncached", ratio, "", against(ceiling, sample.bytes));
     report.add(line.rate(&sample).at_least(0.15));
 }
 
-/// Refreshes, of 1,000 servers in turn.
+/// Measures refreshes of 1,000 servers in turn.
 pub async fn measure_refreshes(report: &mut Report) {
     let folder = tempfile::tempdir().expect("a folder");
     let bare = Process::bare().await;
     let registry = Process::paulina(&folder.path().join("refreshed.db"), &[]).await;
     fill(registry.address, SERVERS).await;
-    let requests: Requests = Arc::new(|turn| {
-        request("PUT", &format!("/v1/servers/{}/refresh", catalogue::id(turn % SERVERS)), "")
-    });
-    let (sample, ratio, ceiling) = beside(registry.address, bare.address, &requests).await;
+    let requests: Requests =
+        Arc::new(|turn| request("PUT", &format!("/v1/servers/{}/refresh", catalog::id(turn % SERVERS)), ""));
+    let (sample, ratio, ceiling) = compare(registry.address, bare.address, &requests).await;
     let line = Line::new("PUT /v1/servers/{id}/refresh", ratio, "", against(ceiling, sample.bytes));
     report.add(line.rate(&sample).at_least(0.60));
     let single = run(registry.address, 1, ROUND, &requests).await;
-    report.add(Line::new("the same, alone", single.percentile(50), "µs", "").rate(&single));
+    report.add(Line::new("the same, one connection", single.percentile(50), "µs", "").rate(&single));
 }
 
-/// Refreshes a second of the servers in a file, each so many behind the last.
+/// Returns refreshes per second of the servers in a database, in steps of `stride`.
 pub async fn refresh_rate(database: &Path, size: usize, stride: usize) -> f64 {
     let registry = Process::paulina(database, &[]).await;
     let requests: Requests = Arc::new(move |turn| {
-        request("PUT", &format!("/v1/servers/{}/refresh", catalogue::id(turn * stride % size)), "")
+        request("PUT", &format!("/v1/servers/{}/refresh", catalog::id(turn * stride % size)), "")
     });
     run(registry.address, CONNECTIONS, ROUND / 2, &requests).await;
     let mut rates = Vec::new();

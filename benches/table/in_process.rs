@@ -1,4 +1,4 @@
-//! The same questions in process, beside the same SQL on one connection.
+//! Measures queries in process, against the same SQL on one connection.
 
 use std::time::Instant;
 
@@ -8,37 +8,37 @@ use sqlx::{AssertSqlSafe, ConnectOptions};
 
 use crate::http::SERVERS;
 use crate::report::{Line, Report};
-use crate::{catalogue, median};
+use crate::{catalog, median};
 
 const ROUNDS: usize = 9;
 const CALLS: usize = 2_000;
 
-/// Registers so many servers.
+/// Registers servers, up to 512 concurrently.
 pub async fn fill(registry: &Registry, bodies: impl Iterator<Item = serde_json::Value>) {
-    let mut waiting = tokio::task::JoinSet::new();
+    let mut tasks = tokio::task::JoinSet::new();
     for body in bodies {
         let valid = Registration::from_json(body.to_string().as_bytes()).expect("a registration");
         let registry = registry.clone();
-        waiting.spawn(async move { registry.register_valid(valid).await.map(|_| ()) });
-        if waiting.len() >= 512 {
-            waiting.join_next().await.expect("one waits").expect("it runs").expect("it is registered");
+        tasks.spawn(async move { registry.register_valid(valid).await.map(|_| ()) });
+        if tasks.len() >= 512 {
+            tasks.join_next().await.expect("a task runs").expect("it runs").expect("it is registered");
         }
     }
-    while let Some(done) = waiting.join_next().await {
+    while let Some(done) = tasks.join_next().await {
         done.expect("it runs").expect("it is registered");
     }
 }
 
 fn filter(turn: usize) -> Filter {
-    Filter::new().tool(format!("tool_{}", turn % (SERVERS / catalogue::MATCHES)))
+    Filter::new().tool(format!("tool_{}", turn % (SERVERS / catalog::MATCHES)))
 }
 
-/// Microseconds a call.
+/// Returns the time of a call in microseconds.
 async fn find(registry: &Registry) -> f64 {
     let start = Instant::now();
     for turn in 0..CALLS {
         let page = registry.find(filter(turn)).await.expect("an answer");
-        assert_eq!(page.servers.len(), catalogue::MATCHES);
+        assert_eq!(page.servers.len(), catalog::MATCHES);
         std::hint::black_box(&page);
     }
     start.elapsed().as_secs_f64() * 1e6 / CALLS as f64
@@ -48,17 +48,16 @@ pub async fn measure(report: &mut Report) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("registry.db");
     let registry = Registry::open(&path).await.expect("a registry");
-    fill(&registry, (0..SERVERS).map(|index| catalogue::server(index, None))).await;
+    fill(&registry, (0..SERVERS).map(|index| catalog::server(index, None))).await;
     find(&registry).await;
     let mut times = Vec::new();
     for _ in 0..ROUNDS {
         times.push(find(&registry).await);
     }
-    report
-        .add(Line::new("find by tool in process, unchanged", median(times), "µs", "5 servers").at_most(3.0));
+    report.add(Line::new("find by tool in process, cached", median(times), "µs", "5 servers").at_most(3.0));
     registry.close().await;
 
-    let registry = Options::new().answer_cache(0).open(&path).await.expect("a registry");
+    let registry = Options::new().cache_bytes(0).open(&path).await.expect("a registry");
     let options = SqliteConnectOptions::new().filename(&path).read_only(true).disable_statement_logging();
     let mut connection = options.connect().await.expect("a connection");
     let sql = bench_support::find_sql(&filter(0));
@@ -66,7 +65,7 @@ pub async fn measure(report: &mut Report) {
     for _ in 0..ROUNDS {
         let start = Instant::now();
         for turn in 0..CALLS {
-            let tool = format!("tool_{}", turn % (SERVERS / catalogue::MATCHES));
+            let tool = format!("tool_{}", turn % (SERVERS / catalog::MATCHES));
             let statement = sqlx::query(AssertSqlSafe(sql.as_str())).bind(tool).bind(0_i64).bind(101_i64);
             std::hint::black_box(statement.fetch_one(&mut connection).await.expect("a row"));
         }
@@ -74,8 +73,7 @@ pub async fn measure(report: &mut Report) {
         own.push(find(&registry).await);
         ratios.push(own[own.len() - 1] / raw[raw.len() - 1]);
     }
-    let against =
-        format!("{:.0} µs beside {:.0} µs, the same SQL on one connection", median(own), median(raw));
-    report.add(Line::new("find by tool in process, made anew", median(ratios), "×", against).at_most(1.5));
+    let against = format!("{:.0} µs; {:.0} µs for the same SQL on one connection", median(own), median(raw));
+    report.add(Line::new("find by tool in process, uncached", median(ratios), "×", against).at_most(1.5));
     registry.close().await;
 }

@@ -1,4 +1,4 @@
-//! A load generator: keep-alive connections, each with one request in flight.
+//! A load generator with keep-alive connections, each with one request in flight.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// What one round has measured.
+/// The measurements of a round.
 #[derive(Debug, Clone, Default)]
 pub struct Sample {
-    /// Answers a second.
+    /// Responses per second.
     pub rate: f64,
-    /// Time from request to answer, microseconds, sorted.
+    /// Latencies in microseconds, sorted.
     pub latencies: Vec<u32>,
-    /// The bytes of a body, on average.
+    /// The mean size of a response body in bytes.
     pub bytes: usize,
 }
 
@@ -25,7 +25,7 @@ impl Sample {
     }
 }
 
-/// Makes the bytes of the request with this number.
+/// Creates the bytes of a request from its number.
 pub type Requests = Arc<dyn Fn(usize) -> Vec<u8> + Send + Sync>;
 
 pub fn request(method: &str, path: &str, body: &str) -> Vec<u8> {
@@ -49,8 +49,8 @@ impl Connection {
         Self { stream, buffer: Vec::with_capacity(256 * 1024) }
     }
 
-    /// Sends a request, and returns the status and the body of its answer.
-    pub async fn ask(&mut self, request: &[u8]) -> (u16, &[u8]) {
+    /// Sends a request and returns the status and body of the response.
+    pub async fn send(&mut self, request: &[u8]) -> (u16, &[u8]) {
         self.stream.write_all(request).await.expect("the connection stays open");
         self.buffer.clear();
         let mut head = None;
@@ -77,7 +77,7 @@ fn read_head(bytes: &[u8]) -> Option<(u16, usize, usize)> {
     Some((status, end + 4, length.map_or(0, |length| length.parse().expect("a length"))))
 }
 
-/// Keeps so many connections busy for a while. Every answer has to be a success.
+/// Sends requests over this number of connections for some time. Every response has to be successful.
 pub async fn run(address: SocketAddr, connections: usize, time: Duration, requests: &Requests) -> Sample {
     let start = Instant::now();
     let end = start + time;
@@ -88,12 +88,12 @@ pub async fn run(address: SocketAddr, connections: usize, time: Duration, reques
                 let mut connection = Connection::open(address).await;
                 let mut latencies = Vec::with_capacity(100_000);
                 let mut bytes = 0;
-                let mut turn = number;
+                let mut index = number;
                 while Instant::now() < end {
-                    let request = requests(turn);
-                    turn += connections;
+                    let request = requests(index);
+                    index += connections;
                     let sent = Instant::now();
-                    let (status, body) = connection.ask(&request).await;
+                    let (status, body) = connection.send(&request).await;
                     assert!((200..300).contains(&status), "{status}: {}", String::from_utf8_lossy(body));
                     bytes += body.len();
                     latencies.push(u32::try_from(sent.elapsed().as_micros()).unwrap_or(u32::MAX));
@@ -114,7 +114,7 @@ pub async fn run(address: SocketAddr, connections: usize, time: Duration, reques
     sample
 }
 
-/// Sends so many requests over so many connections, and says how long all of them take.
+/// Sends `count` requests over this number of connections and returns the total time.
 pub async fn send(
     address: SocketAddr,
     connections: usize,
@@ -128,10 +128,10 @@ pub async fn send(
             tokio::spawn(async move {
                 let mut connection = Connection::open(address).await;
                 let mut latencies = Vec::new();
-                for turn in (number..count).step_by(connections) {
-                    let request = requests(turn);
+                for index in (number..count).step_by(connections) {
+                    let request = requests(index);
                     let sent = Instant::now();
-                    let (status, body) = connection.ask(&request).await;
+                    let (status, body) = connection.send(&request).await;
                     assert!((200..300).contains(&status), "{status}: {}", String::from_utf8_lossy(body));
                     latencies.push(u32::try_from(sent.elapsed().as_micros()).unwrap_or(u32::MAX));
                 }

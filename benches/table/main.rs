@@ -1,12 +1,12 @@
-//! One table of what the registry does and what bounds it, over HTTP and in process.
+//! Measures operations of the registry, over HTTP and in process, and compares them with their ceilings.
 //!
 //! ```text
-//! cargo bench --features bench --bench table                   everything, some five minutes
+//! cargo bench --features bench --bench table                   everything, about five minutes
 //! cargo bench --features bench --bench table -- http growth    only these parts
 //! ```
 //!
-//! Parts are `http`, `refresh`, `register`, `process`, `growth` and `prune`. Each figure stands beside its ceiling,
-//! measured in the same run; rounds of both alternate, and medians are compared. The table is also written to
+//! Parts are `http`, `refresh`, `register`, `process`, `growth` and `prune`. The ceiling of each operation is measured in
+//! the same run: rounds of both alternate, and their medians are compared. The table is also written to
 //! `target/bench/table.json`.
 
 #![expect(unreachable_pub, reason = "a program")]
@@ -17,11 +17,11 @@
     clippy::print_stdout,
     clippy::disallowed_methods,
     clippy::cast_precision_loss,
-    reason = "a benchmark: it measures real time and stops at what it does not expect"
+    reason = "a benchmark measures real time and panics on errors"
 )]
 
-#[path = "../catalogue.rs"]
-mod catalogue;
+#[path = "../catalog.rs"]
+mod catalog;
 mod growth;
 mod http;
 mod in_process;
@@ -44,7 +44,7 @@ fn main() {
     }
     let wanted = |part: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == part);
     let mut report = Report { machine: machine(), ..Report::default() };
-    // The load generator has one thread; the servers are processes with as many as they want.
+    // The load generator has a single thread; the servers are processes with any number of threads.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     if wanted("http") {
         runtime.block_on(http::measure(&mut report));
@@ -80,7 +80,7 @@ fn machine() -> String {
     format!("{cores} cores, {}", model.trim_start_matches([' ', '\t', ':']))
 }
 
-/// The middle one.
+/// Returns the median.
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]

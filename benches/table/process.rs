@@ -1,4 +1,4 @@
-//! Servers as processes of their own: the registry, and bare axum with answers of any size.
+//! Servers in separate processes: the registry, and a bare axum server with responses of any size.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -12,7 +12,7 @@ use axum::routing::any;
 
 use crate::load::{Connection, request};
 
-/// A process that serves, killed when it goes out of scope.
+/// A server process, which is killed when dropped.
 pub struct Process {
     child: Child,
     pub address: SocketAddr,
@@ -30,7 +30,7 @@ fn free_address() -> SocketAddr {
 }
 
 impl Process {
-    /// `paulina serve` as anybody would run it.
+    /// Starts `paulina serve` with default options.
     pub async fn paulina(database: &Path, arguments: &[&str]) -> Self {
         let address = free_address();
         let mut command = Command::new(env!("CARGO_BIN_EXE_paulina"));
@@ -38,7 +38,7 @@ impl Process {
         Self::start(command, address, "/readyz").await
     }
 
-    /// Bare axum: `/bytes/N` answers a constant of N bytes.
+    /// Starts a bare axum server, whose `/bytes/N` returns a constant of N bytes.
     pub async fn bare() -> Self {
         let address = free_address();
         let mut command = Command::new(std::env::current_exe().expect("this program"));
@@ -55,12 +55,12 @@ impl Process {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let mut connection = Connection::open(address).await;
-        let (status, _) = connection.ask(&request("GET", ready, "")).await;
+        let (status, _) = connection.send(&request("GET", ready, "")).await;
         assert_eq!(status, 200);
         process
     }
 
-    /// What is resident of it, in MiB.
+    /// Returns the resident memory in MiB.
     pub fn resident(&self) -> f64 {
         let path = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(path).unwrap_or_default();
@@ -70,7 +70,7 @@ impl Process {
     }
 }
 
-/// Serves bare axum until it is killed.
+/// Runs the bare axum server until the process is killed.
 pub async fn serve_bare(address: SocketAddr) {
     async fn constant(
         State(body): State<Bytes>,

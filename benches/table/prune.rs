@@ -1,4 +1,4 @@
-//! Pruning: what it costs by what is there, and how long others wait for it.
+//! Measures pruning by the number of servers, and how long other callers wait for it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use paulina::Options;
 use paulina::clock::ManualClock;
 
-use crate::catalogue;
+use crate::catalog;
 use crate::growth::small;
 use crate::in_process::fill;
 use crate::report::{Line, Report};
 
 const PRUNED: usize = 1_000;
 
-/// Milliseconds to prune a thousand servers of `size`, and the longest that a refresh or a lookup waited meanwhile.
+/// Returns the time in milliseconds to prune 1,000 of `size` servers, and the longest that other callers waited.
 async fn prune(folder: &Path, size: usize) -> (f64, f64) {
     let clock = ManualClock::new();
     let path = folder.join(format!("prune-{size}.db"));
@@ -32,20 +32,20 @@ async fn prune(folder: &Path, size: usize) -> (f64, f64) {
     clock.advance(Duration::from_millis(400));
     for _ in 0..4 {
         clock.advance(Duration::from_millis(400));
-        registry.check_writable().await.expect("it is");
+        registry.check_writable().await.expect("it is writable");
     }
     let done = Arc::new(AtomicBool::new(false));
-    let asking = {
+    let caller = {
         let (registry, done) = (registry.clone(), Arc::clone(&done));
         tokio::spawn(async move {
             let mut longest = 0.0_f64;
             let mut turn = 1;
             while !done.load(Ordering::Relaxed) {
                 turn += size / PRUNED;
-                let id = catalogue::id(turn % size);
+                let id = catalog::id(turn % size);
                 let start = Instant::now();
                 registry.refresh(id.as_str()).await.expect("it is registered");
-                registry.get(&id).await.expect("an answer").expect("it is registered");
+                registry.get(&id).await.expect("a result").expect("it is registered");
                 longest = longest.max(start.elapsed().as_secs_f64() * 1e3);
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
@@ -56,7 +56,7 @@ async fn prune(folder: &Path, size: usize) -> (f64, f64) {
     registry.prune().await.expect("it prunes");
     let time = start.elapsed().as_secs_f64() * 1e3;
     done.store(true, Ordering::Relaxed);
-    let longest = asking.await.expect("it runs");
+    let longest = caller.await.expect("it runs");
     assert_eq!(registry.stats().await.expect("totals").servers.total, (size - PRUNED) as u64);
     registry.close().await;
     (time, longest)
@@ -66,9 +66,8 @@ pub async fn measure(report: &mut Report) {
     let folder = tempfile::tempdir().expect("a folder");
     let (few, _) = prune(folder.path(), 2 * PRUNED).await;
     let (many, longest) = prune(folder.path(), 100 * PRUNED).await;
-    let against = format!("{many:.0} ms beside {few:.0} ms of 2,000");
+    let against = format!("{many:.0} ms, {few:.0} ms of 2,000");
     report.add(Line::new("prune 1,000 of 100,000", many / few, "×", against).at_most(2.0));
-    report.add(
-        Line::new("longest wait of others meanwhile", longest, "ms", "a refresh and a get").at_most(20.0),
-    );
+    report
+        .add(Line::new("longest wait of other callers", longest, "ms", "a refresh and a get").at_most(20.0));
 }

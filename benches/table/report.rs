@@ -1,27 +1,27 @@
-//! The table, for people and as JSON.
+//! The result table, as text and JSON.
 
 use serde::Serialize;
 
-/// One line of it.
+/// A line of the table.
 #[derive(Debug, Clone, Serialize)]
 pub struct Line {
     pub operation: String,
-    /// Operations a second.
+    /// Operations per second.
     pub rate: Option<f64>,
-    /// Microseconds.
+    /// Median latency in microseconds.
     pub p50: Option<f64>,
-    /// Microseconds.
+    /// 99th percentile of latency in microseconds.
     pub p99: Option<f64>,
-    /// What it is measured against, in the unit of `value`.
+    /// What the operation is compared with.
     pub ceiling: String,
-    /// What the bar is about: a ratio to the ceiling unless the unit says otherwise.
+    /// The value to compare with the bar: a ratio to the ceiling, unless there is a unit.
     pub value: f64,
     pub unit: &'static str,
     pub bar: Option<Bar>,
     pub reached: Option<bool>,
 }
 
-/// What is to be reached.
+/// The target of a value.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bar {

@@ -1,4 +1,4 @@
-//! A registry in memory for a fuzz target to ask: real SQLite, and a clock that stands still.
+//! An in-memory registry for fuzz targets, with real SQLite and a manual clock.
 
 use std::cell::OnceCell;
 
@@ -7,18 +7,18 @@ use paulina::{Options, Registry};
 use tokio::runtime::Runtime;
 
 thread_local! {
-    static HELD: OnceCell<(Runtime, Registry)> = const { OnceCell::new() };
+    static REGISTRY: OnceCell<(Runtime, Registry)> = const { OnceCell::new() };
 }
 
-/// Runs what is to be tried with the registry, which stays from one input to the next.
-pub fn with<T>(act: impl AsyncFnOnce(&Registry) -> T) -> T {
-    HELD.with(|held| {
-        let (runtime, registry) = held.get_or_init(|| {
+/// Runs a test with the registry, which is reused for all inputs.
+pub fn with<T>(test: impl AsyncFnOnce(&Registry) -> T) -> T {
+    REGISTRY.with(|cell| {
+        let (runtime, registry) = cell.get_or_init(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-            let options = Options::new().clock(ManualClock::new()).answer_cache(0);
+            let options = Options::new().clock(ManualClock::new()).cache_bytes(0);
             let registry = runtime.block_on(options.open(":memory:")).unwrap();
             (runtime, registry)
         });
-        runtime.block_on(act(registry))
+        runtime.block_on(test(registry))
     })
 }

@@ -1,5 +1,5 @@
-//! Any query string: refused with the parameter's name, or answered. Nothing in it is syntax to SQL or full text, and a
-//! cursor that comes back is taken.
+//! Any query string is rejected with the name of the parameter, or answered. Nothing in it is interpreted as SQL or search
+//! syntax, and returned cursors are accepted.
 #![no_main]
 
 mod harness;

@@ -1,4 +1,4 @@
-//! Any bytes as the body of a registration: refused with places that are in it, or stored and read back as accepted.
+//! Any body of a registration is rejected with pointers to existing values, or stored and read back unchanged.
 #![no_main]
 
 mod harness;
@@ -12,13 +12,13 @@ fuzz_target!(|body: &[u8]| {
         Err(ParseError::Malformed(detail)) => assert!(!detail.is_empty()),
         Err(ParseError::Invalid(violations)) => {
             assert!(!violations.is_empty());
-            // What is no JSON for serde_json (too deep, a lone surrogate) has no places to look for. Of a member that is there
-            // twice it keeps the last one, and the registry reads the first.
-            let twice = violations.iter().any(|violation| violation.detail == "is there twice");
-            if let Some(body) = serde_json::from_slice::<Value>(body).ok().filter(|_| !twice) {
+            // Pointers cannot be checked in what serde_json rejects (too deep, a lone surrogate). Of duplicate members it
+            // keeps the last one, and the registry reads the first.
+            let has_duplicate = violations.iter().any(|violation| violation.detail == "is given twice");
+            if let Some(body) = serde_json::from_slice::<Value>(body).ok().filter(|_| !has_duplicate) {
                 for violation in violations {
                     let parent = violation.pointer.rsplit_once('/').map_or("", |(parent, _)| parent);
-                    assert!(body.pointer(parent).is_some(), "{violation} points nowhere");
+                    assert!(body.pointer(parent).is_some(), "{violation} does not point to a value");
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Any template and any URI: the registry finds the one for the other exactly when a plain matcher says so.
+//! For any template and URI, the registry finds the template exactly if a simple matcher accepts the URI.
 #![no_main]
 
 mod harness;
@@ -6,7 +6,7 @@ mod harness;
 use libfuzzer_sys::fuzz_target;
 use paulina::{Filter, Registration, Resource};
 
-/// The literal parts between wildcards: `{…}` and `*` stand for any run of characters.
+/// Returns the literals between wildcards: `{…}` and `*` match any run of characters.
 fn literals(template: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
     let mut rest = template.chars();
@@ -23,7 +23,7 @@ fn literals(template: &str) -> Vec<String> {
     parts
 }
 
-/// Takes the parts greedily from the left; the last one must be the end.
+/// Matches the literals greedily from the left; the last one has to be at the end.
 fn matches(template: &str, uri: &str) -> bool {
     let parts = literals(template);
     let (first, others) = parts.split_first().unwrap();

@@ -1,4 +1,4 @@
-//! `paulina config`: what is registered, as a file for MCP clients.
+//! The command `paulina config`: the registered servers as a configuration file for an MCP client.
 //!
 //! | client | file | documented at |
 //! |---|---|---|
@@ -9,25 +9,27 @@
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
-use super::filters::Filters;
-use super::output::json as print;
-use super::progress::{ASKING, patiently};
-use super::registry_args::At;
+use super::filters::FilterArgs;
+use super::output::print_json;
+use super::progress::{CONTACTING_REGISTRY, with_spinner};
+use super::registry_args::RegistryArgs;
 use crate::model::{Input, Match, Server, Transport};
 
-/// Write a file for an MCP client that knows all servers which are found.
+/// Generate a configuration file for an MCP client.
+///
+/// The file contains all servers that match the filters.
 #[derive(Debug, Args)]
 pub(super) struct Config {
-    /// Which client the file is for.
+    /// MCP client to generate the file for.
     #[arg(long = "for", value_enum)]
     client: ClientKind,
     #[command(flatten)]
-    filters: Filters,
+    filter_args: FilterArgs,
     #[command(flatten)]
-    at: At,
+    registry_args: RegistryArgs,
 }
 
-/// An MCP client.
+/// A supported MCP client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ClientKind {
     /// Claude Code.
@@ -38,19 +40,19 @@ enum ClientKind {
     Cursor,
 }
 
-pub(super) async fn run(Config { client, filters, at }: Config) -> anyhow::Result<()> {
-    // What is written to a file is chosen, not found: every word has to match.
-    let filter = filters.filter()?;
-    let filter = if filter.words.is_some() { filter.matching(Match::All) } else { filter };
-    let servers = patiently(ASKING, at.client()?.find_all(filter)).await?;
-    print(&file(client, &servers))
+pub(super) async fn run(Config { client, filter_args, registry_args }: Config) -> anyhow::Result<()> {
+    // A configuration file must not contain partial matches: every word has to match.
+    let filter = filter_args.filter()?;
+    let filter = if filter.search.is_some() { filter.matching(Match::All) } else { filter };
+    let servers = with_spinner(CONTACTING_REGISTRY, registry_args.client()?.find_all(filter)).await?;
+    print_json(&config_file(client, &servers))
 }
 
-fn file(client: ClientKind, servers: &[Server]) -> Value {
+fn config_file(client: ClientKind, servers: &[Server]) -> Value {
     let mut entries = Map::new();
     let mut inputs = Vec::new();
     for server in servers {
-        // Names need not be unique here, and are in the file.
+        // Server names need not be unique in the registry, but have to be in the file.
         let name = if entries.contains_key(&server.name) { &server.id } else { &server.name };
         if client == ClientKind::Vscode {
             let all = server.transport.environment().iter().chain(server.transport.headers());
@@ -67,15 +69,15 @@ fn file(client: ClientKind, servers: &[Server]) -> Value {
 
 fn entry(client: ClientKind, name: &str, server: &Server) -> Value {
     let mut entry = Map::new();
-    // Cursor tells the kinds apart by their members.
-    let mut kind = |name: &str| {
+    // Cursor infers the transport from the other members.
+    let mut set_type = |name: &str| {
         if client != ClientKind::Cursor {
             entry.insert("type".to_owned(), name.into());
         }
     };
-    let (inputs, provided) = match &server.transport {
+    let (member, inputs) = match &server.transport {
         Transport::Stdio { command, environment } => {
-            kind("stdio");
+            set_type("stdio");
             let (program, arguments) =
                 command.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
             entry.insert("command".to_owned(), program.into());
@@ -83,48 +85,48 @@ fn entry(client: ClientKind, name: &str, server: &Server) -> Value {
             ("env", environment)
         }
         Transport::StreamableHttp { url, headers } => {
-            kind("http");
+            set_type("http");
             entry.insert("url".to_owned(), url.as_str().into());
             ("headers", headers)
         }
         Transport::Sse { url, headers } => {
-            kind("sse");
+            set_type("sse");
             entry.insert("url".to_owned(), url.as_str().into());
             ("headers", headers)
         }
     };
-    if !provided.is_empty() {
+    if !inputs.is_empty() {
         let value = |input: &Input| {
-            // A program knows its variables by their own names; a header is called the same at every server.
+            // Environment variables keep their names. Header names repeat across servers, so the server name is added.
             let variable =
-                if inputs == "env" { input.name.clone() } else { format!("{name}_{}", input.name) };
+                if member == "env" { input.name.clone() } else { format!("{name}_{}", input.name) };
             (input.name.clone(), placeholder(client, name, &variable, input).into())
         };
-        entry.insert(inputs.to_owned(), Value::Object(provided.iter().map(value).collect()));
+        entry.insert(member.to_owned(), Value::Object(inputs.iter().map(value).collect()));
     }
     Value::Object(entry)
 }
 
-/// What stands for a value that is not in the registry: the client takes it from its environment, or asks for it. One server's
-/// is never another's.
+/// Returns the placeholder for a value that is not in the registry. The client reads the value from its environment, or asks
+/// the user for it. Values are not shared between servers.
 fn placeholder(client: ClientKind, server: &str, variable: &str, input: &Input) -> String {
-    let plain = |character: char| if character.is_ascii_alphanumeric() { character } else { '_' };
-    let variable: String = variable.chars().map(plain).collect();
+    let to_identifier = |character: char| if character.is_ascii_alphanumeric() { character } else { '_' };
+    let variable: String = variable.chars().map(to_identifier).collect();
     match client {
         ClientKind::Claude if input.required => format!("${{{variable}}}"),
         ClientKind::Claude => format!("${{{variable}:-}}"),
         ClientKind::Cursor => format!("${{env:{variable}}}"),
-        ClientKind::Vscode => format!("${{input:{}}}", question(server, input)),
+        ClientKind::Vscode => format!("${{input:{}}}", input_id(server, input)),
     }
 }
 
-/// The name of a question.
-fn question(server: &str, input: &Input) -> String {
+/// Returns the id of an input in a file for Visual Studio Code.
+fn input_id(server: &str, input: &Input) -> String {
     format!("{server}-{}", input.name)
 }
 
 fn prompt(server: &str, input: &Input) -> Value {
-    let what = input.description.as_deref().unwrap_or(&input.name);
-    let description = format!("{server}: {what}");
-    json!({ "type": "promptString", "id": question(server, input), "description": description, "password": input.secret })
+    let label = input.description.as_deref().unwrap_or(&input.name);
+    let description = format!("{server}: {label}");
+    json!({ "type": "promptString", "id": input_id(server, input), "description": description, "password": input.secret })
 }

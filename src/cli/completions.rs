@@ -1,12 +1,14 @@
-//! `paulina completions`.
+//! The command `paulina completions`.
 
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-/// Write the completions of a shell, to be read by it: `source <(paulina completions bash)`.
+/// Generate shell completions.
+///
+/// Load them with `source <(paulina completions bash)`.
 #[derive(Debug, Args)]
 pub(super) struct Completions {
-    /// Which shell.
+    /// Shell to generate completions for.
     #[arg(value_enum)]
     shell: Shell,
 }

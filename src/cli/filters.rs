@@ -1,17 +1,18 @@
-//! The filters of the API as flags.
+//! The filters of the API as flags, shared by the commands that find servers and tools.
 
 use clap::Args;
 
 use crate::model::{Filter, FilterError, Match};
 
-/// Which servers. All that is given has to hold; a flag that is given twice means both.
+/// The servers to find. All filters have to match, and so do all values of a repeated flag.
 #[derive(Debug, Args, Default)]
-pub(super) struct Filters {
-    /// What is needed, in words or in a sentence, best first: "open a pull request".
-    #[arg(value_name = "WORDS")]
-    words: Vec<String>,
+#[command(next_help_heading = "Filters")]
+pub(super) struct FilterArgs {
+    /// Text to search for: words or a sentence, like "open a pull request". The best match comes first.
+    #[arg(value_name = "SEARCH")]
+    search: Vec<String>,
 
-    /// Servers of this name.
+    /// Servers with this name.
     #[arg(long)]
     name: Vec<String>,
 
@@ -27,7 +28,7 @@ pub(super) struct Filters {
     #[arg(long, value_name = "URI")]
     resource: Vec<String>,
 
-    /// Servers with this capability; tools, resources and prompts mean that they have any.
+    /// Servers with this capability. `tools`, `resources` and `prompts` match servers that offer any.
     #[arg(long)]
     capability: Vec<String>,
 
@@ -35,11 +36,11 @@ pub(super) struct Filters {
     #[arg(long, value_delimiter = ',')]
     tag: Vec<String>,
 
-    /// Servers reached by stdio, streamable-http or sse.
+    /// Servers with this transport: stdio, streamable-http or sse.
     #[arg(long, value_name = "KIND")]
     transport: Vec<String>,
 
-    /// Servers of this version.
+    /// Servers with this version.
     #[arg(long = "version", id = "server version", value_name = "VERSION")]
     version: Vec<String>,
 
@@ -47,46 +48,47 @@ pub(super) struct Filters {
     #[arg(long, value_name = "NAME")]
     owner: Vec<String>,
 
-    /// Servers with this pair of metadata.
+    /// Servers with this metadata.
     #[arg(long, value_name = "KEY=VALUE")]
     metadata: Vec<String>,
 
-    /// Which by health: true, false or any.
+    /// Servers that are healthy (true), unhealthy (false), or both (any).
     #[arg(long, value_name = "true|false|any", default_value = "true")]
     healthy: String,
 }
 
-/// How much of what is found is shown.
+/// The number and the precision of the results.
 #[derive(Debug, Args, Default)]
-pub(super) struct Best {
-    /// How many at most, 1-1000; of a search the best 20 if not set, else all.
+#[command(next_help_heading = "Results")]
+pub(super) struct SearchArgs {
+    /// Maximum number of results, 1-1000. If not set, a search returns the best 20, and anything else all.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: Option<u32>,
 
-    /// Only what holds every word of the search, as the beginning of a word.
+    /// Only results that contain every word of the search text, as the beginning of a word.
     #[arg(long)]
     all_words: bool,
 }
 
-impl Best {
-    /// How many are shown of a search, if nobody says.
-    const SHOWN: u32 = 20;
+impl SearchArgs {
+    /// The limit of a search without --limit.
+    const DEFAULT_SEARCH_LIMIT: u32 = 20;
 
-    /// The filter with what is to be shown of it, and whether that is the best alone.
-    pub(super) fn of(&self, filter: Filter) -> (Filter, bool) {
+    /// Returns the filter with these settings, and whether only the first page is to be shown.
+    pub(super) fn apply(&self, filter: Filter) -> (Filter, bool) {
         let filter = if self.all_words { filter.matching(Match::All) } else { filter };
-        match self.limit.or(filter.words.is_some().then_some(Self::SHOWN)) {
+        match self.limit.or(filter.search.is_some().then_some(Self::DEFAULT_SEARCH_LIMIT)) {
             Some(limit) => (filter.limit(limit), true),
             None => (filter, false),
         }
     }
 }
 
-/// Says that there is more than was shown.
-pub(super) const MORE: &str = "there are more: --limit shows them";
+/// The line after results that were cut off by the limit.
+pub(super) const MORE_RESULTS: &str = "more results exist: raise --limit to see them";
 
-impl Filters {
-    /// The filter that they describe.
+impl FilterArgs {
+    /// Returns the filter that the flags describe.
     pub(super) fn filter(&self) -> Result<Filter, FilterError> {
         let lists = [
             ("name", &self.name),
@@ -98,7 +100,7 @@ impl Filters {
             ("transport", &self.transport),
             ("version", &self.version),
             ("owner", &self.owner),
-            ("q", &self.words),
+            ("q", &self.search),
         ];
         let pairs =
             lists.into_iter().flat_map(|(key, values)| values.iter().map(move |value| (key, value.clone())));
@@ -106,7 +108,7 @@ impl Filters {
         let healthy = [("healthy", self.healthy.clone())];
         Filter::from_pairs(pairs.chain(metadata).chain(healthy)).map_err(|error| {
             match error.parameter.as_str() {
-                "q" => FilterError { parameter: "words".to_owned(), ..error },
+                "q" => FilterError { parameter: "search".to_owned(), ..error },
                 _ => error,
             }
         })

@@ -1,89 +1,96 @@
-//! `paulina ls` and `paulina find`.
+//! The commands `paulina ls` and `paulina find`.
 
 use clap::Args;
 use comfy_table::Cell;
 
-use super::filters::{Best, Filters, MORE};
-use super::output::{Output, Sheet, Shown, cell, count, health, json, lines, width};
-use super::progress::{ASKING, patiently};
-use super::registry_args::At;
+use super::filters::{FilterArgs, MORE_RESULTS, SearchArgs};
+use super::output::{
+    OutputArgs, OutputFormat, Table, count_cell, health_cell, print_json, print_lines, terminal_width,
+    text_cell,
+};
+use super::progress::{CONTACTING_REGISTRY, with_spinner};
+use super::registry_args::RegistryArgs;
 use crate::model::{Filter, HealthFilter, Server, Transport};
 
 /// List all servers, healthy or not.
 #[derive(Debug, Args)]
 pub(super) struct Ls {
     #[command(flatten)]
-    at: At,
+    registry: RegistryArgs,
     #[command(flatten)]
-    shown: Shown,
+    output: OutputArgs,
 }
 
-/// Find servers by what they can do.
+/// Find servers by their tools, resources, prompts and other properties.
 #[derive(Debug, Args)]
 pub(super) struct Find {
     #[command(flatten)]
-    filters: Filters,
+    filter: FilterArgs,
     #[command(flatten)]
-    best: Best,
+    search: SearchArgs,
     #[command(flatten)]
-    at: At,
+    registry: RegistryArgs,
     #[command(flatten)]
-    shown: Shown,
+    output: OutputArgs,
 }
 
-pub(super) async fn ls(Ls { at, shown }: Ls) -> anyhow::Result<()> {
-    let servers = patiently(ASKING, at.client()?.find_all(Filter::new().health(HealthFilter::Any))).await?;
-    print(&servers, false, shown.output)
+pub(super) async fn ls(Ls { registry, output }: Ls) -> anyhow::Result<()> {
+    let servers = with_spinner(
+        CONTACTING_REGISTRY,
+        registry.client()?.find_all(Filter::new().health(HealthFilter::Any)),
+    )
+    .await?;
+    print(&servers, false, output.output)
 }
 
-pub(super) async fn find(Find { filters, best, at, shown }: Find) -> anyhow::Result<()> {
-    let client = at.client()?;
-    let (filter, only_best) = best.of(filters.filter()?);
-    if only_best {
-        let page = patiently(ASKING, client.find(filter)).await?;
-        return print(&page.servers, page.next_cursor.is_some(), shown.output);
+pub(super) async fn find(Find { filter, search, registry, output }: Find) -> anyhow::Result<()> {
+    let client = registry.client()?;
+    let (filter, first_page_only) = search.apply(filter.filter()?);
+    if first_page_only {
+        let page = with_spinner(CONTACTING_REGISTRY, client.find(filter)).await?;
+        return print(&page.servers, page.next_cursor.is_some(), output.output);
     }
-    print(&patiently(ASKING, client.find_all(filter)).await?, false, shown.output)
+    print(&with_spinner(CONTACTING_REGISTRY, client.find_all(filter)).await?, false, output.output)
 }
 
-fn print(servers: &[Server], more: bool, output: Output) -> anyhow::Result<()> {
-    match output {
-        Output::Json => json(&servers),
-        Output::Ids => lines(servers.iter().map(|server| server.id.as_str())),
-        Output::Table if servers.is_empty() => lines(["no servers"]),
-        Output::Table => {
-            table(servers)?;
-            lines(more.then_some(MORE))
+fn print(servers: &[Server], more: bool, format: OutputFormat) -> anyhow::Result<()> {
+    match format {
+        OutputFormat::Json => print_json(&servers),
+        OutputFormat::Ids => print_lines(servers.iter().map(|server| server.id.as_str())),
+        OutputFormat::Table if servers.is_empty() => print_lines(["no servers"]),
+        OutputFormat::Table => {
+            print_table(servers)?;
+            print_lines(more.then_some(MORE_RESULTS))
         }
     }
 }
 
-/// One column: its heading, from which width of the terminal on it is shown, and what stands in it.
+/// A column: its heading, the minimum terminal width to show it, and its cells.
 type Column = (&'static str, u16, fn(&Server) -> Cell);
 
-/// What tells servers apart comes first; an id is never cut, since one copies it.
+/// The columns that distinguish servers come first. The id is never truncated, so that it can be copied.
 const COLUMNS: [Column; 9] = [
-    ("NAME", 0, |server| cell(&server.name)),
-    ("VERSION", 100, |server| cell(server.version.as_deref().unwrap_or_default())),
+    ("NAME", 0, |server| text_cell(&server.name)),
+    ("VERSION", 100, |server| text_cell(server.version.as_deref().unwrap_or_default())),
     ("TRANSPORT!", 70, |server| match &server.transport {
         Transport::StreamableHttp { .. } => Cell::new("http"),
         other => Cell::new(other.kind().as_str()),
     }),
-    ("HEALTH!", 0, |server| health(server.health)),
-    ("TOOLS!", 60, |server| count(server.capabilities.tools.len())),
-    ("RESOURCES!", 110, |server| count(server.capabilities.resources.len())),
-    ("PROMPTS!", 110, |server| count(server.capabilities.prompts.len())),
-    ("TAGS", 90, |server| cell(&server.tags.join(","))),
-    ("ID!", 0, |server| cell(&server.id)),
+    ("HEALTH!", 0, |server| health_cell(server.health)),
+    ("TOOLS!", 60, |server| count_cell(server.capabilities.tools.len())),
+    ("RESOURCES!", 110, |server| count_cell(server.capabilities.resources.len())),
+    ("PROMPTS!", 110, |server| count_cell(server.capabilities.prompts.len())),
+    ("TAGS", 90, |server| text_cell(&server.tags.join(","))),
+    ("ID!", 0, |server| text_cell(&server.id)),
 ];
 
-fn table(servers: &[Server]) -> anyhow::Result<()> {
-    let shown = |(_, from, _): &&Column| width().is_none_or(|width| width >= *from);
-    let columns: Vec<_> = COLUMNS.iter().filter(shown).collect();
+fn print_table(servers: &[Server]) -> anyhow::Result<()> {
+    let is_shown = |(_, min_width, _): &&Column| terminal_width().is_none_or(|width| width >= *min_width);
+    let columns: Vec<_> = COLUMNS.iter().filter(is_shown).collect();
     let headings: Vec<_> = columns.iter().map(|(heading, ..)| *heading).collect();
-    let mut sheet = Sheet::new(&headings);
+    let mut table = Table::new(&headings);
     for server in servers {
-        sheet.row(columns.iter().map(|(.., cell)| cell(server)).collect());
+        table.row(columns.iter().map(|(.., cell)| cell(server)).collect());
     }
-    sheet.print()
+    table.print()
 }

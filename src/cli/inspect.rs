@@ -1,34 +1,34 @@
-//! `paulina inspect`: what a server says of itself, without a registry.
+//! The command `paulina inspect`.
 
 use anyhow::{Context, bail};
 use clap::Args;
 
-use super::output::json;
-use super::progress::patiently;
-use super::registration_args::Said;
-use super::server_args::Reached;
+use super::output::print_json;
+use super::progress::with_spinner;
+use super::registration_args::RegistrationArgs;
+use super::server_args::ServerArgs;
 use crate::shutdown;
 
-/// Ask an MCP server what it can do, and print that as the JSON of its registration.
+/// Connect to an MCP server and print its registration as JSON.
 ///
-/// A program is started and ended again. What goes wrong is said exactly: it cannot be started, ends, hangs, prints what is
-/// no MCP, or asks for credentials.
+/// A command is started and stopped again. The error says what failed: the server cannot be started, exits, hangs, prints
+/// output that is not MCP, or requires credentials.
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
     #[command(flatten)]
-    said: Said,
+    registration_args: RegistrationArgs,
     #[command(flatten)]
-    reached: Reached,
+    server_args: ServerArgs,
 }
 
-pub(super) async fn run(Inspect { said, reached }: Inspect) -> anyhow::Result<()> {
-    let target = reached.target()?;
+pub(super) async fn run(Inspect { registration_args, server_args }: Inspect) -> anyhow::Result<()> {
+    let target = server_args.target()?;
     let stop = shutdown::signal().context("cannot wait for signals")?;
-    let describing = Box::pin(reached.describe(&target, &said));
+    let description = Box::pin(server_args.describe(&target, &registration_args));
     let registration = tokio::select! {
-        registration = patiently("asking the server", describing) => registration?,
-        // With what was begun goes the server that was started for it.
+        registration = with_spinner("contacting the server", description) => registration?,
+        // Dropping the other branch also stops a server that it started.
         signal = stop => bail!("{signal}"),
     };
-    json(&registration)
+    print_json(&registration)
 }

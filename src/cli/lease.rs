@@ -1,132 +1,141 @@
-//! `paulina refresh`, `deregister` and `health`: what is about one lease.
+//! The commands `paulina refresh`, `deregister` and `health`, which concern leases.
 
 use anyhow::bail;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 
-use super::output::{Output, Shown, json, lines};
-use super::progress::{ASKING, patiently};
-use super::registry_args::{At, NotThere};
+use super::exit_code::NotFound;
+use super::output::{OutputArgs, OutputFormat, print_json, print_lines};
+use super::progress::{CONTACTING_REGISTRY, with_spinner};
+use super::registry_args::RegistryArgs;
 use crate::client::ClientError;
 use crate::model::{Health, LeaseId, LeaseRef, Refreshed};
 
-/// Renew leases.
+/// Refresh leases.
 ///
-/// Whoever registers does that at half the ttl. `paulina announce` does it by itself.
+/// Refresh each server at half its ttl. `paulina announce` does so automatically.
 #[derive(Debug, Args)]
 pub(super) struct Refresh {
-    /// The ids of the servers.
+    /// Ids of the servers.
     #[arg(required = true, value_parser = NonEmptyStringValueParser::new())]
     ids: Vec<String>,
-    /// The lease that registering gave; with it, an id that another process has registered since is left alone.
+    /// Lease that the registration returned. If another process has registered the id since, the command fails.
     #[arg(long)]
     lease: Option<LeaseId>,
     #[command(flatten)]
-    at: At,
+    registry_args: RegistryArgs,
     #[command(flatten)]
-    shown: Shown,
+    output_args: OutputArgs,
 }
 
-/// Take servers out.
+/// Deregister servers.
 #[derive(Debug, Args)]
 pub(super) struct Deregister {
-    /// The ids of the servers.
+    /// Ids of the servers.
     #[arg(required = true, value_parser = NonEmptyStringValueParser::new())]
     ids: Vec<String>,
-    /// The lease that registering gave; with it, an id that another process has registered since is left alone.
+    /// Lease that the registration returned. If another process has registered the id since, the command fails.
     #[arg(long)]
     lease: Option<LeaseId>,
     #[command(flatten)]
-    at: At,
+    registry_args: RegistryArgs,
 }
 
-/// Say whether a server is alive, or whether the registry is ready. Exit code 0: healthy; 3: unhealthy or not registered.
+/// Check the health of a server, or of the registry.
+///
+/// Exit code 0: healthy; 3: unhealthy or not registered.
 #[derive(Debug, Args)]
-pub(super) struct HealthOf {
-    /// Its id; without one, it is about the registry itself, and whether that is a primary or a standby.
+pub(super) struct HealthArgs {
+    /// Id of the server. Without an id, check whether the registry is ready, and show whether it is a primary or a standby.
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     id: Option<String>,
     #[command(flatten)]
-    at: At,
+    registry_args: RegistryArgs,
     #[command(flatten)]
-    shown: Shown,
+    output_args: OutputArgs,
 }
 
-pub(super) async fn refresh(Refresh { ids, lease, at, shown }: Refresh) -> anyhow::Result<()> {
-    let client = at.client()?;
-    let (refreshed, gone) = if let Some(lease) = one(&ids, lease)? {
-        (vec![patiently(ASKING, client.refresh(lease)).await?], Vec::new())
+pub(super) async fn refresh(
+    Refresh { ids, lease, registry_args, output_args }: Refresh,
+) -> anyhow::Result<()> {
+    let client = registry_args.client()?;
+    let (refreshed, not_found) = if let Some(lease) = single_lease(&ids, lease)? {
+        (vec![with_spinner(CONTACTING_REGISTRY, client.refresh(lease)).await?], Vec::new())
     } else {
-        let many = patiently(ASKING, client.refresh_many(&ids)).await?;
+        let many = with_spinner(CONTACTING_REGISTRY, client.refresh_many(&ids)).await?;
         (many.refreshed, many.not_registered)
     };
-    match shown.output {
-        Output::Json => json(&refreshed)?,
-        Output::Ids => lines(refreshed.iter().map(|lease| lease.id.as_str()))?,
-        Output::Table => {
+    match output_args.output {
+        OutputFormat::Json => print_json(&refreshed)?,
+        OutputFormat::Ids => print_lines(refreshed.iter().map(|lease| lease.id.as_str()))?,
+        OutputFormat::Table => {
             let text = |lease: &Refreshed| format!("{}: healthy for {} s from now", lease.id, lease.ttl);
-            lines(refreshed.iter().map(text))?;
+            print_lines(refreshed.iter().map(text))?;
         }
     }
-    all_there(&gone)
+    ensure_all_found(&not_found)
 }
 
-pub(super) async fn deregister(Deregister { ids, lease, at }: Deregister) -> anyhow::Result<()> {
-    let client = at.client()?;
-    let named = one(&ids, lease)?;
-    let mut gone = Vec::new();
+pub(super) async fn deregister(Deregister { ids, lease, registry_args }: Deregister) -> anyhow::Result<()> {
+    let client = registry_args.client()?;
+    let named_lease = single_lease(&ids, lease)?;
+    let mut not_found = Vec::new();
     for id in &ids {
-        let lease = named.clone().unwrap_or_else(|| LeaseRef::new(id, None));
-        match patiently(ASKING, client.deregister(lease)).await {
-            Ok(()) => lines([format!("deregistered {id}")])?,
-            Err(ClientError::NotRegistered { .. }) => gone.push(id.clone()),
+        let lease = named_lease.clone().unwrap_or_else(|| LeaseRef::new(id, None));
+        match with_spinner(CONTACTING_REGISTRY, client.deregister(lease)).await {
+            Ok(()) => print_lines([format!("deregistered {id}")])?,
+            Err(ClientError::NotRegistered { .. }) => not_found.push(id.clone()),
             Err(error) => return Err(error.into()),
         }
     }
-    all_there(&gone)
+    ensure_all_found(&not_found)
 }
 
-/// A lease is that of one server.
-fn one(ids: &[String], lease: Option<LeaseId>) -> anyhow::Result<Option<LeaseRef>> {
+/// Returns the lease to act on, if one is named. A lease belongs to a single server.
+fn single_lease(ids: &[String], lease: Option<LeaseId>) -> anyhow::Result<Option<LeaseRef>> {
     match (ids, lease) {
         (_, None) => Ok(None),
         ([id], lease) => Ok(Some(LeaseRef::new(id, lease))),
-        _ => bail!("--lease goes with one id: each server has its own"),
+        _ => bail!("--lease requires exactly one id: each server has its own lease"),
     }
 }
 
-fn all_there(gone: &[String]) -> anyhow::Result<()> {
-    match gone {
+fn ensure_all_found(not_found: &[String]) -> anyhow::Result<()> {
+    match not_found {
         [] => Ok(()),
-        [one] => Err(NotThere(format!("{one} is not registered")).into()),
-        many => Err(NotThere(format!("{} are not registered", many.join(", "))).into()),
+        [one] => Err(NotFound(format!("{one} is not registered")).into()),
+        many => Err(NotFound(format!("{} are not registered", many.join(", "))).into()),
     }
 }
 
-pub(super) async fn health(HealthOf { id, at, shown }: HealthOf) -> anyhow::Result<()> {
-    let client = at.client()?;
+pub(super) async fn health(HealthArgs { id, registry_args, output_args }: HealthArgs) -> anyhow::Result<()> {
+    let client = registry_args.client()?;
     let Some(id) = id else {
-        let role = patiently(ASKING, client.role()).await?;
-        return match shown.output {
-            Output::Json => json(&serde_json::json!({ "role": role })),
-            Output::Ids | Output::Table => lines([format!("ready: {role}")]),
+        let role = with_spinner(CONTACTING_REGISTRY, client.role()).await?;
+        return match output_args.output {
+            OutputFormat::Json => print_json(&serde_json::json!({ "role": role })),
+            OutputFormat::Ids | OutputFormat::Table => print_lines([format!("ready: {role}")]),
         };
     };
-    let state = patiently(ASKING, client.health(&id))
+    let state = with_spinner(CONTACTING_REGISTRY, client.health(&id))
         .await?
-        .ok_or_else(|| NotThere(format!("{id} is not registered")))?;
-    match shown.output {
-        Output::Json => json(&state)?,
-        Output::Ids => lines([state.id.as_str()])?,
-        Output::Table => {
+        .ok_or_else(|| NotFound(format!("{id} is not registered")))?;
+    match output_args.output {
+        OutputFormat::Json => print_json(&state)?,
+        OutputFormat::Ids => print_lines([state.id.as_str()])?,
+        OutputFormat::Table => {
             let left = state.expires_in_ms.div_ceil(1_000);
-            lines([
-                format!("{}: {}, {left} s of {} s left", state.id, state.health.as_str(), state.ttl).as_str()
-            ])?;
+            print_lines([format!(
+                "{}: {}, {left} s of {} s left",
+                state.id,
+                state.health.as_str(),
+                state.ttl
+            )
+            .as_str()])?;
         }
     }
     match state.health {
         Health::Healthy => Ok(()),
-        Health::Unhealthy => Err(NotThere(format!("{id} is unhealthy")).into()),
+        Health::Unhealthy => Err(NotFound(format!("{id} is unhealthy")).into()),
     }
 }

@@ -1,51 +1,52 @@
-//! `paulina mcp`: the registry as an MCP server over standard input and output.
+//! The command `paulina mcp`: the registry as an MCP server over standard input and output.
 
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
 use rmcp::ServiceExt;
+use tokio_util::sync::CancellationToken;
 
-use super::registry_args::At;
-use crate::mcp::serve::{Attentive, Catalogue, Registrar, Writes};
+use super::registry_args::RegistryArgs;
+use crate::mcp::serve::{Backend, RegistryMcpServer, RevisionRecorder, WriteAccess};
 use crate::registry::Registry;
 
-/// Serve what is registered to an MCP client, over standard input and output.
+/// Serve the registry to an MCP client over standard input and output.
 ///
-/// It asks the registry at --registry; or it opens a database that nobody serves. A registry that runs has the same at `/mcp`.
+/// It forwards to the registry at --registry, or opens a database that no other process serves. A running registry offers
+/// the same at `/mcp`.
 #[derive(Debug, Args)]
 pub(super) struct Mcp {
-    /// Open this database instead of asking a registry.
+    /// Database to open instead of contacting a registry.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["registry", "token"])]
     database: Option<PathBuf>,
-    /// Let the client register servers and take them out, too.
+    /// Allow the client to register and deregister servers.
     #[arg(long)]
-    allow_writing: bool,
+    allow_writes: bool,
     #[command(flatten)]
-    at: At,
+    registry_args: RegistryArgs,
 }
 
-pub(super) async fn run(Mcp { database, allow_writing, at }: Mcp) -> anyhow::Result<()> {
+pub(super) async fn run(Mcp { database, allow_writes, registry_args }: Mcp) -> anyhow::Result<()> {
     let registry = match &database {
         Some(path) => Some(Registry::open(path).await?),
         None => None,
     };
-    let catalogue = match &registry {
-        Some(registry) => Catalogue::Registry(registry.clone()),
-        None => Catalogue::Client(at.client()?),
+    let backend = match &registry {
+        Some(registry) => Backend::Registry(registry.clone()),
+        None => Backend::Client(registry_args.client()?),
     };
-    let (_running, stopping) = tokio::sync::watch::channel(false);
-    let registrar = Registrar::new(catalogue, Writes::ByTheClient(allow_writing), stopping);
-    let served = async {
-        let running = Attentive(registrar)
+    let server = RegistryMcpServer::new(backend, WriteAccess::Fixed(allow_writes), CancellationToken::new());
+    let session = async {
+        let running = RevisionRecorder(server)
             .serve(rmcp::transport::stdio())
             .await
-            .context("the client does not begin as MCP does")?;
-        running.waiting().await.context("the client broke off")
+            .context("the MCP handshake with the client failed")?;
+        running.waiting().await.context("the session with the client failed")
     };
-    let ended = served.await.map(|_| ());
+    let result = session.await.map(|_| ());
     if let Some(registry) = registry {
         registry.close().await;
     }
-    ended
+    result
 }

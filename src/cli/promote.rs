@@ -1,26 +1,27 @@
-//! `paulina promote`.
+//! The command `paulina promote`.
 
 use clap::Args;
 
-use super::output::lines;
-use super::progress::patiently;
-use super::registry_args::At;
+use super::output::print_lines;
+use super::progress::with_spinner;
+use super::registry_args::RegistryArgs;
 
-/// Make a primary of a standby.
+/// Promote a standby to primary.
 ///
-/// It restores the replica once more and takes writes from then on. Make sure first that the primary is gone: while it still
-/// answers, this is refused, but one that is only cut off from here would go on beside this one.
+/// The standby restores the replica one last time and then accepts writes. Make sure first that the primary is stopped:
+/// promotion is refused while the peer answers as a primary, but a primary that is only unreachable from here would
+/// continue to accept writes.
 #[derive(Debug, Args)]
 pub(super) struct Promote {
-    /// Although the other registry still serves as a primary, and from the copy in hand if the replica is gone.
+    /// Promote even if the peer still serves as primary; if the replica cannot be read, use the local copy.
     #[arg(long)]
     force: bool,
     #[command(flatten)]
-    at: At,
+    registry_args: RegistryArgs,
 }
 
-pub(super) async fn run(Promote { force, at }: Promote) -> anyhow::Result<()> {
-    let client = at.client_of_one()?;
-    patiently("restoring the replica", client.promote(force)).await?;
-    lines([format!("{} is a primary", client.addresses())])
+pub(super) async fn run(Promote { force, registry_args }: Promote) -> anyhow::Result<()> {
+    let client = registry_args.single_address_client()?;
+    with_spinner("restoring the replica", client.promote(force)).await?;
+    print_lines([format!("{} is now a primary", client.addresses())])
 }

@@ -1,4 +1,4 @@
-//! What is said of a server by flags, in `register`, `announce` and `inspect`.
+//! The flags that describe a server, in `register`, `announce` and `inspect`.
 
 use std::str::FromStr;
 
@@ -6,11 +6,11 @@ use clap::Args;
 
 use crate::model::{Input, Registration};
 
-/// A key and a value, written with `=`.
+/// A key and a value, separated by `=`.
 #[derive(Debug, Clone)]
-pub(super) struct Pair(String, String);
+pub(super) struct KeyValue(String, String);
 
-impl FromStr for Pair {
+impl FromStr for KeyValue {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -21,39 +21,40 @@ impl FromStr for Pair {
     }
 }
 
-/// What is said of a server beside what it says itself.
+/// Properties of a registration that the server itself does not declare.
 #[derive(Debug, Args)]
-pub(super) struct Said {
-    /// Its name; else what it calls itself.
+#[command(next_help_heading = "Registration")]
+pub(super) struct RegistrationArgs {
+    /// Name of the server; if not set, the name that the server reports.
     #[arg(long)]
     pub(super) name: Option<String>,
 
-    /// A stable id; else the registry's client makes one. What was registered under it is replaced.
+    /// Stable id; if not set, one is generated. Replaces the registration under the same id.
     #[arg(long)]
     id: Option<String>,
 
-    /// A tag. Can be given again.
+    /// Tag. Can be repeated.
     #[arg(long, value_delimiter = ',')]
     tag: Vec<String>,
 
-    /// A pair of metadata. Can be given again.
+    /// Metadata as a key and a value. Can be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
-    metadata: Vec<Pair>,
+    metadata: Vec<KeyValue>,
 
-    /// How long its lease runs without a refresh, in seconds.
+    /// How long the lease is valid without a refresh, in seconds.
     #[arg(long, value_name = "SECONDS")]
     ttl: Option<u32>,
 
-    /// A variable that its environment needs, by name: clients are told to provide it. Can be given again.
+    /// Name of an environment variable that clients have to provide. Can be repeated.
     #[arg(long = "env", value_name = "NAME", conflicts_with = "url")]
     environment: Vec<String>,
 }
 
-impl Said {
-    /// Puts it to what is known of a server.
-    pub(super) fn of(&self, mut registration: Registration) -> Registration {
+impl RegistrationArgs {
+    /// Returns the registration with these properties added.
+    pub(super) fn apply_to(&self, mut registration: Registration) -> Registration {
         if let Some(name) = &self.name {
-            registration.name.clone_from(name);
+            registration.record.name.clone_from(name);
         }
         if let Some(id) = &self.id {
             registration = registration.id(id);
@@ -65,8 +66,8 @@ impl Said {
         let registration = self
             .metadata
             .iter()
-            .fold(registration, |registration, Pair(key, value)| registration.metadata(key, value));
-        let needed = |name: &String| Input { required: true, secret: true, ..Input::new(name) };
-        self.environment.iter().map(needed).fold(registration, Registration::input)
+            .fold(registration, |registration, KeyValue(key, value)| registration.metadata(key, value));
+        let required = |name: &String| Input { required: true, secret: true, ..Input::new(name) };
+        self.environment.iter().map(required).fold(registration, Registration::input)
     }
 }

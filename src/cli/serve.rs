@@ -1,4 +1,4 @@
-//! `paulina serve`.
+//! The command `paulina serve`.
 
 use anyhow::{Context, bail};
 
@@ -9,46 +9,47 @@ use sd_notify::NotifyState;
 use tower::ServiceExt;
 
 use super::replica::{
-    Asked, Keeper, Litestream, Peer, Promotions, Replica, forget, promotions, restore_if_missing,
+    Litestream, Peer, PromotionRequests, PromotionSender, Replica, StandbyRestorer, forget_superseded,
+    promotion_channel, restore_if_missing,
 };
 use crate::config::{Config, Listen};
 use crate::http::{Limits, Listener, Server};
 use crate::registry::{Options, Registry};
 use crate::{mcp, shutdown, telemetry};
 
-/// Serves until a signal comes.
+/// Serves until a stop signal arrives.
 pub(super) fn run(config: Config) -> anyhow::Result<()> {
-    telemetry::start(config.log_format, &config.log)
-        .map_err(|error| anyhow::anyhow!("--log {:?}: {error}", config.log))?;
+    telemetry::init(config.log_format, &config.log_level)
+        .map_err(|error| anyhow::anyhow!("--log-level {:?}: {error}", config.log_level))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.context("cannot start the runtime")?.block_on(serve(config))
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
-    let service = Service {
-        listen: config.listen()?,
+    let setup = Setup {
+        listen: config.listen_address()?,
         limits: config.limits()?,
         peer: config.peer.as_deref().map(Peer::new).transpose()?,
         config,
     };
     let signal = shutdown::signal().context("cannot wait for signals")?;
     let mut signal = Box::pin(signal);
-    let promotion = shutdown::promotion().context("cannot wait for SIGUSR1")?;
-    let (promotions, asked) = promotions();
-    // What restores may be stopped at any time; it may be waiting for something to restore.
-    let restored = tokio::select! {
+    let promotion_signal = shutdown::promotion_signal().context("cannot wait for SIGUSR1")?;
+    let (promotion_sender, promotion_requests) = promotion_channel();
+    // A restore can be interrupted at any time; it may be waiting for an empty replica.
+    let standby = tokio::select! {
         biased;
-        restored = service.restore(asked) => restored?,
+        standby = setup.prepare_database(promotion_requests) => standby?,
         name = &mut signal => {
             tracing::info!(signal = name, "stopped");
             return Ok(());
         }
     };
-    let registry = match restored {
+    let registry = match standby {
         Some(standby) => standby,
-        None => service.options().open(&service.config.database).await?,
+        None => setup.registry_options().open(&setup.config.database).await?,
     };
-    let result = service.until(signal, &registry, promotions, promotion).await;
+    let result = setup.serve_until(signal, &registry, promotion_sender, promotion_signal).await;
     registry.close().await;
     if result.is_ok() {
         tracing::info!("stopped");
@@ -56,77 +57,82 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     result
 }
 
-/// What is served, and how.
-struct Service {
+/// The configuration, with its parsed parts.
+struct Setup {
     config: Config,
     listen: Listen,
     limits: Limits,
     peer: Option<Peer>,
 }
 
-impl Service {
-    /// Whether nobody is to be let in while there is no token.
-    fn is_closed(&self) -> bool {
-        self.listen.is_public() && !self.config.insecure_open
+impl Setup {
+    /// Returns whether requests require a token even if none exists.
+    fn requires_token(&self) -> bool {
+        self.listen.is_public() && !self.config.allow_unauthenticated
     }
 
-    fn options(&self) -> Options {
+    fn registry_options(&self) -> Options {
         let options = Options::new()
             .prune_interval(self.config.prune_interval)
             .retention(self.config.retention)
-            .answer_cache(self.config.answer_cache)
-            .kept_changes(self.config.kept_changes)
-            .kept_bytes(self.config.kept_bytes)
-            .kept_time(self.config.kept_time);
+            .cache_bytes(self.config.cache_bytes)
+            .history_max_changes(self.config.history_max_changes)
+            .history_max_bytes(self.config.history_max_bytes)
+            .history_max_age(self.config.history_max_age);
         self.config.peer.iter().fold(options, Options::primary)
     }
 
-    /// Restores the database that a primary lacks; or gives a standby that has restored its first copy. Whoever has a database
-    /// is a primary.
-    async fn restore(&self, asked: Asked) -> anyhow::Result<Option<Registry>> {
+    /// Restores a missing database, for a primary; or returns a standby once it has restored its first copy. A registry with a
+    /// database is a primary.
+    async fn prepare_database(
+        &self,
+        promotion_requests: PromotionRequests,
+    ) -> anyhow::Result<Option<Registry>> {
         let database = &self.config.database;
         if self.peer.is_none() {
-            forget(database)?;
+            forget_superseded(database)?;
         }
-        let missing = !database.exists();
-        if let Some(url) = self.config.restore_from.as_deref().filter(|_| missing) {
-            let replica = Replica::new(Litestream::at(&self.config.litestream).await?, url);
+        let is_missing = !database.exists();
+        if let Some(url) = self.config.restore_from.as_deref().filter(|_| is_missing) {
+            let replica = Replica::new(Litestream::find(&self.config.litestream_bin).await?, url);
             if self.config.standby {
                 let interval = self.config.restore_interval;
-                let mut keeper = Keeper::new(replica, database, interval, self.peer.clone()).await?;
-                let standby = keeper.first(self.options()).await?;
+                let mut restorer =
+                    StandbyRestorer::new(replica, database, interval, self.peer.clone()).await?;
+                let standby = restorer.open_standby(self.registry_options()).await?;
                 let registry = standby.registry();
-                tokio::spawn(keeper.keep(standby, asked));
+                tokio::spawn(restorer.run(standby, promotion_requests));
                 return Ok(Some(registry));
             }
             if let Some(peer) = &self.peer {
-                peer.leaves_room(database).await?;
+                peer.ensure_no_other_primary(database).await?;
             }
             restore_if_missing(&replica, database).await?;
         } else {
-            if missing && self.is_closed() {
-                bail!(open_to_all(&self.listen));
+            if is_missing && self.requires_token() {
+                bail!(unauthenticated_error(&self.listen));
             }
             if let Some(peer) = &self.peer {
-                peer.leaves_room(database).await?;
+                peer.ensure_no_other_primary(database).await?;
             }
             if self.config.standby {
-                tracing::warn!(database = %database.display(), "there is a database: a primary, although --standby is given");
+                tracing::warn!(database = %database.display(), "a database exists, so starting as primary; ignoring --standby");
             }
         }
         Ok(None)
     }
 
-    /// Listens under the lock of the database: two processes that start at once would take each other's socket.
-    async fn until(
+    /// Serves the registry. Listens only while the database is locked: two processes that start at once would otherwise take
+    /// each other's socket.
+    async fn serve_until(
         &self,
         signal: impl Future<Output = &'static str> + Send + 'static,
         registry: &Registry,
-        promotions: Promotions,
-        promotion: shutdown::Promotion,
+        promotion_sender: PromotionSender,
+        mut promotion_signal: shutdown::PromotionSignal,
     ) -> anyhow::Result<()> {
-        if self.is_closed() && registry.tokens()?.is_empty() {
-            bail!(open_to_all(&self.listen));
+        if self.requires_token() && registry.tokens()?.is_empty() {
+            bail!(unauthenticated_error(&self.listen));
         }
         let listener = bind(&self.listen, &self.config)?;
         tracing::info!(
@@ -136,60 +142,63 @@ impl Service {
             version = env!("CARGO_PKG_VERSION"),
             "serving"
         );
-        if self.is_closed() && self.config.tls_cert.is_none() {
+        if self.requires_token() && self.config.tls_cert.is_none() {
             tracing::warn!(
-                "tokens go over the network in the clear; use --tls-cert and --tls-key, or a proxy that does"
+                "tokens are sent over the network unencrypted; use --tls-cert and --tls-key, or a TLS proxy"
             );
         }
-        let promoting = promotions.clone();
-        let (mcp, end_mcp) = mcp::serve::service(registry.clone(), self.limits.body_bytes);
+        let handler_sender = promotion_sender.clone();
+        let (mcp, stop_mcp) = mcp::serve::service(registry.clone(), self.limits.body_bytes);
         let mcp = ServiceExt::<Request>::map_response(mcp, |response| response.map(Body::new));
-        let server = Server::new(registry.clone(), within_the_system(self.limits))
+        let server = Server::new(registry.clone(), within_file_limit(self.limits))
             .allowed_hosts(self.config.allowed_host.clone())
             .allowed_origins(self.config.allowed_origin.clone())
             .anonymous_read(self.config.anonymous_read)
-            .public_catalogue(self.config.public_catalog)
-            .catalogue_namespace(&self.config.catalog_namespace)
-            .tokens_required(self.is_closed())
+            .public_catalog(self.config.public_catalog)
+            .catalog_namespace(&self.config.catalog_namespace)
+            .require_token(self.requires_token())
             .mount("/mcp", mcp)
-            .promoted_by(move |force| {
-                let promoting = promoting.clone();
-                async move { promoting.ask(force).await }
+            .on_promote(move |force| {
+                let promotion_sender = handler_sender.clone();
+                async move { promotion_sender.promote(force).await }
             });
-        let mut promotion = promotion;
-        if promotion.next().now_or_never().is_some() {
-            tracing::warn!("SIGUSR1 came before there was anything to promote: send it again");
+        if promotion_signal.next().now_or_never().is_some() {
+            tracing::warn!("SIGUSR1 arrived before the registry was ready to be promoted: send it again");
         }
-        let asked = tokio::spawn(when_asked(registry.clone(), promotions, promotion));
-        tell(&[NotifyState::Ready]);
+        let promoter = tokio::spawn(promote_on_signal(registry.clone(), promotion_sender, promotion_signal));
+        notify_service_manager(&[NotifyState::Ready]);
         let stop = async move {
             let name = signal.await;
-            tell(&[NotifyState::Stopping]);
-            end_mcp();
-            tracing::info!(signal = name, "stopping: running requests finish, new ones are refused");
+            notify_service_manager(&[NotifyState::Stopping]);
+            stop_mcp();
+            tracing::info!(signal = name, "stopping: finishing running requests, rejecting new ones");
         };
-        let ended = server.run(listener, stop, self.config.shutdown_timeout).await;
-        asked.abort();
-        ended.context("the server failed")
+        let result = server.run(listener, stop, self.config.shutdown_timeout).await;
+        promoter.abort();
+        result.context("the server failed")
     }
 }
 
-/// Has a standby promoted when SIGUSR1 comes.
-async fn when_asked(registry: Registry, promotions: Promotions, mut signal: shutdown::Promotion) {
+/// Promotes a standby on SIGUSR1.
+async fn promote_on_signal(
+    registry: Registry,
+    promotion_sender: PromotionSender,
+    mut signal: shutdown::PromotionSignal,
+) {
     loop {
         signal.next().await;
         if !registry.is_standby() {
-            tracing::warn!("SIGUSR1: this registry is a primary already");
-        } else if let Err(reason) = promotions.ask(false).await {
+            tracing::warn!("SIGUSR1: this registry is already a primary");
+        } else if let Err(reason) = promotion_sender.promote(false).await {
             tracing::error!("not promoted: {reason}");
         }
     }
 }
 
-/// Tells systemd, or whoever has started this and wants to know (`NOTIFY_SOCKET`).
-fn tell(states: &[NotifyState<'_>]) {
+/// Notifies systemd, or another service manager that has set `NOTIFY_SOCKET`.
+fn notify_service_manager(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(%error, "cannot tell the service manager");
+        tracing::warn!(%error, "cannot notify the service manager");
     }
 }
 
@@ -203,7 +212,7 @@ fn bind(listen: &Listen, config: &Config) -> anyhow::Result<Listener> {
             format!("cannot listen on the socket {}; choose another with --listen unix:PATH", path.display())
         })?,
         #[cfg(not(unix))]
-        Listen::Unix(path) => bail!("there are no Unix sockets here: {}", path.display()),
+        Listen::Unix(path) => bail!("Unix sockets are not supported on this platform: {}", path.display()),
     };
     match (&config.tls_cert, &config.tls_key) {
         (Some(certificate), Some(key)) => Ok(listener.tls(certificate, key)?),
@@ -211,30 +220,31 @@ fn bind(listen: &Listen, config: &Config) -> anyhow::Result<Listener> {
     }
 }
 
-/// As many connections as the system has file descriptors for, once the soft limit is raised to the hard one.
+/// Raises the soft limit of open files to the hard one, and lowers the connection limit to what it permits.
 #[cfg(unix)]
-fn within_the_system(limits: Limits) -> Limits {
-    /// For the database, the runtime and the log.
-    const OTHERS: u64 = 64;
+fn within_file_limit(limits: Limits) -> Limits {
+    /// File descriptors for the database, the runtime and the log.
+    const RESERVED_FILES: u64 = 64;
     let Ok(files) = rlimit::increase_nofile_limit(rlimit::INFINITY) else { return limits };
-    let most = usize::try_from(files.saturating_sub(OTHERS)).unwrap_or(usize::MAX).max(1);
-    if most < limits.connections {
+    let available = usize::try_from(files.saturating_sub(RESERVED_FILES)).unwrap_or(usize::MAX).max(1);
+    if available < limits.connections {
         tracing::info!(
-            connections = most,
-            "the system allows fewer connections than --max-connections; raise its limit of open files (ulimit -n)"
+            connections = available,
+            "the limit of open files permits fewer connections than --max-connections; raise it (ulimit -n)"
         );
     }
-    Limits { connections: limits.connections.min(most), ..limits }
+    Limits { connections: limits.connections.min(available), ..limits }
 }
 
 #[cfg(not(unix))]
-fn within_the_system(limits: Limits) -> Limits {
+fn within_file_limit(limits: Limits) -> Limits {
     limits
 }
 
-fn open_to_all(listen: &Listen) -> String {
+fn unauthenticated_error(listen: &Listen) -> String {
     format!(
-        "{listen} is not a loopback address, and there is no token: anybody who reaches it could register, replace and \
-         delete servers. Make one with `paulina token create`, listen on 127.0.0.1, or accept that with --insecure-open"
+        "{listen} is not a loopback address, and no token exists: anyone who can reach it could register, replace and \
+         delete servers. Create a token with `paulina token create`, listen on 127.0.0.1, or accept unauthenticated \
+         requests with --allow-unauthenticated"
     )
 }

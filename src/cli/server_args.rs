@@ -1,4 +1,4 @@
-//! How an MCP server is reached, in `announce` and `inspect`.
+//! The flags that say how an MCP server is reached, in `announce` and `inspect`.
 
 use std::cell::Cell;
 use std::str::FromStr;
@@ -9,9 +9,9 @@ use clap::{Args, ValueEnum};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-use super::registration_args::Said;
-use crate::config::duration;
-use crate::mcp::{Endpoint, Era, McpError, Session, Speaks, Target};
+use super::registration_args::RegistrationArgs;
+use crate::config::parse_duration;
+use crate::mcp::{Endpoint, EndpointTransport, Era, McpError, Session, Target};
 use crate::model::{Input, Registration};
 
 /// A header, written as in a request.
@@ -32,43 +32,45 @@ impl FromStr for Header {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Kind {
+enum HttpTransport {
     /// Streamable HTTP.
     Http,
-    /// HTTP with server-sent events, the older way.
+    /// The legacy HTTP+SSE transport.
     Sse,
 }
 
-/// Which server, and how it is reached.
+/// The MCP server to connect to.
 #[derive(Debug, Args)]
-pub(super) struct Reached {
-    /// The address of a server behind HTTP.
+#[command(next_help_heading = "Server")]
+pub(super) struct ServerArgs {
+    /// URL of a server that runs by itself.
     #[arg(long, value_name = "URL", conflicts_with = "command", required_unless_present = "command")]
     url: Option<Url>,
 
-    /// What the address speaks; else both are tried.
+    /// Transport of the URL; if not set, both are tried.
     #[arg(long, value_enum, requires = "url")]
-    transport: Option<Kind>,
+    transport: Option<HttpTransport>,
 
-    /// A header that the address asks for, like 'Authorization: Bearer …'. Clients are told to provide it, by name; its
-    /// value is told to nobody. Can be given again.
+    /// Header that the URL requires, like 'Authorization: Bearer …'. Clients see the name of the header, never its value.
+    /// Can be repeated.
     #[arg(long, requires = "url", value_name = "NAME: VALUE", hide_env_values = true)]
     header: Vec<Header>,
 
-    /// How long the server may take over each of its answers.
-    #[arg(long, default_value = "60s", value_name = "DURATION", value_parser = duration)]
-    patience: Duration,
+    /// Time limit for each response of the server.
+    #[arg(long, default_value = "60s", value_name = "DURATION", value_parser = parse_duration)]
+    timeout: Duration,
 
-    /// The program and its arguments.
+    /// Command of a stdio server: the program and its arguments.
     #[arg(last = true, value_name = "COMMAND")]
     pub(super) command: Vec<String>,
 
-    /// How it was greeted the last time.
+    /// The era that the last handshake found.
     #[arg(skip)]
     era: Cell<Era>,
 }
 
-impl Reached {
+impl ServerArgs {
+    /// Returns how to reach the server.
     pub(super) fn target(&self) -> anyhow::Result<Target> {
         let Some(url) = &self.url else { return Ok(Target::Stdio(self.command.clone())) };
         if !matches!(url.scheme(), "http" | "https") {
@@ -76,42 +78,51 @@ impl Reached {
         }
         if !url.username().is_empty() || url.password().is_some() {
             bail!(
-                "--url holds a user or password, which the registry would show: give them with --header 'Authorization: …'"
+                "--url contains a user name or password, which the registry would show: pass them with --header \
+                 'Authorization: …'"
             );
         }
         let headers: HeaderMap =
             self.header.iter().map(|Header(name, value)| (name.clone(), value.clone())).collect();
-        let speaks = match self.transport {
-            None => Speaks::Either,
-            Some(Kind::Http) => Speaks::StreamableHttp,
-            Some(Kind::Sse) => Speaks::Sse,
+        let transport = match self.transport {
+            None => EndpointTransport::Auto,
+            Some(HttpTransport::Http) => EndpointTransport::StreamableHttp,
+            Some(HttpTransport::Sse) => EndpointTransport::Sse,
         };
-        Ok(Target::Http(Endpoint { url: url.clone(), speaks, headers }))
+        Ok(Target::Http(Endpoint { url: url.clone(), transport, headers }))
     }
 
-    /// Greets the server.
+    /// Opens a session.
     pub(super) async fn open(&self, target: &Target) -> Result<Session, McpError> {
-        let session = Box::pin(Session::open(target, self.patience, self.era.get())).await;
+        let session = Box::pin(Session::open(target, self.timeout, self.era.get())).await;
         match &session {
             Ok(session) => self.era.set(session.era()),
-            // It may be another one now.
+            // Another server may run there now.
             Err(_) => self.era.set(Era::default()),
         }
         session
     }
 
-    /// What the server says of itself, and what is said of it beside.
-    pub(super) fn complete(&self, own: Registration, said: &Said) -> Registration {
-        let needed =
+    /// Adds to a server's own description what the flags say about it.
+    pub(super) fn complete(
+        &self,
+        description: Registration,
+        registration_args: &RegistrationArgs,
+    ) -> Registration {
+        let required =
             |Header(name, _): &Header| Input { required: true, secret: true, ..Input::new(name.as_str()) };
-        said.of(self.header.iter().map(needed).fold(own, Registration::input))
+        registration_args.apply_to(self.header.iter().map(required).fold(description, Registration::input))
     }
 
-    /// Greets a server, reads what it says of itself, and lets it go.
-    pub(super) async fn describe(&self, target: &Target, said: &Said) -> Result<Registration, McpError> {
+    /// Opens a session, describes the server, and closes the session.
+    pub(super) async fn describe(
+        &self,
+        target: &Target,
+        registration_args: &RegistrationArgs,
+    ) -> Result<Registration, McpError> {
         let mut session = self.open(target).await?;
-        let read = session.read().await;
+        let description = session.describe().await;
         session.close().await;
-        Ok(self.complete(read?, said))
+        Ok(self.complete(description?, registration_args))
     }
 }

@@ -1,71 +1,72 @@
-//! `paulina show`: one server.
+//! The command `paulina show`.
 
 use std::fmt::Write as _;
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 
-use super::output::{Output, Shown, command, json, lines, plain};
-use super::progress::{ASKING, patiently};
-use super::registry_args::{At, NotThere};
+use super::exit_code::NotFound;
+use super::output::{OutputArgs, OutputFormat, print_json, print_lines, sanitize, shell_quote};
+use super::progress::{CONTACTING_REGISTRY, with_spinner};
+use super::registry_args::RegistryArgs;
 use crate::model::{Server, Transport};
 
-/// Show one server with all that it registered.
+/// Show one server with its tools, resources and prompts.
 #[derive(Debug, Args)]
 pub(super) struct Show {
-    /// Its id.
+    /// Id of the server.
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     id: String,
     #[command(flatten)]
-    at: At,
+    registry_args: RegistryArgs,
     #[command(flatten)]
-    shown: Shown,
+    output_args: OutputArgs,
 }
 
-pub(super) async fn run(Show { id, at, shown }: Show) -> anyhow::Result<()> {
-    let found = patiently(ASKING, at.client()?.get(&id)).await?;
-    let server = found.ok_or_else(|| NotThere(format!("{id} is not registered; see `paulina ls`")))?;
-    match shown.output {
-        Output::Json => json(&server),
-        Output::Ids => lines([server.id.as_str()]),
-        Output::Table => lines(sheet(&server).lines()),
+pub(super) async fn run(Show { id, registry_args, output_args }: Show) -> anyhow::Result<()> {
+    let found = with_spinner(CONTACTING_REGISTRY, registry_args.client()?.get(&id)).await?;
+    let server = found.ok_or_else(|| NotFound(format!("{id} is not registered; see `paulina ls`")))?;
+    match output_args.output {
+        OutputFormat::Json => print_json(&server),
+        OutputFormat::Ids => print_lines([server.id.as_str()]),
+        OutputFormat::Table => print_lines(details(&server).lines()),
     }
 }
 
-fn sheet(server: &Server) -> String {
+fn details(server: &Server) -> String {
     let mut text = String::new();
-    let mut fact = |name: &str, value: &str| {
+    let mut field = |name: &str, value: &str| {
         if !value.is_empty() {
-            let _ = writeln!(text, "{name:<12} {}", plain(value));
+            let _ = writeln!(text, "{name:<12} {}", sanitize(value));
         }
     };
-    fact("id", &server.id);
-    fact("name", &server.name);
-    fact("title", server.title.as_deref().unwrap_or_default());
-    fact("version", server.version.as_deref().unwrap_or_default());
-    fact("description", server.description.as_deref().unwrap_or_default());
-    fact("transport", server.transport.kind().as_str());
+    field("id", &server.id);
+    field("name", &server.name);
+    field("title", server.title.as_deref().unwrap_or_default());
+    field("version", server.version.as_deref().unwrap_or_default());
+    field("description", server.description.as_deref().unwrap_or_default());
+    field("transport", server.transport.kind().as_str());
     match &server.transport {
-        Transport::Stdio { command: words, .. } => fact("command", &command(words)),
-        Transport::StreamableHttp { url, .. } | Transport::Sse { url, .. } => fact("url", url),
+        Transport::Stdio { command: words, .. } => field("command", &shell_quote(words)),
+        Transport::StreamableHttp { url, .. } | Transport::Sse { url, .. } => field("url", url),
     }
     for input in server.transport.environment().iter().chain(server.transport.headers()) {
-        let needed = if input.required { "required" } else { "optional" };
-        fact("needs", &format!("{} ({needed})", input.name));
+        let necessity = if input.required { "required" } else { "optional" };
+        field("needs", &format!("{} ({necessity})", input.name));
     }
-    fact("health", server.health.as_str());
-    fact("ttl", &format!("{} s", server.ttl));
+    field("health", server.health.as_str());
+    field("ttl", &format!("{} s", server.ttl));
     let time = |time: chrono::DateTime<chrono::Utc>| time.format("%Y-%m-%d %H:%M:%S UTC").to_string();
-    fact("registered", &time(server.registered_at));
-    fact("refreshed", &time(server.refreshed_at));
-    fact("expires", &time(server.expires_at));
-    fact("owner", server.owner.as_deref().unwrap_or_default());
-    fact("tags", &server.tags.join(", "));
+    field("registered", &time(server.registered_at));
+    field("refreshed", &time(server.refreshed_at));
+    field("expires", &time(server.expires_at));
+    field("owner", server.owner.as_deref().unwrap_or_default());
+    field("tags", &server.tags.join(", "));
     for (key, value) in &server.metadata {
-        fact("metadata", &format!("{key} = {value}"));
+        field("metadata", &format!("{key} = {value}"));
     }
     let flags: Vec<_> = server.capabilities.flags.iter().map(|(name, _)| name).collect();
-    fact("capabilities", &flags.join(", "));
+    field("capabilities", &flags.join(", "));
     let capabilities = &server.capabilities;
     list(
         &mut text,
@@ -87,22 +88,21 @@ fn sheet(server: &Server) -> String {
     text
 }
 
-/// What there is of one kind, a line each.
+/// Appends a section with one line per item; nothing if there are no items.
 fn list<'a>(text: &mut String, kind: &str, items: impl Iterator<Item = (&'a str, Option<&'a str>)>) {
-    /// Characters of a description.
-    const ENOUGH: usize = 80;
+    const DESCRIPTION_CHARACTERS: usize = 80;
     let items: Vec<_> = items.collect();
     let width = items.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default().min(40);
     if !items.is_empty() {
         let _ = writeln!(text, "\n{kind} ({})", items.len());
     }
-    for (name, what) in items {
-        let what = plain(what.unwrap_or_default());
-        let mut short: String = what.chars().take(ENOUGH).collect();
-        if short.len() < what.len() {
+    for (name, description) in items {
+        let description = sanitize(description.unwrap_or_default());
+        let mut short: String = description.chars().take(DESCRIPTION_CHARACTERS).collect();
+        if short.len() < description.len() {
             short.push('…');
         }
-        let line = format!("  {:<width$}  {short}", plain(name));
+        let line = format!("  {:<width$}  {short}", sanitize(name));
         let _ = writeln!(text, "{}", line.trim_end());
     }
 }

@@ -1,4 +1,4 @@
-//! `paulina token`: who may read, register and administer.
+//! The command `paulina token`.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
+use comfy_table::Cell;
 
+use super::output::{Table, print_lines, text_cell};
 use crate::clock::{Clock, SystemClock};
 use crate::model::{Role, Secret, TokenInfo, TokenName, Tokens};
-use crate::store::{TokenChange, TokenFile, beside, tokens_in};
+use crate::store::{Companion, TokenAdmin, TokenChange, tokens_in};
 
-/// Make, list and revoke the tokens of a registry, also while it is served.
+/// Create, list and revoke the tokens of a registry.
 ///
-/// As soon as there is a token, the API lets in nobody without one. A server belongs to the token that it was registered
-/// with, by the token's name.
+/// The registry can be running. Once a token exists, the API requires one. A server belongs to the token that registered
+/// it, by the token's name.
 #[derive(Debug, Args)]
 pub(super) struct Token {
     #[command(subcommand)]
@@ -23,27 +25,27 @@ pub(super) struct Token {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a token and print it, alone on the last line. It is shown this once.
+    /// Create a token and print it on a line of its own. It cannot be shown again.
     Create {
         #[command(flatten)]
         database: Database,
-        /// What it is called: 1–100 characters of [A-Za-z0-9._/@-].
+        /// Name of the token: 1–100 characters of [A-Za-z0-9._/@-].
         #[arg(long)]
         name: TokenName,
-        /// What it may do: read; register (and change what it has registered); or admin (and change everything).
+        /// What the token may do: read; register (and change its own servers); or admin (and change all servers).
         #[arg(long, value_name = "read|register|admin")]
         role: Role,
     },
-    /// List the tokens, without their secrets.
+    /// List tokens, without their secrets.
     List {
         #[command(flatten)]
         database: Database,
     },
-    /// Revoke a token. What was registered with it stays.
+    /// Revoke a token. The servers that it registered remain.
     Revoke {
         #[command(flatten)]
         database: Database,
-        /// Which one.
+        /// Name of the token.
         #[arg(long)]
         name: TokenName,
     },
@@ -51,12 +53,11 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct Database {
-    /// The registry's SQLite database. `create` makes it if there is none.
+    /// SQLite database of the registry; `create` creates it if it does not exist.
     #[arg(long, env = "PAULINA_DATABASE", default_value = "paulina.db", value_name = "FILE")]
     database: PathBuf,
 }
 
-/// Does what was asked.
 pub(super) async fn run(Token { command }: Token) -> anyhow::Result<()> {
     match command {
         Command::Create { database, name, role } => create(&database.database, name, role).await,
@@ -66,104 +67,107 @@ pub(super) async fn run(Token { command }: Token) -> anyhow::Result<()> {
 }
 
 async fn create(database: &Path, name: TokenName, role: Role) -> anyhow::Result<()> {
-    if !database.exists() && beside(database, "-standby").exists() {
+    if !database.exists() && Companion::Standby.path(database).exists() {
         bail!(
-            "there is no database {}, and this machine is a standby: make the token where the primary is, and it is copied",
+            "database {} does not exist, since this machine is a standby: create the token on the primary, and it is replicated",
             database.display()
         );
     }
     let is_new = !database.exists();
-    let secret = Secret::random().context("the operating system gives no random bytes")?;
+    let secret = Secret::random().context("the operating system provides no random bytes")?;
     let token = TokenInfo { name: name.clone(), role, created_at: SystemClock::new().wall() };
     let change = TokenChange::Create { token, hash: secret.hash() };
-    if apply(database, &change).await?.is_none() {
-        bail!("there is a token {name} already; choose another name, or revoke that one first");
+    if matches!(apply(database, &change).await?, Outcome::Unchanged) {
+        bail!("token {name} already exists; choose another name, or revoke it first");
     }
     if is_new {
         writeln!(
             std::io::stderr(),
-            "there was no database {}, and now there is; a registry that serves another one does not know this token",
+            "created the database {}; a registry that serves another database does not know this token",
             database.display()
         )?;
     }
-    writeln!(std::io::stderr(), "the token {name} may {role}; it is shown this once:")?;
+    writeln!(std::io::stderr(), "created token {name} (role: {role}). It will not be shown again:")?;
     Ok(writeln!(std::io::stdout(), "{}", secret.expose())?)
 }
 
 async fn revoke(database: &Path, name: TokenName) -> anyhow::Result<()> {
-    must_exist(database)?;
-    let Some(left) = apply(database, &TokenChange::Revoke(name.clone())).await? else {
-        bail!("there is no token {name}; see `paulina token list`");
+    ensure_exists(database)?;
+    let Outcome::Applied(remaining) = apply(database, &TokenChange::Revoke(name.clone())).await? else {
+        bail!("token {name} does not exist; see `paulina token list`");
     };
     let mut out = std::io::stdout();
     writeln!(out, "revoked {name}")?;
-    if left.is_some_and(|left| left.is_empty()) {
-        writeln!(
-            out,
-            "there is no token left: a registry that listens on loopback is open to everybody there again"
-        )?;
+    if remaining.is_some_and(|tokens| tokens.is_empty()) {
+        writeln!(out, "no tokens left: a registry on loopback now accepts unauthenticated requests again")?;
     }
     Ok(())
 }
 
 async fn list(database: &Path) -> anyhow::Result<()> {
-    must_exist(database)?;
+    ensure_exists(database)?;
     let tokens = tokens_in(database).await?.list();
-    let mut out = std::io::stdout();
     if tokens.is_empty() {
-        return Ok(writeln!(out, "no tokens: the registry is open to everybody who reaches it")?);
+        return print_lines(["no tokens: the registry accepts unauthenticated requests"]);
     }
-    let width = tokens.iter().map(|token| token.name.as_str().len()).max().unwrap_or_default().max(4);
-    writeln!(out, "{:width$}  {:8}  CREATED", "NAME", "ROLE")?;
+    let mut table = Table::new(&["NAME", "ROLE!", "CREATED!"]);
     for TokenInfo { name, role, created_at } in tokens {
-        writeln!(out, "{name:width$}  {:8}  {}", role.as_str(), created_at.format("%Y-%m-%d %H:%M:%S"))?;
+        let created = created_at.format("%Y-%m-%d %H:%M:%S");
+        table.row(vec![text_cell(name.as_str()), Cell::new(role.as_str()), Cell::new(created)]);
     }
-    Ok(())
+    table.print()
 }
 
-fn must_exist(database: &Path) -> anyhow::Result<()> {
+fn ensure_exists(database: &Path) -> anyhow::Result<()> {
     if database.exists() {
         return Ok(());
     }
-    bail!("there is no database {}; name it with --database", database.display())
+    bail!("database {} does not exist; name it with --database", database.display())
 }
 
-/// How often, and how many times, it is looked whether the serving process has taken a change over: 5 s in all.
-const LOOK: Duration = Duration::from_millis(20);
-const LOOKS: usize = 250;
+/// The serving process is given `POLL_INTERVAL` times `MAX_POLLS`, 5 s, to apply a change.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+const MAX_POLLS: usize = 250;
 
-/// Writes a change, and waits until whoever serves the database goes by it. None if there was nothing to change; else the
-/// tokens that there are now, where they can be read: what goes wrong once the change is written is said, and keeps nobody
-/// from their token.
-async fn apply(database: &Path, change: &TokenChange) -> anyhow::Result<Option<Option<Tokens>>> {
-    let mut file = TokenFile::open(database).await?;
+/// The result of a change.
+enum Outcome {
+    /// There was nothing to change.
+    Unchanged,
+    /// The tokens after the change; none if they cannot be read.
+    Applied(Option<Tokens>),
+}
+
+/// Writes a change and waits until the process that serves the database has applied it. Problems after the write are only
+/// reported: a new token has to be printed in any case.
+async fn apply(database: &Path, change: &TokenChange) -> anyhow::Result<Outcome> {
+    let mut file = TokenAdmin::open(database).await?;
     if !file.change(change).await? {
         file.close().await?;
-        return Ok(None);
+        return Ok(Outcome::Unchanged);
     }
     let tokens = file.load().await.ok();
-    let known = match &tokens {
-        Some(tokens) => is_known(&file, tokens.version).await,
+    let applied = match &tokens {
+        Some(tokens) => wait_until_applied(&file, tokens.version).await,
         None => false,
     };
-    if !known {
+    if !applied {
         writeln!(
             std::io::stderr(),
-            "the process that serves {} has not taken the change over yet: see its log",
+            "the process that serves {} has not applied the change yet: see its log",
             database.display()
         )?;
     }
     let _ = file.close().await;
-    Ok(Some(tokens))
+    Ok(Outcome::Applied(tokens))
 }
 
-/// Waits until whoever serves the database goes by the tokens in it, and says whether that is so.
-async fn is_known(file: &TokenFile, version: i64) -> bool {
-    for _ in 0..LOOKS {
-        if !file.is_awaited(version) {
+/// Waits until the process that serves the database has applied this version of the tokens; returns false after a timeout.
+async fn wait_until_applied(file: &TokenAdmin, version: i64) -> bool {
+    for _ in 0..MAX_POLLS {
+        if !file.is_server_behind(version) {
             return true;
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     false
 }

@@ -1,49 +1,53 @@
-//! `paulina tools`.
+//! The command `paulina tools`.
 
 use clap::Args;
 
-use super::filters::{Best, Filters, MORE};
-use super::output::{Output, Sheet, Shown, cell, json, lines};
-use super::progress::{ASKING, patiently};
-use super::registry_args::At;
+use super::filters::{FilterArgs, MORE_RESULTS, SearchArgs};
+use super::output::{OutputArgs, OutputFormat, Table, print_json, print_lines, text_cell};
+use super::progress::{CONTACTING_REGISTRY, with_spinner};
+use super::registry_args::RegistryArgs;
 
-/// List tools, each once, with the servers that offer it.
+/// List tools and the servers that offer them.
 ///
-/// Words and --tool choose tools, all other filters choose servers.
+/// The search text and --tool select tools; all other filters select servers.
 #[derive(Debug, Args)]
 pub(super) struct Tools {
     #[command(flatten)]
-    filters: Filters,
+    filter: FilterArgs,
     #[command(flatten)]
-    best: Best,
+    search: SearchArgs,
     #[command(flatten)]
-    at: At,
+    registry: RegistryArgs,
     #[command(flatten)]
-    shown: Shown,
+    output: OutputArgs,
 }
 
-pub(super) async fn run(Tools { filters, best, at, shown }: Tools) -> anyhow::Result<()> {
-    let client = at.client()?;
-    let (filter, only_best) = best.of(filters.filter()?);
-    let (tools, more) = if only_best {
-        let page = patiently(ASKING, client.tools(filter)).await?;
+pub(super) async fn run(Tools { filter, search, registry, output }: Tools) -> anyhow::Result<()> {
+    let client = registry.client()?;
+    let (filter, first_page_only) = search.apply(filter.filter()?);
+    let (tools, more) = if first_page_only {
+        let page = with_spinner(CONTACTING_REGISTRY, client.tools(filter)).await?;
         (page.tools, page.next_cursor.is_some())
     } else {
-        (patiently(ASKING, client.all_tools(filter)).await?, false)
+        (with_spinner(CONTACTING_REGISTRY, client.all_tools(filter)).await?, false)
     };
-    match shown.output {
-        Output::Json => json(&tools),
-        Output::Ids => lines(tools.iter().map(|tool| tool.name.as_str())),
-        Output::Table if tools.is_empty() => lines(["no tools"]),
-        Output::Table => {
-            let mut sheet = Sheet::new(&["TOOL", "SERVERS", "WHAT IT DOES"]);
+    match output.output {
+        OutputFormat::Json => print_json(&tools),
+        OutputFormat::Ids => print_lines(tools.iter().map(|tool| tool.name.as_str())),
+        OutputFormat::Table if tools.is_empty() => print_lines(["no tools"]),
+        OutputFormat::Table => {
+            let mut table = Table::new(&["TOOL", "SERVERS", "DESCRIPTION"]);
             for tool in &tools {
                 let servers: Vec<_> = tool.servers.iter().map(|server| server.name.as_str()).collect();
-                let what = tool.description.as_deref().or(tool.title.as_deref()).unwrap_or_default();
-                sheet.row(vec![cell(&tool.name), cell(&servers.join(", ")), cell(what)]);
+                let description = tool.description.as_deref().or(tool.title.as_deref()).unwrap_or_default();
+                table.row(vec![
+                    text_cell(&tool.name),
+                    text_cell(&servers.join(", ")),
+                    text_cell(description),
+                ]);
             }
-            sheet.print()?;
-            lines(more.then_some(MORE))
+            table.print()?;
+            print_lines(more.then_some(MORE_RESULTS))
         }
     }
 }

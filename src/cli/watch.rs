@@ -1,73 +1,76 @@
-//! `paulina watch`: what comes, changes and goes, as it happens.
+//! The command `paulina watch`.
 
 use clap::{Args, ValueEnum};
 
-use super::filters::Filters;
-use super::output::{lines, plain};
-use super::registry_args::At;
-use crate::model::{Change, Revision, Server, Watched};
+use super::filters::FilterArgs;
+use super::output::{print_lines, sanitize};
+use super::registry_args::RegistryArgs;
+use crate::model::{Change, Revision, Server, WatchEvent};
 
-/// How it is shown.
+/// An output format for events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Told {
-    /// A line a change, for people.
+enum EventFormat {
+    /// One line per change.
     Table,
-    /// One JSON object a line, as the API sends it.
+    /// One JSON object per line, as the API sends it.
     Json,
 }
 
-/// Watch servers come, change and go. It goes on by itself when the registry was away.
+/// Watch servers being registered, changed and removed.
+///
+/// Resumes automatically after the registry was unavailable.
 #[derive(Debug, Args)]
 pub(super) struct Watch {
-    #[command(flatten)]
-    filters: Filters,
-
-    /// Go on right after this revision, which was told before.
+    /// Resume after this revision, taken from an earlier event.
     #[arg(long, value_name = "REVISION")]
     since: Option<Revision>,
 
-    #[command(flatten)]
-    at: At,
-
-    /// How it is shown.
+    /// Output format.
     #[arg(long, value_enum, default_value = "table", value_name = "table|json")]
-    output: Told,
+    output: EventFormat,
+
+    #[command(flatten)]
+    filter_args: FilterArgs,
+
+    #[command(flatten)]
+    registry_args: RegistryArgs,
 }
 
-pub(super) async fn run(Watch { filters, since, at, output }: Watch) -> anyhow::Result<()> {
-    let (client, filter) = (at.client()?, filters.filter()?);
-    // Whoever has mistyped the address is told so at once.
+pub(super) async fn run(Watch { since, output, filter_args, registry_args }: Watch) -> anyhow::Result<()> {
+    let (client, filter) = (registry_args.client()?, filter_args.filter()?);
+    // Fail at once if the address is wrong.
     client.stats().await?;
     let mut watch = match since {
         Some(since) => client.watch_since(filter, since)?,
         None => client.watch(filter)?,
     };
     loop {
-        let told = watch.next().await?;
+        let event = watch.next().await?;
         match output {
-            Told::Json => lines([serde_json::to_string(&told)?])?,
-            Told::Table => lines(texts(&told))?,
+            EventFormat::Json => print_lines([serde_json::to_string(&event)?])?,
+            EventFormat::Table => print_lines(event_lines(&event))?,
         }
     }
 }
 
-fn texts(told: &Watched) -> Vec<String> {
-    match told {
-        Watched::Snapshot(snapshot) => {
-            let now = format!("{} servers at {}", snapshot.servers.len(), snapshot.revision);
-            let servers = snapshot.servers.iter().map(|server| text(&server.registered_at, "there", server));
-            servers.chain([now]).collect()
+fn event_lines(event: &WatchEvent) -> Vec<String> {
+    match event {
+        WatchEvent::Snapshot(snapshot) => {
+            let total = format!("{} servers at {}", snapshot.servers.len(), snapshot.revision);
+            let servers =
+                snapshot.servers.iter().map(|server| server_line(&server.registered_at, "present", server));
+            servers.chain([total]).collect()
         }
-        Watched::Change(Change { kind, at, server, .. }) => vec![text(at, kind.as_str(), server)],
+        WatchEvent::Change(Change { kind, at, server, .. }) => vec![server_line(at, kind.as_str(), server)],
     }
 }
 
-fn text(at: &chrono::DateTime<chrono::Utc>, what: &str, server: &Server) -> String {
+fn server_line(at: &chrono::DateTime<chrono::Utc>, event: &str, server: &Server) -> String {
     let all = &server.capabilities;
     format!(
-        "{}  {what:<12}  {}  {}  tools {}, resources {}, prompts {}",
+        "{}  {event:<12}  {}  {}  tools {}, resources {}, prompts {}",
         at.format("%Y-%m-%d %H:%M:%S"),
-        plain(&server.name),
+        sanitize(&server.name),
         server.id,
         all.tools.len(),
         all.resources.len(),

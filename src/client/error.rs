@@ -1,101 +1,102 @@
-//! What can go wrong when a registry is asked over HTTP, sorted by what the caller does about it.
+//! The errors of the client, by what the caller can do about them.
 
 use serde::Deserialize;
 
 use crate::model::{FilterError, Violation};
 
-/// Why a registry did not do what was asked.
+/// An error of the client.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The address is none: mend it.
+    /// The address is not valid: fix it.
     #[error(
-        "{address:?} is no address of a registry: {detail}. Write it like http://127.0.0.1:7285 or unix:/run/paulina.sock"
+        "{address:?} is not a valid registry address: {detail}. Write it like http://127.0.0.1:7285 or unix:/run/paulina.sock"
     )]
     Address {
-        /// What was given.
+        /// The address that was given.
         address: String,
-        /// What is wrong with it.
+        /// Why it is not valid.
         detail: String,
     },
-    /// No registry answers at any of the addresses, or not in time: start one, or try again later. What was asked may have
-    /// been done all the same.
+    /// No registry answers at any of the addresses, or not in time: start one, or try again later. The request may have been
+    /// processed.
     #[error("no registry answers at {addresses}: {reason}")]
     Unreachable {
-        /// Where it was asked.
+        /// The addresses that were tried.
         addresses: String,
-        /// What the last one of them gave.
+        /// Why the last one failed.
         reason: String,
     },
-    /// What is at the address speaks no TLS, or its certificate is not trusted here: mend the address, or have it trusted.
+    /// The server at the address does not support TLS, or its certificate is not trusted: fix the address, or trust the
+    /// certificate.
     #[error(
-        "no TLS with {address}: {detail}. What is trusted are the certificates of this system, or those in SSL_CERT_FILE"
+        "the TLS connection to {address} failed: {detail}. Trusted are the certificates of this system, or those in SSL_CERT_FILE"
     )]
     Tls {
-        /// Where it was asked.
+        /// The address.
         address: String,
-        /// What is wrong.
+        /// Why it failed.
         detail: String,
     },
-    /// Something answers at the address, and is no registry: mend the address.
-    #[error("what answers at {address} is no registry of Paulina's: {detail}")]
+    /// The server at the address is not a Paulina registry: fix the address.
+    #[error("the server at {address} is not a Paulina registry: {detail}")]
     NotARegistry {
-        /// Where it was asked.
+        /// The address.
         address: String,
-        /// What it answered.
+        /// What it responded.
         detail: String,
     },
-    /// The id is not registered, or not any more: register again.
+    /// The id is not registered, or not any more: register it again.
     #[error("{id} is not registered")]
     NotRegistered {
         /// The id.
         id: String,
     },
-    /// Another process has registered the id since: leave it alone.
-    #[error("another process has registered {id} since")]
+    /// Another process has registered the id: stop using this registration.
+    #[error("another process has registered {id}")]
     LeaseReplaced {
         /// The id.
         id: String,
     },
-    /// No server of this name is healthy: wait, or ask for another one.
+    /// No server of this name is healthy: wait for one, or use another name.
     #[error("no server named {name:?} is healthy")]
     NoHealthyServers {
         /// The name.
         name: String,
     },
-    /// The question is wrong: mend it.
+    /// A filter is not valid: fix the one that the message names.
     #[error(transparent)]
     InvalidFilter(#[from] FilterError),
-    /// The registry refuses: its reason says what to do.
+    /// The registry rejected the request; the detail says what to do.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Api(#[from] ApiError),
 }
 
-/// What a registry says when it refuses: RFC 9457 problem details.
+/// The error response of a registry: RFC 9457 problem details, <https://www.rfc-editor.org/rfc/rfc9457>.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Deserialize)]
 #[error("{detail} ({code})")]
-pub struct Refusal {
-    /// The status of the answer.
+pub struct ApiError {
+    /// The HTTP status.
     pub status: u16,
-    /// Which problem it is; the API's document lists them.
+    /// The stable code of the problem; the OpenAPI document lists all codes.
     pub code: String,
-    /// What is wrong in this case, for people.
+    /// The description of this occurrence.
     pub detail: String,
-    /// All that is wrong with a registration.
+    /// Every violation of a rejected registration.
     #[serde(default)]
     pub errors: Vec<Violation>,
 }
 
 impl ClientError {
-    /// Whether the same may succeed later without anything being mended.
+    /// Returns whether the same request may succeed later without any fix.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match self {
-            // A proxy in front of a registry that is down answers for itself; certificates are renewed.
+            // A proxy may be answering for a registry that is down, and certificates are renewed.
             Self::Unreachable { .. }
             | Self::NotARegistry { .. }
             | Self::Tls { .. }
             | Self::NoHealthyServers { .. } => true,
-            Self::Refused(refusal) => matches!(refusal.status, 408 | 429 | 500..),
+            Self::Api(error) => matches!(error.status, 408 | 429 | 500..),
             _ => false,
         }
     }

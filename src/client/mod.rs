@@ -1,4 +1,4 @@
-//! A client for a registry that runs as a service: the questions and answers of [`Registry`](crate::Registry), over HTTP.
+//! A client for a registry that runs as a service: the API of [`Registry`](crate::Registry), over HTTP.
 //!
 //! ```no_run
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -7,7 +7,7 @@
 //!
 //! let client = Client::new("http://127.0.0.1:7285")?;
 //!
-//! // Registered, and refreshed for as long as this is kept.
+//! // Registered, and refreshed until this is stopped or dropped.
 //! let heartbeat = client.keep_alive(Registration::stdio("files", ["mcp-files", "/srv"]).tool("read_file"))?;
 //!
 //! let page = client.find(Filter::new().tool("read_file")).await?;
@@ -17,7 +17,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Give it the addresses of a primary and its standby, and it asks whichever answers.
+//! With the addresses of a primary and its standby, it uses the one that responds.
 
 mod error;
 mod failover;
@@ -29,11 +29,11 @@ mod transport;
 mod unix;
 mod watch;
 
-pub use error::{ClientError, Refusal};
-pub use heartbeat::{Beat, Heartbeat};
+pub use error::{ApiError, ClientError};
+pub use heartbeat::{Heartbeat, HeartbeatStatus};
 pub use options::ClientOptions;
 #[cfg(feature = "cli")]
-pub(crate) use transport::{innermost, trusting};
+pub(crate) use transport::{root_cause, tls_config};
 pub use watch::ClientWatch;
 
 use std::sync::Arc;
@@ -42,110 +42,115 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 
 use crate::clock::Clock;
-use crate::model::{Invalid, LeaseRef, Refreshed, RefreshedMany, Registered, Registration, new_id};
+use crate::model::{
+    InvalidRegistration, LeaseRef, Refreshed, RefreshedMany, Registered, Registration, new_id,
+};
 pub(crate) use failover::Answer;
-use failover::Exchange;
-use transport::Call;
+use failover::Failover;
+use transport::Request;
 
-/// A client of one registry. Cloning gives another handle with the same connections.
+/// A client of one registry. Clones share its connections.
 #[derive(Debug, Clone)]
 pub struct Client {
-    exchange: Arc<Exchange>,
+    failover: Arc<Failover>,
     clock: Arc<dyn Clock>,
     timeout: Duration,
 }
 
 /// How long a promotion may take: it restores the replica, and checks it.
 #[cfg(feature = "cli")]
-const PROMOTION: Duration = Duration::from_mins(5);
+const PROMOTION_TIMEOUT: Duration = Duration::from_mins(5);
 
 impl Client {
-    /// A client of the registry at this address: `http://…`, `https://…`, or `unix:` and a path.
+    /// Creates a client of the registry at this address: `http://…`, `https://…`, or `unix:` and a path.
     ///
     /// # Errors
-    /// [`ClientError::Address`], when it is no address.
+    /// [`ClientError::Address`] if the address is not valid.
     pub fn new(address: impl Into<String>) -> Result<Self, ClientError> {
         ClientOptions::new().address(address).build()
     }
 
-    /// Where it asks, for people.
+    /// Returns the addresses, for messages.
     #[must_use]
     pub fn addresses(&self) -> String {
-        self.exchange.addresses()
+        self.failover.addresses()
     }
 
-    /// Registers a server, or replaces what was registered under its id. Whoever registers keeps the lease alive: see
+    /// Registers a server, or replaces the registration of its id. The caller has to refresh the lease: see
     /// [`keep_alive`](Self::keep_alive).
     ///
-    /// A registration without an id is given one first, so that a second try replaces the first instead of standing beside
-    /// it.
+    /// A registration without an id gets one first, so that a retry replaces it instead of adding another.
     ///
     /// # Errors
-    /// [`ClientError::Refused`] with all that is wrong with it, and whatever keeps the registry from answering.
+    /// [`ClientError::Api`] with every violation if the registration is not valid, and all errors of a request.
     pub async fn register(&self, registration: Registration) -> Result<Registered, ClientError> {
-        self.put(registration, false).await
+        self.post_registration(registration, false).await
     }
 
-    /// Registers a server, unless its id is taken: [`Refusal::code`] is `already_registered` then.
+    /// Registers a server unless its id is taken; then [`ApiError::code`] is `already_registered`.
     ///
     /// # Errors
     /// As [`register`](Self::register).
     pub async fn register_new(&self, registration: Registration) -> Result<Registered, ClientError> {
-        self.put(registration, true).await
+        self.post_registration(registration, true).await
     }
 
-    async fn put(&self, mut registration: Registration, new_only: bool) -> Result<Registered, ClientError> {
-        let id = registration.id.take().unwrap_or_else(|| new_id(&registration.name));
+    async fn post_registration(
+        &self,
+        mut registration: Registration,
+        new_only: bool,
+    ) -> Result<Registered, ClientError> {
+        let id = registration.id.take().unwrap_or_else(|| new_id(&registration.record.name));
         registration.id = Some(id.clone());
-        let mut call = Call::new(Method::POST, ["v1", "servers"]);
-        call.body = Some(json(&registration));
-        call.new_only = new_only;
-        let answer = self.ask(&call).await?;
+        let mut request = Request::new(Method::POST, ["v1", "servers"]);
+        request.body = Some(json(&registration));
+        request.new_only = new_only;
+        let answer = self.send(&request).await?;
         let created = answer.status() == StatusCode::CREATED;
         answer.json(&id).map(|registered: Registered| Registered { created, ..registered })
     }
 
-    /// Renews a lease.
+    /// Refreshes a lease.
     ///
     /// # Errors
-    /// [`ClientError::NotRegistered`]: register again. [`ClientError::LeaseReplaced`]: leave it alone.
+    /// [`ClientError::NotRegistered`]: register again. [`ClientError::LeaseReplaced`]: stop refreshing.
     pub async fn refresh(&self, lease: impl Into<LeaseRef>) -> Result<Refreshed, ClientError> {
         let lease = lease.into();
-        let mut call = Call::new(Method::PUT, ["v1", "servers", &lease.id, "refresh"]);
-        call.lease(&lease);
-        self.ask(&call).await?.json(&lease.id)
+        let mut request = Request::new(Method::PUT, ["v1", "servers", &lease.id, "refresh"]);
+        request.lease(&lease);
+        self.send(&request).await?.json(&lease.id)
     }
 
-    /// Renews the leases of many ids in one call, and says which of them are not registered.
+    /// Refreshes the leases of many ids in one request, and returns which of them are not registered.
     ///
     /// # Errors
-    /// Whatever keeps the registry from answering.
+    /// All errors of a request.
     pub async fn refresh_many(&self, ids: &[String]) -> Result<RefreshedMany, ClientError> {
-        let mut call = Call::new(Method::POST, ["v1", "refresh"]);
-        call.body = Some(json(&serde_json::json!({ "ids": ids })));
-        self.ask(&call).await?.json("")
+        let mut request = Request::new(Method::POST, ["v1", "refresh"]);
+        request.body = Some(json(&serde_json::json!({ "ids": ids })));
+        self.send(&request).await?.json("")
     }
 
-    /// Takes a server out.
+    /// Deregisters a server.
     ///
     /// # Errors
     /// [`ClientError::NotRegistered`], [`ClientError::LeaseReplaced`].
     pub async fn deregister(&self, lease: impl Into<LeaseRef>) -> Result<(), ClientError> {
         let lease = lease.into();
-        let mut call = Call::new(Method::DELETE, ["v1", "servers", &lease.id]);
-        call.lease(&lease);
-        let answer = self.ask(&call).await?;
+        let mut request = Request::new(Method::DELETE, ["v1", "servers", &lease.id]);
+        request.lease(&lease);
+        let answer = self.send(&request).await?;
         if answer.status().is_success() {
             return Ok(());
         }
-        match (answer.repeated, answer.refusal(&lease.id)) {
-            // The first time has done it, and only its answer was lost.
+        match (answer.repeated, answer.error(&lease.id)) {
+            // The first attempt succeeded, and only its response was lost.
             (true, ClientError::NotRegistered { .. }) => Ok(()),
-            (_, refusal) => Err(refusal),
+            (_, error) => Err(error),
         }
     }
 
-    /// Whether the registry is ready, and as what: `primary` or `standby`.
+    /// Returns the role of a registry that is ready: `primary` or `standby`.
     #[cfg(feature = "cli")]
     pub(crate) async fn role(&self) -> Result<String, ClientError> {
         #[derive(serde::Deserialize)]
@@ -155,33 +160,32 @@ impl Client {
         self.fetch(&["readyz"]).await?.json("").map(|Ready { role }| role)
     }
 
-    /// Makes a primary of a standby.
+    /// Promotes a standby to primary.
     #[cfg(feature = "cli")]
     pub(crate) async fn promote(&self, force: bool) -> Result<(), ClientError> {
-        let mut call = Call::new(Method::POST, ["v1", "promote"]);
-        call.query.push(("force".to_owned(), force.to_string()));
-        let answer = self.exchange.ask(&call, PROMOTION).await?;
-        if answer.status().is_success() { Ok(()) } else { Err(answer.refusal("")) }
+        let mut request = Request::new(Method::POST, ["v1", "promote"]);
+        request.query.push(("force".to_owned(), force.to_string()));
+        let answer = self.failover.send(&request, PROMOTION_TIMEOUT).await?;
+        if answer.status().is_success() { Ok(()) } else { Err(answer.error("")) }
     }
 
-    /// Registers a server, keeps its lease alive, registers it again when the registry has lost it, and takes it out when
-    /// the [`Heartbeat`] is stopped or dropped. It begins at once in the background, and does not mind that the registry is
-    /// down.
+    /// Registers a server, refreshes its lease, registers it again if the registry has lost it, and deregisters it when the
+    /// [`Heartbeat`] is stopped or dropped. It starts in the background, also while the registry is down.
     ///
     /// # Errors
-    /// When the registration is not valid, with all that is wrong with it.
+    /// If the registration is not valid, with every violation.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub fn keep_alive(&self, registration: Registration) -> Result<Heartbeat, Invalid> {
+    pub fn keep_alive(&self, registration: Registration) -> Result<Heartbeat, InvalidRegistration> {
         Heartbeat::start(self.clone(), registration, None)
     }
 
-    /// As [`keep_alive`](Self::keep_alive), for a server that is asked before each time whether it is alive. While it is
-    /// not, its lease runs out.
+    /// Does the same as [`keep_alive`](Self::keep_alive), but checks before each refresh whether the server is alive. While it
+    /// is not, its lease expires.
     ///
     /// # Errors
-    /// When the registration is not valid, with all that is wrong with it.
+    /// If the registration is not valid, with every violation.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -189,7 +193,7 @@ impl Client {
         &self,
         registration: Registration,
         is_alive: impl Fn() -> F + Send + Sync + 'static,
-    ) -> Result<Heartbeat, Invalid>
+    ) -> Result<Heartbeat, InvalidRegistration>
     where
         F: Future<Output = bool> + Send + 'static,
     {
@@ -197,26 +201,26 @@ impl Client {
         Heartbeat::start(self.clone(), registration, Some(check))
     }
 
-    /// What is answered at a path, whatever it is.
+    /// Gets a path, and returns any response.
     #[cfg(feature = "cli")]
     pub(crate) async fn fetch(&self, path: &[&str]) -> Result<Answer, ClientError> {
-        self.ask(&Call::new(Method::GET, path.iter().copied())).await
+        self.send(&Request::new(Method::GET, path.iter().copied())).await
     }
 
-    async fn ask(&self, call: &Call) -> Result<Answer, ClientError> {
-        // No URL can name these: they would lead elsewhere. Nor can anything be registered under them.
-        if let Some(id) = call.path.iter().find(|segment| matches!(segment.as_str(), "." | "..")) {
+    async fn send(&self, request: &Request) -> Result<Answer, ClientError> {
+        // No URL can name these ids, and no server can be registered under them.
+        if let Some(id) = request.path.iter().find(|segment| matches!(segment.as_str(), "." | "..")) {
             return Err(ClientError::NotRegistered { id: id.clone() });
         }
-        self.exchange.ask(call, self.timeout).await
+        self.failover.send(request, self.timeout).await
     }
 
-    fn patience(&self, timeout: Duration) -> Self {
+    fn with_timeout(&self, timeout: Duration) -> Self {
         Self { timeout: timeout.min(self.timeout), ..self.clone() }
     }
 }
 
-impl Call {
+impl Request {
     fn new<'a>(method: Method, path: impl IntoIterator<Item = &'a str>) -> Self {
         let path = path.into_iter().map(str::to_owned).collect();
         Self { method, path, query: Vec::new(), body: None, new_only: false }
@@ -227,12 +231,12 @@ impl Call {
     }
 }
 
-/// A body. What it is made of has no keys but texts, so that it is always JSON.
+/// Serializes a body. All keys are strings, so this cannot fail.
 fn json(body: &impl serde::Serialize) -> bytes::Bytes {
     serde_json::to_vec(body).unwrap_or_default().into()
 }
 
-/// Any number; always the same one where the operating system gives none.
+/// Returns a random number; always the same if the operating system provides none.
 fn random() -> u32 {
     let mut bytes = [0; 4];
     let _ = getrandom::fill(&mut bytes);

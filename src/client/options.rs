@@ -1,4 +1,4 @@
-//! How a client is made.
+//! The options of a client.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use http::header::HeaderValue;
 
-use super::failover::Exchange;
+use super::failover::Failover;
 use super::transport;
-use super::transport::Wire;
+use super::transport::Transport;
 use super::{Client, ClientError};
 use crate::clock::{Clock, SystemClock};
 
-/// How long an answer may take.
+/// How long a response may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How a [`Client`] is made.
+/// The options of a [`Client`].
 ///
 /// ```
 /// # fn main() -> Result<(), paulina::client::ClientError> {
@@ -53,63 +53,63 @@ impl Default for ClientOptions {
 }
 
 impl ClientOptions {
-    /// No address, no token, 10 s for an answer.
+    /// Returns options without an address and a token, and with a timeout of 10 s.
     #[must_use]
     pub fn new() -> Self {
         Self { addresses: Vec::new(), token: None, timeout: TIMEOUT, clock: None }
     }
 
-    /// Adds an address: `http://…`, `https://…`, or `unix:` and a path. The one that answered last is asked first.
+    /// Adds an address: `http://…`, `https://…`, or `unix:` and a path. The address that responded last is tried first.
     #[must_use]
     pub fn address(mut self, address: impl Into<String>) -> Self {
         self.addresses.push(address.into());
         self
     }
 
-    /// The token to ask with.
+    /// Sets the token.
     #[must_use]
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(token.into());
         self
     }
 
-    /// How long one address may take to answer.
+    /// Sets how long one address may take to respond; default 10 s.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Where heartbeats take their time from.
+    /// Sets the clock of heartbeats.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Arc::new(clock));
         self
     }
 
-    /// The client. It connects when it is asked something.
+    /// Creates the client. It connects with the first request.
     ///
     /// # Errors
-    /// [`ClientError::Address`], when an address is none, or the token is no token.
+    /// [`ClientError::Address`] if an address or the token is not valid.
     pub fn build(self) -> Result<Client, ClientError> {
         let wrong =
             |address: &str, detail: String| ClientError::Address { address: address.to_owned(), detail };
-        let first = self.addresses.first().ok_or_else(|| wrong("", "there is none".to_owned()))?;
-        let spoken = self.addresses.iter().any(|address| address.starts_with("https:"));
-        let tls = transport::trusting(spoken).map_err(|error| wrong(first, error.to_string()))?;
-        let wires = self.addresses.iter().map(|address| Wire::new(address, &tls));
-        let wires = wires.collect::<Result<Vec<_>, _>>()?;
+        let first = self.addresses.first().ok_or_else(|| wrong("", "no address is given".to_owned()))?;
+        let uses_tls = self.addresses.iter().any(|address| address.starts_with("https:"));
+        let tls = transport::tls_config(uses_tls).map_err(|error| wrong(first, error.to_string()))?;
+        let transports = self.addresses.iter().map(|address| Transport::new(address, &tls));
+        let transports = transports.collect::<Result<Vec<_>, _>>()?;
         let token = self.token.map(|token| {
             let mut value = HeaderValue::try_from(format!("Bearer {token}"))
                 .ok()
                 .filter(|_| token.bytes().all(|byte| byte.is_ascii_graphic()))
-                .ok_or_else(|| wrong(first, "the token to ask it with is no token".to_owned()))?;
+                .ok_or_else(|| wrong(first, "the token for it is not valid".to_owned()))?;
             value.set_sensitive(true);
             Ok::<_, ClientError>(value)
         });
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         Ok(Client {
-            exchange: Arc::new(Exchange::new(wires, token.transpose()?, Arc::clone(&clock))),
+            failover: Arc::new(Failover::new(transports, token.transpose()?, Arc::clone(&clock))),
             clock,
             timeout: self.timeout,
         })

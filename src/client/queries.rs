@@ -1,31 +1,35 @@
-//! Asking what is registered.
+//! Queries for registered servers and tools.
 
 use http::Method;
 use serde::de::DeserializeOwned;
 
-use super::transport::Call;
+use super::transport::Request;
 use super::{Client, ClientError, random};
 use crate::model::{Cursor, Filter, LeaseState, PAGE_LIMITS, Page, Server, Stats, ToolEntry, ToolPage};
 
 impl Client {
-    /// One server with all that it registered; none if the id is not registered.
+    /// Returns one server in full, or `None` if the id is not registered.
     ///
     /// # Errors
-    /// Whatever keeps the registry from answering.
+    /// If the registry cannot answer.
     pub async fn get(&self, id: &str) -> Result<Option<Server>, ClientError> {
-        self.perhaps(&["v1", "servers", id], id).await
+        self.get_optional(&["v1", "servers", id], id).await
     }
 
-    /// Whether a server is alive, and what is left of its lease; none if the id is not registered.
+    /// Returns the health of a server and the remaining time of its lease, or `None` if the id is not registered.
     ///
     /// # Errors
-    /// Whatever keeps the registry from answering.
+    /// If the registry cannot answer.
     pub async fn health(&self, id: &str) -> Result<Option<LeaseState>, ClientError> {
-        self.perhaps(&["v1", "servers", id, "health"], id).await
+        self.get_optional(&["v1", "servers", id, "health"], id).await
     }
 
-    async fn perhaps<T: DeserializeOwned>(&self, path: &[&str], id: &str) -> Result<Option<T>, ClientError> {
-        let answer = match self.ask(&Call::new(Method::GET, path.iter().copied())).await {
+    async fn get_optional<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        id: &str,
+    ) -> Result<Option<T>, ClientError> {
+        let answer = match self.send(&Request::new(Method::GET, path.iter().copied())).await {
             Ok(answer) => answer.json(id),
             Err(error) => Err(error),
         };
@@ -35,15 +39,15 @@ impl Client {
         }
     }
 
-    /// The servers that match a filter, a page of them.
+    /// Returns a page of the servers that match a filter.
     ///
     /// # Errors
-    /// [`ClientError::InvalidFilter`], and whatever keeps the registry from answering.
+    /// [`ClientError::InvalidFilter`], or if the registry cannot answer.
     pub async fn find(&self, filter: Filter) -> Result<Page, ClientError> {
         self.list("servers", &filter).await
     }
 
-    /// All servers that match a filter, page by page.
+    /// Returns all servers that match a filter, requested page by page.
     ///
     /// # Errors
     /// As [`find`](Self::find).
@@ -51,7 +55,7 @@ impl Client {
         self.all::<Page>("servers", filter).await
     }
 
-    /// The tools that match a filter, each once, with the servers that offer it: a page of them.
+    /// Returns a page of the tools that match a filter, each once, with the servers that offer it.
     ///
     /// # Errors
     /// As [`find`](Self::find).
@@ -59,7 +63,7 @@ impl Client {
         self.list("tools", &filter).await
     }
 
-    /// All tools that match a filter, page by page.
+    /// Returns all tools that match a filter, requested page by page.
     ///
     /// # Errors
     /// As [`find`](Self::find).
@@ -67,10 +71,10 @@ impl Client {
         self.all::<ToolPage>("tools", filter).await
     }
 
-    async fn all<P: Part>(&self, what: &str, filter: Filter) -> Result<Vec<P::Item>, ClientError> {
+    async fn all<P: ResultPage>(&self, what: &str, filter: Filter) -> Result<Vec<P::Item>, ClientError> {
         let (mut all, mut next) = (Vec::new(), filter);
         loop {
-            let (items, cursor) = self.list::<P>(what, &next).await?.split();
+            let (items, cursor) = self.list::<P>(what, &next).await?.into_parts();
             all.extend(items);
             match cursor {
                 Some(cursor) => next = next.after(&cursor),
@@ -81,23 +85,23 @@ impl Client {
 
     async fn list<T: DeserializeOwned>(&self, what: &str, filter: &Filter) -> Result<T, ClientError> {
         filter.check()?;
-        let mut call = Call::new(Method::GET, ["v1", what]);
-        call.query = match &filter.after {
-            Some(position) => vec![("cursor".to_owned(), Cursor::new(filter, position.clone()).to_string())],
+        let mut request = Request::new(Method::GET, ["v1", what]);
+        request.query = match &filter.after {
+            Some(position) => vec![("cursor".to_owned(), filter.cursor(position.clone()).to_string())],
             None => filter.pairs(),
         };
-        self.ask(&call).await?.json("")
+        self.send(&request).await?.json("")
     }
 
-    /// Totals of what is registered.
+    /// Returns the numbers of registered servers, tools, resources and prompts.
     ///
     /// # Errors
-    /// Whatever keeps the registry from answering.
+    /// If the registry cannot answer.
     pub async fn stats(&self) -> Result<Stats, ClientError> {
-        self.ask(&Call::new(Method::GET, ["v1", "stats"])).await?.json("")
+        self.send(&Request::new(Method::GET, ["v1", "stats"])).await?.json("")
     }
 
-    /// A healthy server of this name: any one of them, by chance, so that many clients spread over all.
+    /// Returns a random healthy server of this name, so that many clients are spread over all of them.
     ///
     /// # Errors
     /// [`ClientError::NoHealthyServers`].
@@ -109,22 +113,22 @@ impl Client {
     }
 }
 
-/// A part of an answer, and where the next one begins.
-trait Part: DeserializeOwned {
+/// A page of results, and the position of the next one.
+trait ResultPage: DeserializeOwned {
     type Item;
-    fn split(self) -> (Vec<Self::Item>, Option<Cursor>);
+    fn into_parts(self) -> (Vec<Self::Item>, Option<Cursor>);
 }
 
-impl Part for Page {
+impl ResultPage for Page {
     type Item = Server;
-    fn split(self) -> (Vec<Server>, Option<Cursor>) {
+    fn into_parts(self) -> (Vec<Server>, Option<Cursor>) {
         (self.servers, self.next_cursor)
     }
 }
 
-impl Part for ToolPage {
+impl ResultPage for ToolPage {
     type Item = ToolEntry;
-    fn split(self) -> (Vec<ToolEntry>, Option<Cursor>) {
+    fn into_parts(self) -> (Vec<ToolEntry>, Option<Cursor>) {
         (self.tools, self.next_cursor)
     }
 }

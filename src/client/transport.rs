@@ -1,4 +1,4 @@
-//! One address of a registry: HTTP over TCP, TLS or a Unix socket, with connections that are kept.
+//! HTTP to one address of a registry, over TCP, TLS or a Unix socket, with kept connections.
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::{fmt, io};
 
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
-use http::{Request, Response, StatusCode, Uri};
+use http::{Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -22,13 +22,13 @@ use super::ClientError;
 #[cfg(unix)]
 use super::unix::SocketConnector;
 
-/// The largest answer that is read: a page of servers in full ends at 16 MiB, plus the last server.
-const LARGEST: usize = 64 * 1024 * 1024;
-const CONNECT: Duration = Duration::from_secs(5);
+/// The largest response that is read: a page of servers in full ends at 16 MiB, plus the last server.
+const RESPONSE_SIZE_LIMIT: usize = 64 * 1024 * 1024;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One address.
-pub(super) struct Wire {
-    /// As it was given.
+pub(super) struct Transport {
+    /// The address as the caller wrote it.
     pub(super) address: String,
     base: Url,
     http: Http,
@@ -40,65 +40,65 @@ enum Http {
     Unix(legacy::Client<SocketConnector, Full<Bytes>>),
 }
 
-/// What is asked.
+/// A request, independent of the address.
 #[derive(Debug, Clone)]
-pub(super) struct Call {
+pub(super) struct Request {
     pub(super) method: http::Method,
-    /// Under the address.
+    /// The segments of the path, under the address.
     pub(super) path: Vec<String>,
     pub(super) query: Vec<(String, String)>,
-    /// JSON.
+    /// JSON, if any.
     pub(super) body: Option<Bytes>,
-    /// Only if the id is not taken.
+    /// Register only if the id is not taken.
     pub(super) new_only: bool,
 }
 
-/// What is answered.
+/// A response that was read to its end.
 pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) headers: http::HeaderMap,
     pub(super) body: Bytes,
 }
 
-/// Why there is no answer.
+/// The reason why there is no response.
 pub(super) enum Failure {
     /// Nothing was sent.
     Unsent(String),
-    /// Nothing was sent: what is there speaks no TLS, or none that is trusted.
+    /// Nothing was sent: the server does not support TLS, or its certificate is not trusted.
     Tls(String),
-    /// The connection broke off, perhaps one that was kept and that the other side had given up. It may have been carried out.
-    Broken(String),
-    /// It may have been carried out.
+    /// The connection was lost, maybe a kept one that the server had closed; the request may have been processed.
+    ConnectionLost(String),
+    /// The request may have been processed.
     Unknown(String),
-    /// It may have been carried out, by something that does not answer in HTTP.
-    NoHttp(String),
+    /// The request may have been processed, by a server whose response is not HTTP.
+    NotHttp(String),
 }
 
 impl Reply {
-    /// Reads the whole answer.
+    /// Reads a response to its end.
     pub(super) async fn read(response: Response<Incoming>) -> Result<Self, Failure> {
         let (parts, body) = response.into_parts();
-        let body = Limited::new(body, LARGEST).collect().await;
-        let body = body.map_err(|error| Failure::Unknown(format!("the answer broke off: {error}")))?;
+        let body = Limited::new(body, RESPONSE_SIZE_LIMIT).collect().await;
+        let body = body.map_err(|error| Failure::Unknown(format!("the response is incomplete: {error}")))?;
         Ok(Self { status: parts.status, headers: parts.headers, body: body.to_bytes() })
     }
 }
 
-impl Wire {
+impl Transport {
     pub(super) fn new(address: &str, tls: &Arc<ClientConfig>) -> Result<Self, ClientError> {
-        let wrong = |detail: String| ClientError::Address { address: address.to_owned(), detail };
+        let invalid = |detail: String| ClientError::Address { address: address.to_owned(), detail };
         if let Some(path) = address.strip_prefix("unix:") {
             return Self::unix(address, path)
-                .ok_or_else(|| wrong("there are no Unix sockets here".to_owned()));
+                .ok_or_else(|| invalid("Unix sockets are not supported on this platform".to_owned()));
         }
-        let base = Url::parse(address).map_err(|error| wrong(error.to_string()))?;
+        let base = Url::parse(address).map_err(|error| invalid(error.to_string()))?;
         if !matches!(base.scheme(), "http" | "https") || !base.has_host() {
-            return Err(wrong("it is neither http nor https".to_owned()));
+            return Err(invalid("it is neither http nor https".to_owned()));
         }
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT));
+        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(ClientConfig::clone(tls))
             .https_or_http()
@@ -121,90 +121,96 @@ impl Wire {
         None
     }
 
-    /// Asks, and reads the whole answer.
+    /// Sends a request and reads the response to its end.
     pub(super) async fn send(
         &self,
-        call: &Call,
+        request: &Request,
         token: Option<&HeaderValue>,
-        limit: Duration,
+        timeout: Duration,
     ) -> Result<Reply, Failure> {
-        let request = self.request(call, token).map_err(|error| Failure::Unsent(error.to_string()))?;
-        let asking = async { Reply::read(self.exchange(request).await?).await };
-        let late = |_| Failure::Unknown(format!("no answer within {} ms", limit.as_millis()));
-        tokio::time::timeout(limit, asking).await.map_err(late)?
+        let http_request =
+            self.http_request(request, token).map_err(|error| Failure::Unsent(error.to_string()))?;
+        let reply = async { Reply::read(self.send_http(http_request).await?).await };
+        let late = |_| Failure::Unknown(format!("no response within {} ms", timeout.as_millis()));
+        tokio::time::timeout(timeout, reply).await.map_err(late)?
     }
 
-    /// Asks, and leaves the answer to be read.
+    /// Sends a request; the caller reads the response.
     pub(super) async fn open(
         &self,
-        call: &Call,
+        request: &Request,
         token: Option<&HeaderValue>,
-        limit: Duration,
+        timeout: Duration,
     ) -> Result<Response<Incoming>, Failure> {
-        let request = self.request(call, token).map_err(|error| Failure::Unsent(error.to_string()))?;
-        let late = |_| Failure::Unknown(format!("no answer within {} ms", limit.as_millis()));
-        tokio::time::timeout(limit, self.exchange(request)).await.map_err(late)?
+        let http_request =
+            self.http_request(request, token).map_err(|error| Failure::Unsent(error.to_string()))?;
+        let late = |_| Failure::Unknown(format!("no response within {} ms", timeout.as_millis()));
+        tokio::time::timeout(timeout, self.send_http(http_request)).await.map_err(late)?
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
-        let answered = match &self.http {
+    async fn send_http(&self, request: http::Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
+        let response = match &self.http {
             Http::Tcp(client) => client.request(request).await,
             #[cfg(unix)]
             Http::Unix(client) => client.request(request).await,
         };
-        answered.map_err(|error| failure(&error))
+        response.map_err(|error| failure(&error))
     }
 
-    fn request(&self, call: &Call, token: Option<&HeaderValue>) -> Result<Request<Full<Bytes>>, http::Error> {
+    fn http_request(
+        &self,
+        request: &Request,
+        token: Option<&HeaderValue>,
+    ) -> Result<http::Request<Full<Bytes>>, http::Error> {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(&call.path);
+            path.pop_if_empty().extend(&request.path);
         }
-        if !call.query.is_empty() {
-            url.query_pairs_mut().extend_pairs(&call.query);
+        if !request.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&request.query);
         }
         let uri: Uri = url.as_str().parse()?;
-        let mut request = Request::builder().method(call.method.clone()).uri(uri);
+        let mut http_request = http::Request::builder().method(request.method.clone()).uri(uri);
         if let Some(token) = token {
-            request = request.header(header::AUTHORIZATION, token);
+            http_request = http_request.header(header::AUTHORIZATION, token);
         }
-        if call.new_only {
-            request = request.header(header::IF_NONE_MATCH, HeaderValue::from_static("*"));
+        if request.new_only {
+            http_request = http_request.header(header::IF_NONE_MATCH, HeaderValue::from_static("*"));
         }
-        match &call.body {
-            None => request.body(Full::default()),
-            Some(body) => request
+        match &request.body {
+            None => http_request.body(Full::default()),
+            Some(body) => http_request
                 .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
                 .body(Full::new(body.clone())),
         }
     }
 }
 
-impl fmt::Debug for Wire {
+impl fmt::Debug for Transport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("Wire").field(&self.address).finish()
+        formatter.debug_tuple("Transport").field(&self.address).finish()
     }
 }
 
 fn failure(error: &legacy::Error) -> Failure {
-    let text = innermost(error);
+    let text = root_cause(error);
     let mut at = error.source();
     while let Some(cause) = at {
         if cause.is::<tokio_rustls::rustls::Error>() {
             return Failure::Tls(text);
         }
         if cause.downcast_ref().is_some_and(hyper::Error::is_parse) {
-            return Failure::NoHttp(text);
+            return Failure::NotHttp(text);
         }
-        // An `io::Error` is not the source of what it wraps, but takes its place.
+        // An `io::Error` hides the error that it wraps: its source is that of the wrapped one.
         let wrapped = cause.downcast_ref().and_then(io::Error::get_ref);
         at = wrapped.map_or_else(|| cause.source(), |wrapped| Some(wrapped));
     }
-    if error.is_connect() { Failure::Unsent(text) } else { Failure::Broken(text) }
+    if error.is_connect() { Failure::Unsent(text) } else { Failure::ConnectionLost(text) }
 }
 
-/// The error at the root, which says most.
-pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
+/// Returns the innermost error, which is the most specific one.
+pub(crate) fn root_cause(error: &dyn std::error::Error) -> String {
     let mut at = error;
     while let Some(source) = at.source() {
         at = source;
@@ -212,10 +218,11 @@ pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
     at.to_string()
 }
 
-/// TLS that trusts whom the system trusts; nobody, where none is spoken, which saves reading all that the system has.
-pub(crate) fn trusting(spoken: bool) -> Result<Arc<ClientConfig>, tokio_rustls::rustls::Error> {
+/// Returns a TLS configuration that trusts the certificates of the system. Without an https address they are not loaded, which
+/// takes a while.
+pub(crate) fn tls_config(uses_tls: bool) -> Result<Arc<ClientConfig>, tokio_rustls::rustls::Error> {
     let mut roots = RootCertStore::empty();
-    if spoken {
+    if uses_tls {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     }
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));

@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 use tower_service::Service;
 
-/// See the [module](self).
+/// Connects to the same Unix socket for every URI.
 #[derive(Debug, Clone)]
 pub(super) struct SocketConnector(Arc<PathBuf>);
 

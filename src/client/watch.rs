@@ -1,4 +1,4 @@
-//! Watching a registry over HTTP: the stream goes on by itself, with no gap and no repeat, whatever breaks in between.
+//! Watches a registry over HTTP, and reconnects without gaps or duplicates.
 
 use std::time::Duration;
 
@@ -6,18 +6,19 @@ use http::Method;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-use super::transport::Call;
+use super::transport::Request;
 use super::{Client, ClientError, heartbeat::shortened};
-use crate::model::{Change, Filter, Revision, Snapshot, Watched};
+use crate::model::{Change, Filter, Revision, Snapshot, WatchEvent};
+use crate::net::backoff;
 use crate::net::sse::{Event, Events};
 
-/// The registry says that it is there every 15 s.
-const SILENCE: Duration = Duration::from_secs(40);
-/// The first pause before it is asked again; each further one is twice as long, up to the last.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LAST_PAUSE: Duration = Duration::from_secs(5);
+/// How long a stream may be silent: the registry sends a comment every 15 s.
+const STREAM_TIMEOUT: Duration = Duration::from_secs(40);
+/// The wait after the first failure; it doubles with each further failure, up to the limit.
+const INITIAL_RECONNECT_WAIT: Duration = Duration::from_millis(100);
+const RECONNECT_WAIT_LIMIT: Duration = Duration::from_secs(5);
 
-/// A watcher of a registry, see [`Client::watch`].
+/// A stream of events, returned by [`Client::watch`].
 #[derive(Debug)]
 pub struct ClientWatch {
     client: Client,
@@ -35,22 +36,22 @@ struct Stream {
 }
 
 impl Client {
-    /// Tells of the servers that match a filter: all of them first, and then every change of them, in its order. A stream that
-    /// breaks off goes on by itself where it was, with no gap and no repeat, or with a snapshot, which replaces all that was
-    /// known.
+    /// Watches the servers that match a filter: first a snapshot of all of them, then one event for each change, in order. A
+    /// lost connection is reopened after the last event, without gaps or duplicates, or with a new snapshot, which replaces
+    /// everything received before.
     ///
     /// # Errors
-    /// [`ClientError::InvalidFilter`] for what cannot be watched.
-    #[expect(clippy::needless_pass_by_value, reason = "every question takes its filter")]
+    /// [`ClientError::InvalidFilter`] if the filter contains a parameter that cannot be watched.
+    #[expect(clippy::needless_pass_by_value, reason = "like all methods with a filter")]
     pub fn watch(&self, filter: Filter) -> Result<ClientWatch, ClientError> {
         self.watch_from(&filter, None)
     }
 
-    /// As [`watch`](Self::watch), going on right after a revision that was told before.
+    /// Like [`watch`](Self::watch), but resumes after a revision that an earlier watch received.
     ///
     /// # Errors
-    /// As [`watch`](Self::watch).
-    #[expect(clippy::needless_pass_by_value, reason = "every question takes its filter")]
+    /// Like [`watch`](Self::watch).
+    #[expect(clippy::needless_pass_by_value, reason = "like all methods with a filter")]
     pub fn watch_since(&self, filter: Filter, since: Revision) -> Result<ClientWatch, ClientError> {
         self.watch_from(&filter, Some(since))
     }
@@ -67,27 +68,27 @@ impl Client {
 }
 
 impl ClientWatch {
-    /// Waits for the next thing to tell. While the registry does not answer, it is asked again; nothing is lost when this is
-    /// dropped before it is done.
+    /// Waits for the next event. While the registry does not answer, this reconnects. If the future is dropped, no event is
+    /// lost.
     ///
     /// # Errors
-    /// What patience does not mend: no right to read, an address at which there is no registry.
-    pub async fn next(&mut self) -> Result<Watched, ClientError> {
+    /// If waiting does not fix it: the token may not read, the server at the address is not a registry.
+    pub async fn next(&mut self) -> Result<WatchEvent, ClientError> {
         loop {
-            let told = match &mut self.stream {
+            let result = match &mut self.stream {
                 Some(stream) => stream.next().await,
                 None => match self.open().await {
                     Ok(()) => continue,
                     Err(error) => Err(error),
                 },
             };
-            match told {
-                Ok(watched) => {
-                    self.since = Some(watched.revision().clone());
+            match result {
+                Ok(event) => {
+                    self.since = Some(event.revision().clone());
                     self.failures = 0;
-                    return Ok(watched);
+                    return Ok(event);
                 }
-                // What has never told anything may be no registry; once it was one, a proxy answers in its place.
+                // After the first event, a proxy may answer for a registry that is down; before it, the address is wrong.
                 Err(error @ (ClientError::NotARegistry { .. } | ClientError::Tls { .. }))
                     if self.since.is_none() =>
                 {
@@ -95,7 +96,7 @@ impl ClientWatch {
                 }
                 Err(error) if error.is_temporary() => {
                     self.stream = None;
-                    tracing::debug!(%error, "the stream broke off; it is asked for again");
+                    tracing::debug!(%error, "the stream was lost; reconnecting");
                     self.wait().await;
                 }
                 Err(error) => {
@@ -107,46 +108,78 @@ impl ClientWatch {
     }
 
     async fn open(&mut self) -> Result<(), ClientError> {
-        let mut call = Call::new(Method::GET, ["v1", "watch"]);
-        call.query.clone_from(&self.query);
-        call.query.extend(self.since.as_ref().map(|since| ("since".to_owned(), since.to_string())));
-        let (body, address) = self.client.exchange.open(&call, self.client.timeout).await?;
+        let mut request = Request::new(Method::GET, ["v1", "watch"]);
+        request.query.clone_from(&self.query);
+        request.query.extend(self.since.as_ref().map(|since| ("since".to_owned(), since.to_string())));
+        let (body, address) = self.client.failover.open(&request, self.client.timeout).await?;
         self.stream = Some(Stream { body, events: Events::default(), address });
         Ok(())
     }
 
     async fn wait(&mut self) {
-        let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(10)).min(LAST_PAUSE);
-        self.failures += 1;
+        let wait = shortened(reconnect_wait(self.failures), 50);
+        self.failures = self.failures.saturating_add(1);
         let clock = &self.client.clock;
-        clock.sleep_until(clock.monotonic() + shortened(pause, 50)).await;
+        clock.sleep_until(clock.monotonic() + wait).await;
     }
 }
 
 impl Stream {
-    async fn next(&mut self) -> Result<Watched, ClientError> {
+    async fn next(&mut self) -> Result<WatchEvent, ClientError> {
         loop {
             if let Some(event) = self.events.next() {
-                return watched(&event).map_err(|error| self.broken(&error.to_string()));
+                return watch_event(&event).map_err(|error| self.lost(&error.to_string()));
             }
-            let frame = tokio::time::timeout(SILENCE, self.body.frame()).await;
-            let frame = frame.map_err(|_| self.broken("nothing came for 40 s"))?;
-            let frame = frame.ok_or_else(|| self.broken("the stream ended"))?;
-            let frame = frame.map_err(|error| self.broken(&error.to_string()))?;
+            let frame = tokio::time::timeout(STREAM_TIMEOUT, self.body.frame()).await;
+            let frame = frame.map_err(|_| self.lost("no data for 40 s"))?;
+            let frame = frame.ok_or_else(|| self.lost("the stream ended"))?;
+            let frame = frame.map_err(|error| self.lost(&error.to_string()))?;
             if let Ok(bytes) = frame.into_data() {
                 self.events.feed(&bytes);
             }
         }
     }
 
-    fn broken(&self, reason: &str) -> ClientError {
+    fn lost(&self, reason: &str) -> ClientError {
         ClientError::Unreachable { addresses: self.address.clone(), reason: reason.to_owned() }
     }
 }
 
-fn watched(event: &Event) -> serde_json::Result<Watched> {
+/// Returns how long to wait after so many earlier failures in a row.
+fn reconnect_wait(failures: u32) -> Duration {
+    backoff::delay(INITIAL_RECONNECT_WAIT, failures, RECONNECT_WAIT_LIMIT)
+}
+
+fn watch_event(event: &Event) -> serde_json::Result<WatchEvent> {
     match event.kind.as_str() {
-        "snapshot" => serde_json::from_str::<Snapshot>(&event.data).map(Watched::Snapshot),
-        _ => serde_json::from_str::<Change>(&event.data).map(Watched::Change),
+        "snapshot" => serde_json::from_str::<Snapshot>(&event.data).map(WatchEvent::Snapshot),
+        _ => serde_json::from_str::<Change>(&event.data).map(WatchEvent::Change),
+    }
+}
+
+/// The test vectors that the Rust, Python and TypeScript clients share.
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::reconnect_wait;
+
+    #[derive(Deserialize)]
+    struct Vectors {
+        reconnect_wait: Vec<Reconnect>,
+    }
+
+    #[derive(Deserialize)]
+    struct Reconnect {
+        failures: u32,
+        wait: u128,
+    }
+
+    #[test]
+    fn the_wait_before_a_reconnect_doubles_up_to_its_limit() {
+        let vectors: Vectors = serde_json::from_str(include_str!("../../tests/vectors/sse.json")).unwrap();
+        for Reconnect { failures, wait } in vectors.reconnect_wait {
+            assert_eq!(reconnect_wait(failures).as_millis(), wait, "{failures} failures");
+        }
     }
 }

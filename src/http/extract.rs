@@ -1,4 +1,4 @@
-//! What handlers take from a request: who sends it, and its body.
+//! Extractors: the caller of a request, and a JSON body.
 
 use std::convert::Infallible;
 
@@ -8,19 +8,19 @@ use axum::http::header;
 use axum::http::request::Parts;
 use http_body_util::BodyExt;
 
-use super::pipeline::admission::{self, Load, Place};
+use super::pipeline::admission::{AdmissionControl, AdmissionPermit, MemoryPermit};
 use super::pipeline::route::{AdmissionClass, Route};
 use super::problem::{Code, Problem};
 use super::state::App;
 use crate::model::{Access, Actor};
 use crate::net::media_type::is_json;
 
-/// On whose behalf a request comes.
+/// The actor that sent a request.
 pub(super) struct Caller(pub(super) Actor);
 
 impl Caller {
     pub(super) fn of(parts: &Parts) -> Self {
-        Self(parts.extensions.get::<Access>().map_or(Actor::Anybody, |access| access.actor.clone()))
+        Self(parts.extensions.get::<Access>().map_or(Actor::Anonymous, |access| access.actor.clone()))
     }
 }
 
@@ -32,11 +32,11 @@ impl FromRequestParts<App> for Caller {
     }
 }
 
-/// The bytes of a body that says it is JSON. They are accounted for, and its request has a place, until it is dropped.
+/// The bytes of a JSON body, with the permits for its memory and its request.
 pub(super) struct JsonBody {
     pub(super) bytes: Vec<u8>,
-    _taken: admission::Bytes,
-    _place: Place,
+    _memory: MemoryPermit,
+    _permit: AdmissionPermit,
 }
 
 impl FromRequest<App> for JsonBody {
@@ -48,46 +48,46 @@ impl FromRequest<App> for JsonBody {
             let detail = "send the body with content-type: application/json";
             return Err(Problem::new(Code::UnsupportedMediaType, detail));
         }
-        let load = app.load();
-        let limit = load.limits().body_bytes;
+        let admission = app.admission();
+        let limit = admission.limits().body_bytes;
         let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         if length.and_then(|length| length.parse().ok()).is_some_and(|length: u64| length > limit as u64) {
-            return Err(too_large(load));
+            return Err(too_large(admission));
         }
-        let time = load.limits().body_time;
+        let time = admission.limits().body_time;
         let class = Route::of(request.uri().path()).admission(request.method());
-        let read = tokio::time::timeout(time, read(request.into_body(), load, class)).await;
-        let (bytes, taken) = read.unwrap_or_else(|_| {
-            load.metrics().refused_body("time");
+        let read = tokio::time::timeout(time, read_body(request.into_body(), admission, class)).await;
+        let (bytes, memory) = read.unwrap_or_else(|_| {
+            admission.metrics().body_rejected("time");
             let detail = format!("the body did not arrive within {} s", time.as_secs());
             Err(Problem::new(Code::RequestTimeout, detail))
         })?;
-        Ok(Self { bytes, _taken: taken, _place: load.admit(class)? })
+        Ok(Self { bytes, _memory: memory, _permit: admission.admit(class)? })
     }
 }
 
-fn too_large(load: &Load) -> Problem {
-    load.metrics().refused_body("size");
-    let limit = load.limits().body_bytes;
-    Problem::new(Code::PayloadTooLarge, format!("the body is over the limit of {limit} bytes"))
+fn too_large(admission: &AdmissionControl) -> Problem {
+    admission.metrics().body_rejected("size");
+    let limit = admission.limits().body_bytes;
+    Problem::new(Code::PayloadTooLarge, format!("the body exceeds the limit of {limit} bytes"))
 }
 
-async fn read(
+async fn read_body(
     mut body: Body,
-    load: &Load,
+    admission: &AdmissionControl,
     class: AdmissionClass,
-) -> Result<(Vec<u8>, admission::Bytes), Problem> {
-    let mut taken = load.take(class, 0)?;
+) -> Result<(Vec<u8>, MemoryPermit), Problem> {
+    let mut memory = admission.reserve(class, 0)?;
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame =
             frame.map_err(|_| Problem::new(Code::MalformedJson, "the body ended before it was complete"))?;
         let Ok(data) = frame.into_data() else { continue };
-        if bytes.len() + data.len() > load.limits().body_bytes {
-            return Err(too_large(load));
+        if bytes.len() + data.len() > admission.limits().body_bytes {
+            return Err(too_large(admission));
         }
-        taken.add(load.take(class, data.len())?);
+        memory.merge(admission.reserve(class, data.len())?);
         bytes.extend_from_slice(&data);
     }
-    Ok((bytes, taken))
+    Ok((bytes, memory))
 }

@@ -1,4 +1,4 @@
-//! An external service mounted behind the same pipeline, such as the registry as an MCP server.
+//! An external service mounted behind the same pipeline, such as the registry's own MCP server.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -8,20 +8,20 @@ use axum::response::Response;
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt};
 
-/// A service at a path.
+/// A service and the path that it is mounted at.
 #[derive(Clone)]
-pub(super) struct Mounted {
+pub(super) struct McpService {
     pub(super) path: &'static str,
     service: BoxCloneSyncService<Request, Response, Infallible>,
 }
 
-impl fmt::Debug for Mounted {
+impl fmt::Debug for McpService {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Mounted").field("path", &self.path).finish_non_exhaustive()
+        formatter.debug_struct("McpService").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
-impl Mounted {
+impl McpService {
     pub(super) fn new<S>(path: &'static str, service: S) -> Self
     where
         S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,

@@ -17,56 +17,177 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::pipeline::route::Route;
 use crate::model::Stats;
-use crate::registry::{self, Vitals};
+use crate::registry::{self, RegistryStats};
 
-/// Why something was counted.
-type Reasons = Family<[(&'static str, &'static str); 1], Counter>;
+/// A counter by the value of one label.
+type LabeledCounter = Family<[(&'static str, &'static str); 1], Counter>;
 
-/// What is counted, and the registry that writes it.
+/// A gauge by the value of one label.
+type LabeledGauge = Family<[(&'static str, String); 1], Gauge>;
+
+/// The metrics of a server, and the registry that encodes them.
 #[derive(Clone)]
 pub(super) struct Metrics(Arc<Inner>);
 
 struct Inner {
     registry: Registry,
-    connections: Gauge,
-    closed: Reasons,
-    shed: Reasons,
-    bodies: Reasons,
-    denied: Reasons,
-    refreshing: Gauge,
-    requesting: Gauge,
-    watchers: Gauge,
-    memory: Gauge,
-    wal: Gauge,
-    standing: Gauge,
-    standby: Gauge,
-    servers: Gauge,
-    waiting: Gauge,
-    by_transport: Family<[(&'static str, String); 1], Gauge>,
-    by_health: Family<[(&'static str, String); 1], Gauge>,
-    requests: Family<Answered, Counter>,
-    durations: [Histogram; Route::ALL.len()],
+    connections: ConnectionMetrics,
+    requests: RequestMetrics,
+    registry_state: RegistryMetrics,
 }
 
-/// Seconds that an answer takes.
-const DURATIONS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0];
+/// What happens to connections.
+struct ConnectionMetrics {
+    open: Gauge,
+    closed: LabeledCounter,
+}
 
-/// How much is in hand.
+impl ConnectionMetrics {
+    fn register(registry: &mut Registry) -> Self {
+        let closed = LabeledCounter::default();
+        let help = "Connections closed by the server, by reason";
+        registry.register("connections_closed", help, closed.clone());
+        Self { open: gauge(registry, "connections", "Open connections"), closed }
+    }
+}
+
+/// What happens to requests.
+struct RequestMetrics {
+    completed: Family<RequestLabels, Counter>,
+    durations: [Histogram; Route::ALL.len()],
+    shed: LabeledCounter,
+    bodies_rejected: LabeledCounter,
+    denied: LabeledCounter,
+    refreshes_in_flight: Gauge,
+    requests_in_flight: Gauge,
+    watchers: Gauge,
+    in_flight_bytes: Gauge,
+}
+
+impl RequestMetrics {
+    fn register(registry: &mut Registry) -> Self {
+        let completed = Family::default();
+        registry.register("requests", "Completed requests, by route and status", completed.clone());
+        let by_route =
+            Family::<[(&str, &str); 1], Histogram, _>::new_with_constructor(histogram as fn() -> Histogram);
+        let help = "Time until the response; for a watch, until the stream began";
+        registry.register_with_unit("request_duration", help, Unit::Seconds, by_route.clone());
+        let durations =
+            Route::ALL.map(|route| by_route.get_or_create(&[("route", route.template())]).clone());
+        let [shed, bodies_rejected, denied] = [
+            ("requests_shed", "Requests rejected with 503, by the limit that was reached"),
+            ("request_bodies_rejected", "Request bodies rejected, by reason"),
+            ("requests_denied", "Requests rejected by authentication or host checks, by code"),
+        ]
+        .map(|(name, help)| {
+            let counter = LabeledCounter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        });
+        let in_flight_bytes = Gauge::default();
+        let help = "Memory of request bodies and large responses in flight";
+        registry.register_with_unit("in_flight", help, Unit::Bytes, in_flight_bytes.clone());
+        Self {
+            completed,
+            durations,
+            shed,
+            bodies_rejected,
+            denied,
+            refreshes_in_flight: gauge(registry, "refreshes_in_flight", "Lease refreshes in flight"),
+            requests_in_flight: gauge(registry, "requests_in_flight", "Other requests in flight"),
+            watchers: gauge(registry, "watchers", "Open watch streams"),
+            in_flight_bytes,
+        }
+    }
+}
+
+/// The state of the registry.
+struct RegistryMetrics {
+    servers: Gauge,
+    servers_by_transport: LabeledGauge,
+    servers_by_health: LabeledGauge,
+    queue_length: Gauge,
+    wal_bytes: Gauge,
+    storage_failing: Gauge,
+    standby: Gauge,
+}
+
+impl RegistryMetrics {
+    fn register(registry: &mut Registry) -> Self {
+        let [servers_by_transport, servers_by_health] = [
+            ("servers_by_transport", "Registered servers, by transport"),
+            ("servers_by_health", "Registered servers, by health"),
+        ]
+        .map(|(name, help)| {
+            let gauge = LabeledGauge::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        });
+        let wal_bytes = Gauge::default();
+        let help = "Size of the database's write-ahead log";
+        registry.register_with_unit("wal", help, Unit::Bytes, wal_bytes.clone());
+        let storage_failing = "1 while the database is not writable and leases are paused";
+        let standby = "1 while this registry is a read-only standby";
+        Self {
+            servers: gauge(registry, "servers", "Registered servers"),
+            servers_by_transport,
+            servers_by_health,
+            queue_length: gauge(registry, "queue_length", "Commands waiting for the writer"),
+            wal_bytes,
+            storage_failing: gauge(registry, "storage_failing", storage_failing),
+            standby: gauge(registry, "standby", standby),
+        }
+    }
+
+    fn set(&self, registry_stats: RegistryStats, stats: Option<&Stats>) {
+        set(&self.servers, registry_stats.servers);
+        set(&self.queue_length, registry_stats.queue_length);
+        self.wal_bytes.set(i64::try_from(registry_stats.wal_bytes).unwrap_or(i64::MAX));
+        self.storage_failing.set(i64::from(registry_stats.paused));
+        self.standby.set(i64::from(registry_stats.standby));
+        let Some(stats) = stats else { return };
+        let groups = [
+            (&self.servers_by_transport, "transport", &stats.servers.by_transport),
+            (&self.servers_by_health, "health", &stats.servers.by_health),
+        ];
+        for (family, label, counts) in groups {
+            family.clear();
+            for (value, count) in counts {
+                let gauge = family.get_or_create(&[(label, value.clone())]);
+                gauge.set(i64::try_from(*count).unwrap_or(i64::MAX));
+            }
+        }
+    }
+}
+
+fn gauge(registry: &mut Registry, name: &str, help: &str) -> Gauge {
+    let gauge = Gauge::default();
+    registry.register(name, help, gauge.clone());
+    gauge
+}
+
+fn set(gauge: &Gauge, value: usize) {
+    gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+}
+
+/// The bounds of the buckets of request durations, in seconds.
+const DURATION_BUCKETS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0];
+
+/// The requests and the memory that are in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Reading {
-    /// Refreshes.
+pub(super) struct InFlight {
+    /// Lease refreshes.
     pub(super) refreshes: usize,
     /// Other requests.
     pub(super) requests: usize,
-    /// Watchers.
+    /// Open watch streams.
     pub(super) watchers: usize,
-    /// Bytes of bodies and large answers.
+    /// Bytes of request bodies and large responses.
     pub(super) bytes: usize,
 }
 
-/// What is told apart among answers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Answered {
+struct RequestLabels {
     route: &'static str,
     status: u16,
 }
@@ -80,145 +201,74 @@ impl fmt::Debug for Metrics {
 impl Metrics {
     pub(super) fn new() -> Self {
         let mut registry = Registry::with_prefix("paulina");
-        let mut family = |name: &str, help: &str| {
-            let reasons = Reasons::default();
-            registry.register(name, help, reasons.clone());
-            reasons
-        };
-        let closed = family("connections_closed", "Connections that the server cut off, by reason");
-        let shed = family("requests_shed", "Requests turned away with 503, by what there was too much of");
-        let bodies = family("bodies_refused", "Bodies refused, by reason");
-        let denied = family("requests_denied", "Requests refused before they were looked at, by code");
-        let mut gauge = |name: &str, help: &str, unit: Option<Unit>| {
-            let gauge = Gauge::default();
-            match unit {
-                Some(unit) => registry.register_with_unit(name, help, unit, gauge.clone()),
-                None => registry.register(name, help, gauge.clone()),
-            }
-            gauge
-        };
-        let connections = gauge("connections", "Open connections", None);
-        let refreshing = gauge("refreshes_in_flight", "Refreshes in hand", None);
-        let requesting = gauge("requests_in_flight", "Other requests in hand", None);
-        let watchers = gauge("watchers", "Clients that watch", None);
-        let memory = gauge("in_flight", "Bodies and large answers in memory", Some(Unit::Bytes));
-        let wal = gauge("wal", "The size of the write-ahead log beside the database", Some(Unit::Bytes));
-        let standing =
-            gauge("storage_failing", "1 while the database takes no writes: leases stand still", None);
-        let standby = gauge("standby", "1 while this registry is a standby, which only answers", None);
-        let servers = gauge("servers", "Registered servers", None);
-        let waiting = gauge("queue_length", "Commands that wait for the writer", None);
-        let by_transport = Family::default();
-        registry.register("servers_by_transport", "Registered servers, by transport", by_transport.clone());
-        let by_health = Family::default();
-        registry.register("servers_by_health", "Registered servers, by health", by_health.clone());
-        let requests = Family::default();
-        registry.register("requests", "Answers, by route and status", requests.clone());
-        let all =
-            Family::<[(&str, &str); 1], Histogram, _>::new_with_constructor(histogram as fn() -> Histogram);
-        let help = "How long answers took; of a watch, until it began";
-        registry.register_with_unit("request_duration", help, Unit::Seconds, all.clone());
-        let durations = Route::ALL.map(|route| all.get_or_create(&[("route", route.template())]).clone());
-        Self(Arc::new(Inner {
-            registry,
-            connections,
-            closed,
-            shed,
-            bodies,
-            denied,
-            refreshing,
-            requesting,
-            watchers,
-            memory,
-            wal,
-            standing,
-            standby,
-            servers,
-            waiting,
-            by_transport,
-            by_health,
-            requests,
-            durations,
-        }))
+        let connections = ConnectionMetrics::register(&mut registry);
+        let requests = RequestMetrics::register(&mut registry);
+        let registry_state = RegistryMetrics::register(&mut registry);
+        Self(Arc::new(Inner { registry, connections, requests, registry_state }))
     }
 
-    /// The same with what the registry itself counts.
-    pub(super) fn with(registry: registry::Registry) -> Self {
+    /// Returns metrics that include the counters of a registry.
+    pub(super) fn with_registry(registry: registry::Registry) -> Self {
         let mut metrics = Self::new();
         if let Some(inner) = Arc::get_mut(&mut metrics.0) {
-            inner.registry.register_collector(Box::new(Counted(registry)));
+            inner.registry.register_collector(Box::new(RegistryCollector(registry)));
         }
         metrics
     }
 
-    /// A request was answered.
-    pub(super) fn answered(&self, route: Route, status: StatusCode, took: Duration) {
-        if let Some(histogram) = self.0.durations.get(route as usize) {
+    /// Counts a completed request.
+    pub(super) fn request_completed(&self, route: Route, status: StatusCode, took: Duration) {
+        let requests = &self.0.requests;
+        if let Some(histogram) = requests.durations.get(route as usize) {
             histogram.observe(took.as_secs_f64());
         }
-        self.0.requests.get_or_create(&Answered { route: route.template(), status: status.as_u16() }).inc();
+        let labels = RequestLabels { route: route.template(), status: status.as_u16() };
+        requests.completed.get_or_create(&labels).inc();
     }
 
-    /// A connection came.
-    pub(super) fn connected(&self) {
-        self.0.connections.inc();
+    /// Counts a new connection.
+    pub(super) fn connection_opened(&self) {
+        self.0.connections.open.inc();
     }
 
-    /// A connection ended.
-    pub(super) fn disconnected(&self) {
-        self.0.connections.dec();
+    /// Counts the end of a connection.
+    pub(super) fn connection_ended(&self) {
+        self.0.connections.open.dec();
     }
 
-    /// A connection was cut off.
-    pub(super) fn cut_off(&self, reason: &'static str) {
-        self.0.closed.get_or_create(&[("reason", reason)]).inc();
+    /// Counts a connection that the server closed.
+    pub(super) fn connection_closed(&self, reason: &'static str) {
+        self.0.connections.closed.get_or_create(&[("reason", reason)]).inc();
     }
 
-    /// A request was turned away.
-    pub(super) fn shed(&self, what: &'static str) {
-        self.0.shed.get_or_create(&[("limit", what)]).inc();
+    /// Counts a request that exceeded a limit.
+    pub(super) fn request_shed(&self, limit: &'static str) {
+        self.0.requests.shed.get_or_create(&[("limit", limit)]).inc();
     }
 
-    /// A body was refused.
-    pub(super) fn refused_body(&self, reason: &'static str) {
-        self.0.bodies.get_or_create(&[("reason", reason)]).inc();
+    /// Counts a rejected request body.
+    pub(super) fn body_rejected(&self, reason: &'static str) {
+        self.0.requests.bodies_rejected.get_or_create(&[("reason", reason)]).inc();
     }
 
-    /// A request was refused for who sent it.
-    pub(super) fn denied(&self, code: &'static str) {
-        self.0.denied.get_or_create(&[("code", code)]).inc();
+    /// Counts a request that failed authentication or the host checks.
+    pub(super) fn request_denied(&self, code: &'static str) {
+        self.0.requests.denied.get_or_create(&[("code", code)]).inc();
     }
 
-    /// All of it as text.
+    /// Encodes all metrics as text.
     pub(super) fn text(
         &self,
-        load: Reading,
-        vitals: Vitals,
+        in_flight: InFlight,
+        registry_stats: RegistryStats,
         stats: Option<&Stats>,
     ) -> Result<String, fmt::Error> {
-        let set = |gauge: &Gauge, value: usize| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
-        set(&self.0.refreshing, load.refreshes);
-        set(&self.0.requesting, load.requests);
-        set(&self.0.watchers, load.watchers);
-        set(&self.0.memory, load.bytes);
-        set(&self.0.servers, vitals.servers);
-        set(&self.0.waiting, vitals.waiting);
-        if let Some(stats) = stats {
-            let groups = [
-                (&self.0.by_transport, "transport", &stats.servers.by_transport),
-                (&self.0.by_health, "health", &stats.servers.by_health),
-            ];
-            for (family, label, group) in groups {
-                family.clear();
-                for (value, count) in group {
-                    let gauge = family.get_or_create(&[(label, value.clone())]);
-                    gauge.set(i64::try_from(*count).unwrap_or(i64::MAX));
-                }
-            }
-        }
-        self.0.wal.set(i64::try_from(vitals.wal_bytes).unwrap_or(i64::MAX));
-        self.0.standing.set(i64::from(vitals.paused));
-        self.0.standby.set(i64::from(vitals.standby));
+        let requests = &self.0.requests;
+        set(&requests.refreshes_in_flight, in_flight.refreshes);
+        set(&requests.requests_in_flight, in_flight.requests);
+        set(&requests.watchers, in_flight.watchers);
+        set(&requests.in_flight_bytes, in_flight.bytes);
+        self.0.registry_state.set(registry_stats, stats);
         let mut text = String::new();
         encode(&mut text, &self.0.registry)?;
         Ok(text)
@@ -226,27 +276,27 @@ impl Metrics {
 }
 
 fn histogram() -> Histogram {
-    Histogram::new(DURATIONS)
+    Histogram::new(DURATION_BUCKETS)
 }
 
-/// What the registry counts, read when it is asked for.
+/// Reads the registry's own counters when the metrics are encoded.
 #[derive(Debug)]
-struct Counted(registry::Registry);
+struct RegistryCollector(registry::Registry);
 
-impl Collector for Counted {
+impl Collector for RegistryCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let counts = self.0.counts();
+        let counts = self.0.counters();
         for (name, help, count) in counts.counters() {
             let counter = ConstCounter::new(count);
             counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
         }
         #[expect(
             clippy::cast_precision_loss,
-            reason = "a time, exact to the millisecond for the next thousands of years"
+            reason = "a time, exact to the millisecond for thousands of years"
         )]
         let last = ConstGauge::new(counts.last_commit() as f64 / 1_000.0);
         let help =
-            "When the database last took a commit, as Unix time; of a standby, how far its copy has come";
+            "Unix time of the last commit; on a standby, of the last commit in its copy of the database";
         let descriptor = encoder.encode_descriptor(
             "last_commit_timestamp",
             help,
@@ -255,13 +305,8 @@ impl Collector for Counted {
         )?;
         last.encode(descriptor)?;
         let histograms = [
-            (
-                "commit_duration",
-                "How long a batch took to commit",
-                Some(Unit::Seconds),
-                counts.commits().read(),
-            ),
-            ("commit_batch_size", "Commands that shared a commit", None, counts.batches().read()),
+            ("commit_duration", "Time to commit a batch", Some(Unit::Seconds), counts.commits().read()),
+            ("commit_batch_size", "Commands per commit", None, counts.batches().read()),
         ];
         for (name, help, unit, (sum, count, buckets)) in histograms {
             let mut metric = encoder.encode_descriptor(name, help, unit.as_ref(), MetricType::Histogram)?;

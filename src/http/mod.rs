@@ -1,7 +1,7 @@
-//! The HTTP API: sockets in `server`, every request through `pipeline`, the handlers in `api`.
+//! The HTTP API: sockets in `server`, the request pipeline in `pipeline`, the handlers in `api`.
 //!
-//! [`router`] is the API alone, to nest in an axum application of one's own. [`Server`] is a whole server around it, with
-//! what a server needs that others can reach: limits, checks of `Host` and `Origin`, TLS, compression, an orderly end.
+//! [`router`] returns only the API, to be nested in another axum application. [`Server`] is a complete server around it, with
+//! limits, checks of `Host` and `Origin`, TLS, compression and graceful shutdown.
 
 mod api;
 mod extract;
@@ -21,6 +21,8 @@ mod ui;
 #[cfg(feature = "cli")]
 pub(crate) use official_registry::{NAMESPACE, is_namespace};
 pub use openapi::document::document;
+#[cfg(feature = "cli")]
+pub(crate) use problem::codes as problem_codes;
 pub use problem::{Code, Problem};
 pub use router::router;
 pub use server::builder::Server;

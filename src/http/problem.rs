@@ -9,56 +9,65 @@ use super::pipeline::route::ErrorFormat;
 use crate::model::{FilterError, Health, ParseError, Violation, redact};
 use crate::registry::Error;
 
-/// The stable codes of problems.
+/// The stable code of a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     /// The body is not JSON.
     MalformedJson,
-    /// The request is not well-formed, or could be read in two ways.
+    /// The request is malformed or ambiguous.
     MalformedRequest,
     /// The body is JSON, but not a valid registration; `errors` names each field.
     InvalidRegistration,
-    /// A query parameter is unknown or has a value of the wrong kind.
+    /// A query parameter is unknown or has an invalid value.
     InvalidQuery,
-    /// No such server is registered: register it again.
+    /// The server is not registered; register it again.
     NotRegistered,
     /// No such route.
     NotFound,
-    /// The route knows other methods; see `Allow`.
+    /// The route does not support the method; see `Allow`.
     MethodNotAllowed,
-    /// There is no token, or not one of this registry's.
+    /// The token is missing or unknown.
     Unauthorized,
-    /// The token lacks the role, or does not own the server.
+    /// The token lacks the required role, or does not own the server.
     Forbidden,
-    /// The `Host` is none that this registry answers to.
+    /// The `Host` is not allowed.
     HostNotAllowed,
-    /// The `Origin` is none that this registry answers to.
+    /// The `Origin` is not allowed.
     OriginNotAllowed,
     /// The body did not arrive in time.
     RequestTimeout,
-    /// The body is over the limit.
+    /// The body exceeds the size limit.
     PayloadTooLarge,
     /// The body is not `application/json`.
     UnsupportedMediaType,
-    /// `If-None-Match: *`, and the id is taken.
+    /// `If-None-Match: *` was sent, and the id is already registered.
     AlreadyRegistered,
-    /// The named lease is no longer this server's.
+    /// The given lease was replaced by a newer registration of the id.
     LeaseReplaced,
-    /// Too much to do, or starting or stopping: try again after `Retry-After`.
+    /// The registry is overloaded, starting or stopping; try again after `Retry-After`.
     Overloaded,
-    /// This registry is a standby, which only answers: ask the one that `primary` names.
+    /// This registry is a read-only standby; send the request to the one that `primary` names.
     Standby,
     /// The standby was not promoted; `detail` says why.
     NotPromoted,
-    /// The disk is full: reads go on, leases stand still.
+    /// The disk is full: reads continue, leases are paused.
     StorageFull,
-    /// The registry failed; its log says why.
+    /// An internal error; see the registry's log.
     Internal,
 }
 
+/// Returns the name, status and title of every code.
+#[cfg(feature = "cli")]
+pub(crate) fn codes() -> impl Iterator<Item = (&'static str, u16, &'static str)> {
+    Code::ALL.into_iter().map(|code| {
+        let (name, status, title) = code.definition();
+        (name, status.as_u16(), title)
+    })
+}
+
 impl Code {
-    /// Every code.
+    /// All codes.
     pub(super) const ALL: [Self; 21] = [
         Self::MalformedJson,
         Self::MalformedRequest,
@@ -83,24 +92,24 @@ impl Code {
         Self::Internal,
     ];
 
-    /// Name, status, title.
-    fn row(self) -> (&'static str, StatusCode, &'static str) {
+    /// Returns name, status and title.
+    fn definition(self) -> (&'static str, StatusCode, &'static str) {
         match self {
             Self::MalformedJson => ("malformed_json", StatusCode::BAD_REQUEST, "The body is not JSON"),
             Self::MalformedRequest => {
-                ("malformed_request", StatusCode::BAD_REQUEST, "The request is not well-formed")
+                ("malformed_request", StatusCode::BAD_REQUEST, "The request is malformed")
             }
             Self::InvalidRegistration => {
-                ("invalid_registration", StatusCode::UNPROCESSABLE_ENTITY, "The registration is not valid")
+                ("invalid_registration", StatusCode::UNPROCESSABLE_ENTITY, "The registration is invalid")
             }
-            Self::InvalidQuery => ("invalid_query", StatusCode::BAD_REQUEST, "The query is not valid"),
-            Self::NotRegistered => ("not_registered", StatusCode::NOT_FOUND, "No such server is registered"),
+            Self::InvalidQuery => ("invalid_query", StatusCode::BAD_REQUEST, "The query is invalid"),
+            Self::NotRegistered => ("not_registered", StatusCode::NOT_FOUND, "The server is not registered"),
             Self::NotFound => ("not_found", StatusCode::NOT_FOUND, "No such route"),
             Self::MethodNotAllowed => {
-                ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, "The route knows other methods")
+                ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, "The method is not allowed")
             }
-            Self::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED, "A token is needed"),
-            Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "The token may not do this"),
+            Self::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED, "A valid token is required"),
+            Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "The token does not permit this"),
             Self::HostNotAllowed => ("host_not_allowed", StatusCode::FORBIDDEN, "The host is not allowed"),
             Self::OriginNotAllowed => {
                 ("origin_not_allowed", StatusCode::FORBIDDEN, "The origin is not allowed")
@@ -109,7 +118,7 @@ impl Code {
                 ("request_timeout", StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time")
             }
             Self::PayloadTooLarge => {
-                ("payload_too_large", StatusCode::PAYLOAD_TOO_LARGE, "The body is over the limit")
+                ("payload_too_large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large")
             }
             Self::UnsupportedMediaType => (
                 "unsupported_media_type",
@@ -117,62 +126,59 @@ impl Code {
                 "The body is not application/json",
             ),
             Self::AlreadyRegistered => {
-                ("already_registered", StatusCode::PRECONDITION_FAILED, "The id is registered already")
+                ("already_registered", StatusCode::PRECONDITION_FAILED, "The id is already registered")
             }
             Self::LeaseReplaced => ("lease_replaced", StatusCode::CONFLICT, "The lease was replaced"),
             Self::Overloaded => ("overloaded", StatusCode::SERVICE_UNAVAILABLE, "The registry is overloaded"),
             Self::Standby => ("standby", StatusCode::SERVICE_UNAVAILABLE, "The registry is a standby"),
             Self::NotPromoted => ("not_promoted", StatusCode::CONFLICT, "The standby was not promoted"),
             Self::StorageFull => ("storage_full", StatusCode::INSUFFICIENT_STORAGE, "The disk is full"),
-            Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "The registry failed"),
+            Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
         }
     }
 
-    /// Its name.
     pub(super) fn as_str(self) -> &'static str {
-        self.row().0
+        self.definition().0
     }
 
-    /// Its status.
     pub(super) fn status(self) -> StatusCode {
-        self.row().1
+        self.definition().1
     }
 }
 
-/// An error, as RFC 9457 defines it, with the members `code` and `errors`.
+/// An RFC 9457 problem, with the additional members `code` and `errors`.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
-    /// A URI for the kind of problem: `urn:paulina:problem:` and the code.
+    /// A URI for the problem type: `urn:paulina:problem:` and the code.
     #[schema(value_type = String)]
     r#type: Box<str>,
-    /// The kind of problem in words.
+    /// A summary of the problem type.
     title: &'static str,
-    /// The HTTP status.
+    /// The HTTP status code.
     status: u16,
-    /// What happened, and the way out.
+    /// What happened, and how to fix it.
     detail: String,
-    /// The kind of problem: stable.
+    /// The stable code of the problem type.
     #[schema(inline = false)]
     code: Code,
-    /// Every violation of a rejected body.
+    /// All violations of a rejected body.
     errors: Vec<Violation>,
-    /// `unhealthy`, where the health of a server that is not registered was asked for.
+    /// `unhealthy`, if the request was for the health of a server that is not registered.
     #[serde(skip_serializing_if = "Option::is_none")]
     health: Option<Health>,
-    /// Where the primary is, as far as a standby was told.
+    /// The address of the primary, if a standby knows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     primary: Option<Box<str>>,
-    /// The detail once more, for clients of the official registry's API.
+    /// The detail again, for clients of the official registry's API.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(ignore)]
     error: Option<Box<str>>,
 }
 
 impl Problem {
-    /// A problem of this kind.
     pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
-        let (name, status, title) = code.row();
+        let (name, status, title) = code.definition();
         Self {
             r#type: format!("urn:paulina:problem:{name}").into(),
             title,
@@ -186,49 +192,46 @@ impl Problem {
         }
     }
 
-    /// The kind of problem.
     pub(super) fn code(&self) -> Code {
         self.code
     }
 
-    /// The kind of problem in words.
     pub(super) fn title(&self) -> &'static str {
         self.title
     }
 
-    /// The same with what is wrong in a body.
-    pub(super) fn listing(self, errors: Vec<Violation>) -> Self {
+    pub(super) fn with_errors(self, errors: Vec<Violation>) -> Self {
         Self { errors, ..self }
     }
 
-    /// One that lists violations.
+    /// Returns the problem of an invalid body.
     pub(super) fn invalid(errors: Vec<Violation>) -> Self {
         let detail = match errors.len() {
-            1 => "the registration breaks one rule; see errors".to_owned(),
-            count => format!("the registration breaks {count} rules; see errors"),
+            1 => "the registration has one error; see errors".to_owned(),
+            count => format!("the registration has {count} errors; see errors"),
         };
-        Self::new(Code::InvalidRegistration, detail).listing(errors)
+        Self::new(Code::InvalidRegistration, detail).with_errors(errors)
     }
 
     pub(super) fn not_registered(id: &str) -> Self {
         Error::NotRegistered(id.to_owned()).into()
     }
 
-    /// The response in the format of the API that was asked.
+    /// Returns the response in the given format.
     pub(super) fn into_response_in(self, format: ErrorFormat) -> Response {
         match format {
             ErrorFormat::Problem => self.into_response(),
-            ErrorFormat::OfficialRegistry => self.in_short().into_response(),
+            ErrorFormat::OfficialRegistry => self.with_legacy_error_member().into_response(),
         }
     }
 
-    /// As the official registry's API has it, with a member `error`.
-    pub(super) fn in_short(self) -> Self {
+    /// Adds the member `error`, which clients of the official registry's API read.
+    pub(super) fn with_legacy_error_member(self) -> Self {
         Self { error: Some(self.detail.as_str().into()), ..self }
     }
 
-    /// The answer to a question for the health of what is not there.
-    pub(super) fn unhealthy(self) -> Self {
+    /// Adds the member `health` with the value `unhealthy`.
+    pub(super) fn with_unhealthy(self) -> Self {
         Self { health: Some(Health::Unhealthy), ..self }
     }
 }
@@ -248,11 +251,11 @@ impl From<Error> for Problem {
             Error::StorageFull => Self::new(Code::StorageFull, detail),
             Error::Overloaded | Error::Closed => Self::new(Code::Overloaded, detail),
             Error::AlreadyRegistered(_) => Self::new(Code::AlreadyRegistered, detail),
-            // No route makes tokens.
+            // No route manages tokens.
             Error::TokenExists(_) | Error::NoToken(_) | Error::Random(_) => Self::new(Code::Internal, detail),
             Error::Storage(cause) => {
-                tracing::error!(error = &*cause, "the database failed");
-                Self::new(Code::Internal, "the database failed; the registry's log says why")
+                tracing::error!(error = &*cause, "database error");
+                Self::new(Code::Internal, "database error; see the registry's log")
             }
         }
     }
@@ -282,7 +285,7 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.code == Code::MalformedRequest {
-            // What follows on the connection may be the rest of it.
+            // What follows on the connection may be part of this request.
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if status == StatusCode::UNAUTHORIZED {

@@ -1,17 +1,17 @@
-//! How a standby is promoted.
+//! The handler that promotes a standby.
 //!
-//! The API does not know where the last copy comes from: the program that serves a standby provides the promotion.
+//! The API does not know where the standby's copy comes from, so the program that serves the standby provides the promotion.
 
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
-/// What a promotion comes to.
-pub(super) type Promoting = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+/// A running promotion.
+pub(super) type Promotion = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
-/// How a standby is promoted: with force, or not if there is another primary. Says why it was not.
+/// Promotes a standby. The argument forces promotion although the peer is primary; the error says why it failed.
 #[derive(Clone)]
-pub(super) struct Promoter(Arc<dyn Fn(bool) -> Promoting + Send + Sync>);
+pub(super) struct Promoter(Arc<dyn Fn(bool) -> Promotion + Send + Sync>);
 
 impl Promoter {
     pub(super) fn new<F>(promote: impl Fn(bool) -> F + Send + Sync + 'static) -> Self
@@ -21,7 +21,7 @@ impl Promoter {
         Self(Arc::new(move |force| Box::pin(promote(force))))
     }
 
-    pub(super) fn promote(&self, force: bool) -> Promoting {
+    pub(super) fn promote(&self, force: bool) -> Promotion {
         (self.0)(force)
     }
 }

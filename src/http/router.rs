@@ -1,43 +1,44 @@
-//! All routes and their handlers.
+//! The routes and their handlers.
 
 use axum::Router;
 use axum::extract::State;
 use axum::middleware;
 use axum::routing::{any, get};
 
-use super::api::{mcp, operations};
+use super::api::{fallback, mcp};
 use super::metrics::Metrics;
+use super::official_registry::NAMESPACE;
 use super::openapi::document;
-use super::pipeline::admission::Load;
-use super::pipeline::auth::{Gate, Policy};
+use super::pipeline::admission::AdmissionControl;
+use super::pipeline::auth::{Authenticator, Policy};
 use super::pipeline::service;
 use super::server::limits::Limits;
-use super::state::App;
+use super::state::{App, AppParts};
 use super::{official_registry, ui};
 use crate::registry::Registry;
 
-/// All routes, without anything in front of them.
-pub(super) fn routes_of(app: App) -> Router {
+/// Returns the router of all routes, without the pipeline.
+pub(super) fn all_routes(app: App) -> Router {
     let (mut router, _) = document::routes().split_for_parts();
-    if let Some(mounted) = app.mounted().cloned() {
-        let path = mounted.path;
+    if let Some(service) = app.mcp_service().cloned() {
+        let path = service.path;
         router = router
-            .route(path, any(move |State(app): State<App>, request| mcp::answer(mounted, app, request)));
+            .route(path, any(move |State(app): State<App>, request| mcp::handle(service, app, request)));
     }
     router
         .merge(official_registry::routes())
         .route("/", get(ui::dashboard))
         .route("/docs", get(ui::docs))
         .route("/assets/{name}", get(ui::asset))
-        .fallback(operations::not_found)
-        .method_not_allowed_fallback(operations::method_not_allowed)
+        .fallback(fallback::not_found)
+        .method_not_allowed_fallback(fallback::method_not_allowed)
         .with_state(app)
 }
 
-/// The API as a router, to nest in another axum application.
+/// Returns the API as a router, to be nested in another axum application.
 ///
-/// It asks for tokens once there are any, see [`Registry::create_token`]. The checks of `Host` and `Origin` and the limits
-/// belong to [`Server`](super::Server): whoever nests it decides who may reach it.
+/// It requires a token once there is one, see [`Registry::create_token`]. The checks of `Host` and `Origin` and the limits are
+/// part of [`Server`](super::Server); a nested router relies on those of the outer application.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), paulina::OpenError> {
@@ -46,9 +47,12 @@ pub(super) fn routes_of(app: App) -> Router {
 /// # Ok(()) }
 /// ```
 pub fn router(registry: Registry) -> Router {
-    let gate = Gate::new(registry.clone(), Policy::default());
-    let metrics = Metrics::with(registry.clone());
-    let load = Load::new(Limits::default(), metrics.clone());
-    routes_of(App::new(registry, load, Policy::default()))
-        .layer(middleware::from_fn_with_state((gate, metrics), service::nested))
+    let policy = Policy::default();
+    let authenticator = Authenticator::new(registry.clone(), policy);
+    let metrics = Metrics::with_registry(registry.clone());
+    let admission = AdmissionControl::new(Limits::default(), metrics.clone());
+    let namespace = NAMESPACE.to_owned();
+    let app =
+        App::new(AppParts { registry, admission, policy, promoter: None, mcp_service: None, namespace });
+    all_routes(app).layer(middleware::from_fn_with_state((authenticator, metrics), service::nested))
 }

@@ -1,99 +1,94 @@
-//! What the handlers share.
+//! The state that the handlers share.
 
 use std::sync::Arc;
 
-use tokio::sync::watch as watch_channel;
+use tokio_util::sync::CancellationToken;
 
-use super::mcp_service::Mounted;
-use super::official_registry::listing::Kept;
-use super::official_registry::naming::NAMESPACE;
-use super::pipeline::admission::Load;
+use super::mcp_service::McpService;
+use super::official_registry::listing::ListingCache;
+use super::pipeline::admission::AdmissionControl;
 use super::pipeline::auth::Policy;
 use super::promoter::Promoter;
 use crate::model::Actor;
 use crate::registry::Registry;
 
-/// See the [module](self).
+/// The state of a server.
 #[derive(Debug, Clone)]
 pub(crate) struct App(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     registry: Registry,
-    load: Load,
+    admission: AdmissionControl,
     policy: Policy,
     promoter: Option<Promoter>,
-    mounted: Option<Mounted>,
-    kept: Kept,
-    stopping: watch_channel::Sender<bool>,
+    mcp_service: Option<McpService>,
+    listing_cache: ListingCache,
+    stopping: CancellationToken,
+}
+
+/// The parts that an [`App`] is made of.
+#[derive(Debug)]
+pub(super) struct AppParts {
+    pub(super) registry: Registry,
+    pub(super) admission: AdmissionControl,
+    pub(super) policy: Policy,
+    pub(super) promoter: Option<Promoter>,
+    pub(super) mcp_service: Option<McpService>,
+    /// The namespace of names without one, in the official registry's API.
+    pub(super) namespace: String,
 }
 
 impl App {
-    pub(super) fn new(registry: Registry, load: Load, policy: Policy) -> Self {
-        Self::with(registry, load, policy, None, None, NAMESPACE)
-    }
-
-    pub(super) fn with(
-        registry: Registry,
-        load: Load,
-        policy: Policy,
-        promoter: Option<Promoter>,
-        mounted: Option<Mounted>,
-        namespace: &str,
-    ) -> Self {
-        let stopping = watch_channel::Sender::new(false);
-        Self(Arc::new(Shared {
-            registry,
-            load,
-            policy,
-            promoter,
-            mounted,
-            kept: Kept::new(namespace),
-            stopping,
-        }))
+    pub(super) fn new(parts: AppParts) -> Self {
+        let AppParts { registry, admission, policy, promoter, mcp_service, namespace } = parts;
+        let listing_cache = ListingCache::new(namespace);
+        let stopping = CancellationToken::new();
+        let shared = Shared { registry, admission, policy, promoter, mcp_service, listing_cache, stopping };
+        Self(Arc::new(shared))
     }
 
     pub(super) fn registry(&self) -> &Registry {
         &self.0.registry
     }
 
-    pub(super) fn load(&self) -> &Load {
-        &self.0.load
+    pub(super) fn admission(&self) -> &AdmissionControl {
+        &self.0.admission
     }
 
-    pub(super) fn kept(&self) -> &Kept {
-        &self.0.kept
+    pub(super) fn listing_cache(&self) -> &ListingCache {
+        &self.0.listing_cache
     }
 
-    pub(super) fn mounted(&self) -> Option<&Mounted> {
-        self.0.mounted.as_ref()
+    pub(super) fn mcp_service(&self) -> Option<&McpService> {
+        self.0.mcp_service.as_ref()
     }
 
     pub(super) fn promoter(&self) -> Option<&Promoter> {
         self.0.promoter.as_ref()
     }
 
-    /// From now on not ready any more.
+    /// Marks the server as stopping: it is no longer ready, and streams end.
     pub(super) fn stop(&self) {
-        self.0.stopping.send_replace(true);
+        self.0.stopping.cancel();
     }
 
     pub(super) fn is_stopping(&self) -> bool {
-        *self.0.stopping.borrow()
+        self.0.stopping.is_cancelled()
     }
 
-    /// Tells when it is stopping.
-    pub(super) fn stopping(&self) -> watch_channel::Receiver<bool> {
-        self.0.stopping.subscribe()
+    /// Returns the token that is canceled when the server stops.
+    pub(super) fn stopping(&self) -> &CancellationToken {
+        &self.0.stopping
     }
 
-    /// Whether who was let in to read would be let in now.
-    pub(super) fn still_admits(&self, actor: &Actor) -> bool {
+    /// Whether this actor would still be authorized to read.
+    pub(super) fn is_still_authorized(&self, actor: &Actor) -> bool {
         let policy = self.0.policy;
         match actor {
-            Actor::Anybody if policy.anonymous_read => true,
-            Actor::Anybody if policy.closed => false,
-            _ => self.registry().tokens_held().admit(actor),
+            Actor::Anonymous if policy.anonymous_read => true,
+            Actor::Anonymous if policy.require_token => false,
+            _ => self.registry().current_tokens().is_current(actor),
         }
     }
 }

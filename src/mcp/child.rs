@@ -1,6 +1,6 @@
-//! A server as a child process that is spoken to over its standard input and output.
+//! An MCP server as a child process, connected over its standard input and output.
 //!
-//! It has a process group of its own: `npx` and its like start the server as a child of theirs, and both have to go.
+//! It gets its own process group: `npx` and similar programs start the server as a child of theirs, and both have to be stopped.
 
 use std::collections::VecDeque;
 use std::io;
@@ -15,85 +15,86 @@ use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
 use super::McpError;
-use super::error::shown;
+use super::error::shorten;
 
-/// How long it may take to end when its standard input has ended, and again when it is told to.
-const FAREWELL: Duration = Duration::from_secs(2);
-/// Bytes that are kept of what it writes to its standard error.
-const LAST_WORDS: usize = 2_000;
+/// How long the server may take to exit after its standard input is closed, and again after SIGTERM.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Bytes stored of the end of standard error.
+const STDERR_TAIL_BYTES: usize = 2_000;
 /// Characters of it that are shown.
-const SHOWN_WORDS: usize = 280;
-/// How long it is waited for that the last of it is read.
-const LINGER: Duration = Duration::from_millis(200);
-/// Characters that are shown of a line which is no MCP.
-const SAMPLE: usize = 120;
+const STDERR_SHOWN_CHARACTERS: usize = 280;
+/// How long to wait for the end of standard error.
+const STDERR_TIMEOUT: Duration = Duration::from_millis(200);
+/// Bytes that are shown of a line that is not MCP.
+const NON_MCP_SAMPLE_BYTES: usize = 120;
 
-/// Tells a server that announces itself that this is done for it.
-pub(crate) const ANNOUNCED: &str = "PAULINA_ANNOUNCED";
+/// The environment variable that tells a server not to announce itself, since Paulina does.
+pub(crate) const ANNOUNCED_VARIABLE: &str = "PAULINA_ANNOUNCED";
 
-/// See the [module](self).
+/// A running server.
 #[derive(Debug)]
 pub(super) struct Child {
     process: tokio::process::Child,
     group: Option<u32>,
-    said: Arc<Mutex<VecDeque<u8>>>,
-    listening: JoinHandle<()>,
-    rubbish: Arc<OnceLock<String>>,
+    stderr_tail: Arc<Mutex<VecDeque<u8>>>,
+    stderr_task: JoinHandle<()>,
+    non_mcp_line: Arc<OnceLock<String>>,
 }
 
-/// What it says and what is said to it.
-pub(super) type Pipes = (Watched, ChildStdin);
+/// The standard output and input of the server.
+pub(super) type Pipes = (MonitoredStdout, ChildStdin);
 
 impl Child {
-    pub(super) fn start(words: &[String]) -> Result<(Self, Pipes), McpError> {
+    pub(super) fn start(command_line: &[String]) -> Result<(Self, Pipes), McpError> {
         let (program, arguments) =
-            words.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
-        let failed = |reason| McpError::Start { program: program.to_owned(), reason };
+            command_line.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+        let failed = |reason| McpError::StartFailed { program: program.to_owned(), reason };
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // What Paulina is trusted with is none of the server's.
-        command.env_remove("PAULINA_TOKEN").env(ANNOUNCED, "1").kill_on_drop(true);
+        // The server must not get Paulina's token.
+        command.env_remove("PAULINA_TOKEN").env(ANNOUNCED_VARIABLE, "1").kill_on_drop(true);
         #[cfg(unix)]
         command.process_group(0);
         let mut process = command.spawn().map_err(failed)?;
         let (stdin, stdout, stderr) = (process.stdin.take(), process.stdout.take(), process.stderr.take());
         let (Some(stdin), Some(stdout), Some(stderr)) = (stdin, stdout, stderr) else {
-            return Err(failed(io::Error::other("it has no pipes")));
+            return Err(failed(io::Error::other("its pipes cannot be opened")));
         };
-        let said = Arc::new(Mutex::new(VecDeque::new()));
-        let listening = tokio::spawn(listen(stderr, Arc::clone(&said)));
-        let rubbish = Arc::new(OnceLock::new());
-        let watched = Watched { stdout, rubbish: Arc::clone(&rubbish), line: Line::Begins };
+        let stderr_tail = Arc::new(Mutex::new(VecDeque::new()));
+        let stderr_task = tokio::spawn(collect_stderr(stderr, Arc::clone(&stderr_tail)));
+        let non_mcp_line = Arc::new(OnceLock::new());
+        let stdout =
+            MonitoredStdout { stdout, non_mcp_line: Arc::clone(&non_mcp_line), line: LineState::Start };
         let group = process.id();
-        Ok((Self { process, group, said, listening, rubbish }, (watched, stdin)))
+        Ok((Self { process, group, stderr_tail, stderr_task, non_mcp_line }, (stdout, stdin)))
     }
 
-    /// The end of what it wrote to its standard error, in one line.
-    pub(super) async fn last_words(&mut self) -> String {
-        // What it wrote as it ended may not be read yet.
-        let _ = tokio::time::timeout(LINGER, &mut self.listening).await;
-        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes: Vec<u8> = said.iter().copied().collect();
+    /// Returns the end of its standard error, on one line.
+    pub(super) async fn stderr_tail(&mut self) -> String {
+        // Output written on exit may not be read yet.
+        let _ = tokio::time::timeout(STDERR_TIMEOUT, &mut self.stderr_task).await;
+        let tail = self.stderr_tail.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes: Vec<u8> = tail.iter().copied().collect();
         let text = String::from_utf8_lossy(&bytes);
-        let newest: Vec<char> = text.chars().rev().take(SHOWN_WORDS).collect();
-        shown(&newest.into_iter().rev().collect::<String>())
+        let last: Vec<char> = text.chars().rev().take(STDERR_SHOWN_CHARACTERS).collect();
+        shorten(&last.into_iter().rev().collect::<String>())
     }
 
-    /// A line that it wrote to its standard output and that is no MCP.
-    pub(super) fn rubbish(&self) -> Option<&str> {
-        self.rubbish.get().map(String::as_str)
+    /// Returns the first line of its standard output that is not MCP.
+    pub(super) fn non_mcp_line(&self) -> Option<&str> {
+        self.non_mcp_line.get().map(String::as_str)
     }
 
-    /// How it ended, if it does so soon.
-    pub(super) async fn ended(&mut self) -> Option<ExitStatus> {
-        tokio::time::timeout(FAREWELL, self.process.wait()).await.ok()?.ok()
+    /// Waits for its exit for a short time, and returns the status.
+    pub(super) async fn wait_for_exit(&mut self) -> Option<ExitStatus> {
+        tokio::time::timeout(EXIT_TIMEOUT, self.process.wait()).await.ok()?.ok()
     }
 
-    /// Waits until it has ended, now that nobody speaks to it any more; tells it to, and ends it, if need be.
+    /// Waits for its exit once standard input is closed, then sends SIGTERM. Dropping it kills what is left.
     pub(super) async fn close(mut self) {
-        if self.ended().await.is_none() {
+        if self.wait_for_exit().await.is_none() {
             self.signal(false);
-            let _ = self.ended().await;
+            let _ = self.wait_for_exit().await;
         }
     }
 
@@ -111,72 +112,72 @@ impl Child {
     fn signal(&self, _: bool) {}
 }
 
-/// What is left of it and its children goes with it.
+/// Kills the remaining processes of the group.
 impl Drop for Child {
     fn drop(&mut self) {
         self.signal(true);
     }
 }
 
-async fn listen(mut stderr: ChildStderr, said: Arc<Mutex<VecDeque<u8>>>) {
+async fn collect_stderr(mut stderr: ChildStderr, tail: Arc<Mutex<VecDeque<u8>>>) {
     let mut buffer = [0; 1024];
     while let Ok(count @ 1..) = stderr.read(&mut buffer).await {
-        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-        said.extend(buffer.get(..count).unwrap_or_default());
-        let surplus = said.len().saturating_sub(LAST_WORDS);
-        said.drain(..surplus);
+        let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
+        tail.extend(buffer.get(..count).unwrap_or_default());
+        let surplus = tail.len().saturating_sub(STDERR_TAIL_BYTES);
+        tail.drain(..surplus);
     }
 }
 
-/// Its standard output, in which the first line that is no MCP is noted.
-pub(super) struct Watched {
+/// The standard output of a server. It records the first line that is not MCP.
+pub(super) struct MonitoredStdout {
     stdout: ChildStdout,
-    rubbish: Arc<OnceLock<String>>,
-    line: Line,
+    non_mcp_line: Arc<OnceLock<String>>,
+    line: LineState,
 }
 
-enum Line {
-    Begins,
+enum LineState {
+    Start,
     Message,
-    Rubbish(Vec<u8>),
+    NonMcp(Vec<u8>),
 }
 
-impl Watched {
-    fn look(&mut self, bytes: &[u8]) {
+impl MonitoredStdout {
+    fn inspect(&mut self, bytes: &[u8]) {
         for byte in bytes {
             match &mut self.line {
-                _ if *byte == b'\n' => self.line_ends(),
-                Line::Begins if byte.is_ascii_whitespace() || *byte > 0x7F => {}
-                Line::Begins if *byte == b'{' || *byte == b'[' => self.line = Line::Message,
-                Line::Begins => self.line = Line::Rubbish(vec![*byte]),
-                Line::Rubbish(text) if text.len() < SAMPLE => text.push(*byte),
-                Line::Message | Line::Rubbish(_) => {}
+                _ if *byte == b'\n' => self.end_line(),
+                LineState::Start if byte.is_ascii_whitespace() || *byte > 0x7F => {}
+                LineState::Start if *byte == b'{' || *byte == b'[' => self.line = LineState::Message,
+                LineState::Start => self.line = LineState::NonMcp(vec![*byte]),
+                LineState::NonMcp(text) if text.len() < NON_MCP_SAMPLE_BYTES => text.push(*byte),
+                LineState::Message | LineState::NonMcp(_) => {}
             }
         }
     }
 
-    fn line_ends(&mut self) {
-        if let Line::Rubbish(text) = std::mem::replace(&mut self.line, Line::Begins) {
-            let _ = self.rubbish.set(String::from_utf8_lossy(&text).into_owned());
+    fn end_line(&mut self) {
+        if let LineState::NonMcp(text) = std::mem::replace(&mut self.line, LineState::Start) {
+            let _ = self.non_mcp_line.set(String::from_utf8_lossy(&text).into_owned());
         }
     }
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for MonitoredStdout {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // Once there was such a line, the others say no more.
-        if self.rubbish.get().is_some() {
+        // Only the first such line is recorded.
+        if self.non_mcp_line.get().is_some() {
             return Pin::new(&mut self.stdout).poll_read(context, buffer);
         }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stdout).poll_read(context, buffer);
         if read.is_ready() {
             let new = buffer.filled().get(before..).unwrap_or_default();
-            if new.is_empty() { self.line_ends() } else { self.look(new) }
+            if new.is_empty() { self.end_line() } else { self.inspect(new) }
         }
         read
     }

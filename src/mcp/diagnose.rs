@@ -1,48 +1,50 @@
-//! What went wrong with a server, from how far it came and how it fares now.
+//! Diagnosis of a failed server, from the failed step and the current state of the server.
 
 use std::time::Duration;
 
 use super::child::Child;
 use super::error::{Cause, McpError};
 
-/// What went wrong with a server that was started.
-pub(super) async fn of_child(
+/// Returns the error for a server that was started as a child process.
+pub(super) async fn child_error(
     child: &mut Child,
     step: &'static str,
-    patience: Duration,
+    timeout: Duration,
     cause: Option<Cause>,
 ) -> McpError {
-    if let Some(line) = child.rubbish() {
-        return McpError::Rubbish { line: line.to_owned() };
+    if let Some(line) = child.non_mcp_line() {
+        return McpError::NonMcpOutput { line: line.to_owned() };
     }
     match cause {
-        None => McpError::Silent { step, seconds: patience.as_secs(), said: child.last_words().await },
-        Some(Cause::Refused(detail) | Cause::NotMcp(detail)) => McpError::Refused { step, detail },
-        Some(Cause::Credentials(how)) => McpError::Credentials { how },
+        None => McpError::Timeout { step, seconds: timeout.as_secs(), stderr: child.stderr_tail().await },
+        Some(Cause::ErrorResponse(detail) | Cause::NotMcp(detail)) => {
+            McpError::ErrorResponse { step, detail }
+        }
+        Some(Cause::CredentialsRequired(challenge)) => McpError::CredentialsRequired { challenge },
         Some(Cause::Closed | Cause::Unreachable(_)) => {
-            let status = match child.ended().await {
+            let status = match child.wait_for_exit().await {
                 Some(status) => status.to_string(),
                 None => "it closed its standard output".to_owned(),
             };
-            McpError::Ended { step, status, said: child.last_words().await }
+            McpError::Exited { step, status, stderr: child.stderr_tail().await }
         }
     }
 }
 
-/// What went wrong with a server that runs elsewhere.
-pub(super) fn of_endpoint(
+/// Returns the error for a server that is reached over HTTP.
+pub(super) fn endpoint_error(
     url: &str,
     step: &'static str,
-    patience: Duration,
+    timeout: Duration,
     cause: Option<Cause>,
 ) -> McpError {
     let url = url.to_owned();
     match cause {
-        None => McpError::Silent { step, seconds: patience.as_secs(), said: String::new() },
+        None => McpError::Timeout { step, seconds: timeout.as_secs(), stderr: String::new() },
         Some(Cause::Unreachable(reason)) => McpError::Unreachable { url, reason },
-        Some(Cause::Credentials(how)) => McpError::Credentials { how },
-        Some(Cause::Refused(detail)) => McpError::Refused { step, detail },
+        Some(Cause::CredentialsRequired(challenge)) => McpError::CredentialsRequired { challenge },
+        Some(Cause::ErrorResponse(detail)) => McpError::ErrorResponse { step, detail },
         Some(Cause::NotMcp(detail)) => McpError::NotMcp { url, detail },
-        Some(Cause::Closed) => McpError::NotMcp { url, detail: "it closes the connection".to_owned() },
+        Some(Cause::Closed) => McpError::NotMcp { url, detail: "it closed the connection".to_owned() },
     }
 }

@@ -1,55 +1,55 @@
-//! What can be wrong with an MCP server, told from one another.
+//! Errors of MCP servers. Each variant calls for a different remedy.
 
 use std::error::Error;
 
 use rmcp::service::{ClientInitializeError, ServiceError};
 use rmcp::transport::streamable_http_client::{HttpStatusError, StreamableHttpError};
 
-use crate::client::innermost;
+use crate::client::root_cause;
 
-/// Why a server could not be described.
+/// The reason why a server could not be described.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum McpError {
-    /// Mend the command.
+    /// Fix the command.
     #[error("cannot start {program}: {reason}")]
-    Start { program: String, reason: std::io::Error },
-    /// See what it says.
-    #[error("the server ended ({status}) before it had answered {step}{}", last_words(.said))]
-    Ended { step: &'static str, status: String, said: String },
-    /// Give it longer, or see why it hangs.
-    #[error("the server did not answer {step} within {seconds} s{}", last_words(.said))]
-    Silent { step: &'static str, seconds: u64, said: String },
-    /// It is no MCP server, or logs to the wrong place.
-    #[error("the server writes to its standard output what is not MCP: {line:?}")]
-    Rubbish { line: String },
-    /// Give it credentials.
-    #[error("the server asks for credentials ({how})")]
-    Credentials { how: String },
-    /// Start it, or mend the address.
-    #[error("nothing answers at {url}: {reason}")]
+    StartFailed { program: String, reason: std::io::Error },
+    /// Read its standard error.
+    #[error("the server exited ({status}) before it responded to {step}{}", stderr_suffix(.stderr))]
+    Exited { step: &'static str, status: String, stderr: String },
+    /// Increase the timeout, or find out why the server hangs.
+    #[error("the server did not respond to {step} within {seconds} s{}", stderr_suffix(.stderr))]
+    Timeout { step: &'static str, seconds: u64, stderr: String },
+    /// It is not an MCP server, or logs to standard output.
+    #[error("the server writes output that is not MCP to its standard output: {line:?}")]
+    NonMcpOutput { line: String },
+    /// Provide credentials.
+    #[error("the server requires credentials ({challenge})")]
+    CredentialsRequired { challenge: String },
+    /// Start the server, or fix the address.
+    #[error("cannot reach a server at {url}: {reason}")]
     Unreachable { url: String, reason: String },
-    /// Mend the address.
-    #[error("what answers at {url} does not speak MCP: {detail}")]
+    /// Fix the address.
+    #[error("the server at {url} does not speak MCP: {detail}")]
     NotMcp { url: String, detail: String },
-    /// The server is broken there.
-    #[error("the server answers {step} with an error: {detail}")]
-    Refused { step: &'static str, detail: String },
-    /// The server is broken there.
-    #[error("the server lists {step} without end: more than {most}")]
-    Endless { step: &'static str, most: usize },
+    /// Fix the server.
+    #[error("the server responds to {step} with an error: {detail}")]
+    ErrorResponse { step: &'static str, detail: String },
+    /// Fix the server.
+    #[error("the pagination of {step} does not end: stopped after {count} items")]
+    EndlessList { step: &'static str, count: usize },
 }
 
-fn last_words(said: &str) -> String {
-    if said.is_empty() { String::new() } else { format!("; the last that it said: {said}") }
+fn stderr_suffix(stderr: &str) -> String {
+    if stderr.is_empty() { String::new() } else { format!("; last output on stderr: {stderr}") }
 }
 
-/// What the transport or the protocol gives, before it is known how the server fares.
+/// An error of the transport or the protocol, before it is diagnosed.
 pub(super) enum Cause {
     Closed,
-    Credentials(String),
+    CredentialsRequired(String),
     Unreachable(String),
     NotMcp(String),
-    Refused(String),
+    ErrorResponse(String),
 }
 
 impl From<ClientInitializeError> for Cause {
@@ -57,12 +57,12 @@ impl From<ClientInitializeError> for Cause {
         match error {
             ClientInitializeError::LegacyFallbackFailed { fallback, .. } => Self::from(*fallback),
             _ if error.is_authorization_required() => {
-                Self::Credentials(error.auth_challenge().unwrap_or("it does not say which").to_owned())
+                Self::CredentialsRequired(error.auth_challenge().unwrap_or("unspecified").to_owned())
             }
             ClientInitializeError::ConnectionClosed(_) => Self::Closed,
-            ClientInitializeError::JsonRpcError(error) => Self::Refused(shown(&error.message)),
+            ClientInitializeError::JsonRpcError(error) => Self::ErrorResponse(shorten(&error.message)),
             ClientInitializeError::TransportError { error, .. } => Self::of_transport(error.error.as_ref()),
-            other => Self::NotMcp(shown(&other.to_string())),
+            other => Self::NotMcp(shorten(&other.to_string())),
         }
     }
 }
@@ -71,56 +71,56 @@ impl From<ServiceError> for Cause {
     fn from(error: ServiceError) -> Self {
         match error {
             _ if error.is_authorization_required() => {
-                Self::Credentials(error.auth_challenge().unwrap_or("it does not say which").to_owned())
+                Self::CredentialsRequired(error.auth_challenge().unwrap_or("unspecified").to_owned())
             }
             ServiceError::TransportClosed => Self::Closed,
-            ServiceError::McpError(error) => Self::Refused(shown(&error.message)),
+            ServiceError::McpError(error) => Self::ErrorResponse(shorten(&error.message)),
             ServiceError::TransportSend(error) => Self::of_transport(error.error.as_ref()),
-            other => Self::NotMcp(shown(&other.to_string())),
+            other => Self::NotMcp(shorten(&other.to_string())),
         }
     }
 }
 
 impl Cause {
     pub(super) fn of_transport(error: &(dyn Error + 'static)) -> Self {
-        let mut at = error;
+        let mut current = error;
         loop {
-            // It does not say that this is where it comes from.
-            if let Some(StreamableHttpError::Client(request)) = at.downcast_ref() {
-                at = request as &reqwest::Error;
+            // This error does not return its source.
+            if let Some(StreamableHttpError::Client(request)) = current.downcast_ref() {
+                current = request as &reqwest::Error;
             }
-            if let Some(request) = at.downcast_ref::<reqwest::Error>()
+            if let Some(request) = current.downcast_ref::<reqwest::Error>()
                 && request.is_connect()
             {
-                return Self::Unreachable(innermost(request));
+                return Self::Unreachable(root_cause(request));
             }
-            if let Some(error) = at.downcast_ref::<std::io::Error>()
+            if let Some(error) = current.downcast_ref::<std::io::Error>()
                 && error.kind() == std::io::ErrorKind::BrokenPipe
             {
                 return Self::Closed;
             }
-            let status = at.downcast_ref::<HttpStatusError>().map(|error| error.status);
-            let text = at.to_string();
+            let status = current.downcast_ref::<HttpStatusError>().map(|error| error.status);
+            let text = current.to_string();
             if status == Some(401) || text.contains("HTTP 401") {
-                return Self::Credentials("HTTP 401".to_owned());
+                return Self::CredentialsRequired("HTTP 401".to_owned());
             }
             if text.contains("HTTP 403") {
-                return Self::Refused(shown(&text));
+                return Self::ErrorResponse(shorten(&text));
             }
-            match at.source() {
-                Some(source) => at = source,
-                None => return Self::NotMcp(shown(&text)),
+            match current.source() {
+                Some(source) => current = source,
+                None => return Self::NotMcp(shorten(&text)),
             }
         }
     }
 }
 
-/// The beginning of what may be a page of text, in one line, without what a terminal would act on.
-pub(super) fn shown(text: &str) -> String {
-    const ENOUGH: usize = 300;
+/// Returns the beginning of a text on one line, without control characters.
+pub(super) fn shorten(text: &str) -> String {
+    const MAX_CHARACTERS: usize = 300;
     let words = text.split(|character: char| character.is_whitespace() || character.is_control());
     let line = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
-    let mut short: String = line.chars().take(ENOUGH).collect();
+    let mut short: String = line.chars().take(MAX_CHARACTERS).collect();
     if short.len() < line.len() {
         short.push('…');
     }

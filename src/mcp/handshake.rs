@@ -1,4 +1,4 @@
-//! The greeting of a server, in whichever era of the protocol it speaks, and over whichever of the two ways of HTTP.
+//! The handshake with a server, in either era of the protocol and over either HTTP transport.
 
 use std::time::Duration;
 
@@ -12,25 +12,26 @@ use rmcp::{ClientHandler, RoleClient};
 use tokio::sync::watch;
 
 use super::McpError;
-use super::diagnose::of_endpoint;
+use super::diagnose::endpoint_error;
 use super::error::Cause;
-use super::http::{Endpoint, Speaks};
+use super::http::{Endpoint, EndpointTransport};
+use super::sse::SseTransport;
 
-/// How a server is greeted.
+/// The era of the protocol, which determines the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Era {
-    /// By `server/discover`, or else by `initialize`.
+    /// `server/discover`, with a fallback to `initialize`.
     #[default]
     Either,
-    /// By `initialize`.
-    Older,
+    /// `initialize`.
+    Legacy,
 }
 
-/// What a client of ours hears.
+/// A client handler that counts `list_changed` notifications.
 #[derive(Debug, Clone)]
-pub(super) struct Ears(pub(super) watch::Sender<u64>);
+pub(super) struct ListChangeListener(pub(super) watch::Sender<u64>);
 
-impl ClientHandler for Ears {
+impl ClientHandler for ListChangeListener {
     fn get_info(&self) -> ClientConfig {
         let implementation = Implementation::new("paulina", env!("CARGO_PKG_VERSION"));
         let config = ClientConfig::new(ClientCapabilities::default(), implementation);
@@ -38,96 +39,96 @@ impl ClientHandler for Ears {
     }
 
     async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
-        self.heard();
+        self.notify();
     }
 
     async fn on_resource_list_changed(&self, _: NotificationContext<RoleClient>) {
-        self.heard();
+        self.notify();
     }
 
     async fn on_prompt_list_changed(&self, _: NotificationContext<RoleClient>) {
-        self.heard();
+        self.notify();
     }
 }
 
-impl Ears {
-    pub(super) fn heard(&self) {
+impl ListChangeListener {
+    pub(super) fn notify(&self) {
         self.0.send_modify(|count| *count += 1);
     }
 }
 
-/// What this step is called.
-pub(super) const GREETING: &str = "the greeting (server/discover, initialize)";
+/// The name of this step in error messages.
+pub(super) const HANDSHAKE: &str = "the handshake (server/discover, initialize)";
 
-pub(super) fn era_of(service: &RunningService<RoleClient, Ears>) -> Era {
-    if modern(service.peer()).is_some() { Era::Either } else { Era::Older }
+pub(super) fn era_of(service: &RunningService<RoleClient, ListChangeListener>) -> Era {
+    if modern_version(service.peer()).is_some() { Era::Either } else { Era::Legacy }
 }
 
-/// The version, if it is one without a handshake.
-pub(super) fn modern(peer: &Peer<RoleClient>) -> Option<ProtocolVersion> {
+/// Returns the protocol version if it is one without `initialize`.
+pub(super) fn modern_version(peer: &Peer<RoleClient>) -> Option<ProtocolVersion> {
     let info: std::sync::Arc<ServerPeerInfo> = peer.peer_info()?;
     (!info.protocol_version.has_initialize()).then(|| info.protocol_version.clone())
 }
 
-/// None: it took too long.
-pub(super) async fn greeted<T, E, A>(
-    ears: Ears,
+/// Performs the handshake. An error without a cause means that it timed out.
+pub(super) async fn connect<T, E, A>(
+    listener: ListChangeListener,
     transport: T,
-    patience: Duration,
+    timeout: Duration,
     era: Era,
-) -> Result<RunningService<RoleClient, Ears>, Option<Cause>>
+) -> Result<RunningService<RoleClient, ListChangeListener>, Option<Cause>>
 where
     T: IntoTransport<RoleClient, E, A>,
     E: std::error::Error + Send + Sync + 'static,
 {
     let lifecycle = match era {
-        Era::Older => ClientLifecycleMode::Initialize,
+        Era::Legacy => ClientLifecycleMode::Initialize,
         Era::Either => ClientLifecycleMode::Auto {
             preferred_versions: vec![ProtocolVersion::V_2026_07_28],
             legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
         },
     };
-    let greeting = ears.serve_with_lifecycle(transport, lifecycle);
-    let service = tokio::time::timeout(patience, greeting).await;
+    let handshake = listener.serve_with_lifecycle(transport, lifecycle);
+    let service = tokio::time::timeout(timeout, handshake).await;
     let service = service.map_err(|_| None)?.map_err(|error: ClientInitializeError| Some(error.into()))?;
-    // A description is to be what the server says now.
+    // A description must be current.
     service.peer().set_response_cache_config(ClientCacheConfig::disabled()).await;
     Ok(service)
 }
 
-/// Greets over what the endpoint speaks; says whether that is the older way.
-pub(super) async fn greeted_over_http(
-    ears: Ears,
+/// Performs the handshake over a transport of the endpoint, and returns whether that is the legacy HTTP+SSE transport.
+pub(super) async fn connect_over_http(
+    listener: ListChangeListener,
     endpoint: &Endpoint,
-    patience: Duration,
+    timeout: Duration,
     era: Era,
-) -> Result<(RunningService<RoleClient, Ears>, bool), McpError> {
-    let failed = |cause| of_endpoint(endpoint.url.as_str(), GREETING, patience, cause);
-    let first = if endpoint.speaks == Speaks::Sse {
+) -> Result<(RunningService<RoleClient, ListChangeListener>, bool), McpError> {
+    let failed = |cause| endpoint_error(endpoint.url.as_str(), HANDSHAKE, timeout, cause);
+    let first = if endpoint.transport == EndpointTransport::Sse {
         None
     } else {
-        match greeted(ears.clone(), endpoint.streamable()?, patience, era).await {
+        match connect(listener.clone(), endpoint.streamable_transport()?, timeout, era).await {
             Ok(service) => return Ok((service, false)),
             Err(cause) => {
-                let perhaps = matches!(cause, Some(Cause::NotMcp(_) | Cause::Refused(_) | Cause::Closed));
-                if endpoint.speaks == Speaks::StreamableHttp || !perhaps {
+                let retry_as_sse =
+                    matches!(cause, Some(Cause::NotMcp(_) | Cause::ErrorResponse(_) | Cause::Closed));
+                if endpoint.transport == EndpointTransport::StreamableHttp || !retry_as_sse {
                     return Err(failed(cause));
                 }
                 Some(cause)
             }
         }
     };
-    let opened = tokio::time::timeout(patience, endpoint.sse()).await;
+    let client = endpoint.sse_client()?;
+    let opened = tokio::time::timeout(timeout, SseTransport::open(client, &endpoint.url)).await;
     let second = match opened {
-        Ok(transport) => match transport? {
-            Ok(transport) => match greeted(ears, transport, patience, Era::Older).await {
-                Ok(service) => return Ok((service, true)),
-                Err(cause) => return Err(failed(cause)),
-            },
-            Err(error) => Some(Cause::of_transport(&error)),
+        Ok(Ok(transport)) => match connect(listener, transport, timeout, Era::Legacy).await {
+            Ok(service) => return Ok((service, true)),
+            Err(cause) => return Err(failed(cause)),
         },
+        Ok(Err(error)) => Some(Cause::of_transport(&error)),
         Err(_) => None,
     };
-    // What it said to the newer way says more of what it is.
+    // The error of Streamable HTTP describes the server better.
     Err(failed(first.unwrap_or(second)))
 }

@@ -1,4 +1,4 @@
-//! Where a server behind HTTP is, and the client that asks it.
+//! The endpoint of a server that is reached over HTTP, and the HTTP client for it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,63 +11,70 @@ use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig
 use url::Url;
 
 use super::McpError;
-use super::sse::{SseError, SseTransport};
-use crate::client::trusting;
+use crate::client::tls_config;
 
-const CONNECT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where a server is, and how it is spoken to.
+/// The address of a server, and how to connect to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoint {
     pub(crate) url: Url,
-    pub(crate) speaks: Speaks,
-    /// What it is given with every request.
+    pub(crate) transport: EndpointTransport,
+    /// Headers to send with every request.
     pub(crate) headers: HeaderMap,
 }
 
-/// What a server is known to speak.
+/// The HTTP transport of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Speaks {
+pub(crate) enum EndpointTransport {
     StreamableHttp,
     Sse,
-    /// The one, or else the other.
-    Either,
+    /// Streamable HTTP, with a fallback to HTTP+SSE.
+    Auto,
 }
 
-/// Follows to the same server what is to be asked there in the same way, as from `/mcp` to `/mcp/`: what is said to one
-/// server is not to be sent to another.
-fn same_place(attempt: Attempt<'_>) -> Action {
-    const MOST: usize = 5;
-    let same = attempt.previous().last().is_some_and(|before| before.origin() == attempt.url().origin());
-    let again = matches!(attempt.status().as_u16(), 307 | 308);
-    if same && again && attempt.previous().len() < MOST { attempt.follow() } else { attempt.stop() }
+/// Follows redirects that keep the method and the origin, as from `/mcp` to `/mcp/`. Requests must not be sent to another
+/// server.
+fn same_origin_redirect(attempt: Attempt<'_>) -> Action {
+    const MAX_REDIRECTS: usize = 5;
+    let is_same_origin =
+        attempt.previous().last().is_some_and(|before| before.origin() == attempt.url().origin());
+    let keeps_method = matches!(attempt.status().as_u16(), 307 | 308);
+    if is_same_origin && keeps_method && attempt.previous().len() < MAX_REDIRECTS {
+        attempt.follow()
+    } else {
+        attempt.stop()
+    }
 }
 
 impl Endpoint {
     fn client(&self, headers: HeaderMap) -> Result<reqwest::Client, McpError> {
         let unusable = |detail: String| McpError::Unreachable { url: self.url.to_string(), reason: detail };
-        let tls = trusting(self.url.scheme() == "https").map_err(|error| unusable(error.to_string()))?;
+        let tls = tls_config(self.url.scheme() == "https").map_err(|error| unusable(error.to_string()))?;
         reqwest::Client::builder()
             .tls_backend_preconfigured(tls.as_ref().clone())
-            .connect_timeout(CONNECT)
+            .connect_timeout(CONNECT_TIMEOUT)
             .default_headers(headers)
-            .redirect(Policy::custom(same_place))
-            // As rmcp's own client: an answer that was not read to its end delays the next one on its connection.
+            .redirect(Policy::custom(same_origin_redirect))
+            // As in rmcp's own client: a response that was not read completely delays the next one on its connection.
             .pool_max_idle_per_host(0)
             .build()
             .map_err(|error| unusable(error.to_string()))
     }
 
-    pub(super) fn streamable(&self) -> Result<StreamableHttpClientTransport<reqwest::Client>, McpError> {
+    pub(super) fn streamable_transport(
+        &self,
+    ) -> Result<StreamableHttpClientTransport<reqwest::Client>, McpError> {
         let headers: HashMap<HeaderName, HeaderValue> =
             self.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let config = StreamableHttpClientTransportConfig::with_uri(Arc::from(self.url.as_str()));
-        // A server that has forgotten the session was started again, and may do other things now: that is to be seen.
+        // An expired session means that the server was restarted and may have changed, which has to be noticed.
         let config = config.custom_headers(headers).reinit_on_expired_session(false);
         Ok(StreamableHttpClientTransport::with_client(self.client(HeaderMap::new())?, config))
     }
 
-    pub(super) async fn sse(&self) -> Result<Result<SseTransport, SseError>, McpError> {
-        Ok(SseTransport::open(self.client(self.headers.clone())?, &self.url).await)
+    /// Returns the client for the legacy HTTP+SSE transport.
+    pub(super) fn sse_client(&self) -> Result<reqwest::Client, McpError> {
+        self.client(self.headers.clone())
     }
 }

@@ -1,9 +1,9 @@
-//! MCP, the Model Context Protocol, <https://modelcontextprotocol.io>: what a server says of itself, and the registry as a server
-//! ([`serve`]).
+//! MCP, the Model Context Protocol, <https://modelcontextprotocol.io>: a client that describes servers, and the registry as a
+//! server ([`serve`]).
 //!
-//! A [`Session`] speaks either era of the protocol (`server/discover` of 2026-07-28, or else `initialize`), over standard
-//! input and output, streamable HTTP, or HTTP with server-sent events. A description is read only as far as the server
-//! says that it has something to describe.
+//! A [`Session`] supports both eras of the protocol (`server/discover` of 2026-07-28, and `initialize`), over standard input and
+//! output, Streamable HTTP, and the legacy HTTP+SSE transport. It reads only the lists that the server declares as
+//! capabilities.
 
 mod child;
 mod diagnose;
@@ -15,8 +15,8 @@ pub(crate) mod serve;
 mod session;
 mod sse;
 
-pub(crate) use child::ANNOUNCED;
+pub(crate) use child::ANNOUNCED_VARIABLE;
 pub(crate) use error::McpError;
 pub(crate) use handshake::Era;
-pub(crate) use http::{Endpoint, Speaks};
+pub(crate) use http::{Endpoint, EndpointTransport};
 pub(crate) use session::{Session, Target};

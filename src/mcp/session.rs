@@ -1,4 +1,4 @@
-//! A conversation with a server.
+//! A session with an MCP server.
 
 use std::time::Duration;
 
@@ -11,105 +11,120 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::child::Child;
-use super::diagnose::{of_child, of_endpoint};
+use super::diagnose::{child_error, endpoint_error};
 use super::error::Cause;
-use super::handshake::{Ears, Era, GREETING, era_of, greeted, greeted_over_http, modern};
+use super::handshake::{
+    Era, HANDSHAKE, ListChangeListener, connect, connect_over_http, era_of, modern_version,
+};
 use super::http::Endpoint;
 use super::{McpError, introspect};
 use crate::model::{Registration, Transport};
+use crate::net::backoff::Backoff;
 
-/// How a server is reached.
+/// How to reach a server.
 #[derive(Debug, Clone)]
 pub(crate) enum Target {
-    /// It is started.
+    /// Start this command.
     Stdio(Vec<String>),
-    /// It runs.
+    /// Connect to this endpoint.
     Http(Endpoint),
 }
 
-/// A conversation with a server.
+/// A session with a server.
 pub(crate) struct Session {
-    service: RunningService<RoleClient, Ears>,
+    service: RunningService<RoleClient, ListChangeListener>,
     child: Option<Child>,
     transport: Transport,
-    patience: Duration,
+    timeout: Duration,
     era: Era,
-    /// Counts how often the server has said that a list of its has changed.
-    changed: watch::Receiver<u64>,
-    listening: Option<AbortHandle>,
+    /// The number of `list_changed` notifications.
+    list_changes: watch::Receiver<u64>,
+    listen_task: Option<AbortHandle>,
 }
 
-/// How long rmcp waits for an answer to `server/discover` before it sends `initialize`, and a little more.
-const UNANSWERED: Duration = Duration::from_secs(15);
-/// How soon it is asked again to be told of changes; each further time it takes twice as long.
-const LISTEN_AGAIN: Duration = Duration::from_secs(1);
-const LISTEN_RARELY: Duration = Duration::from_mins(1);
+/// Slightly more than the time that rmcp waits for a response to `server/discover` before it sends `initialize`.
+const DISCOVER_TIMEOUT: Duration = Duration::from_secs(15);
+/// The first interval between attempts to subscribe to changes. Each further interval is twice as long.
+const LISTEN_RETRY_INTERVAL: Duration = Duration::from_secs(1);
+const MAX_LISTEN_RETRY_INTERVAL: Duration = Duration::from_mins(1);
 
 impl Session {
-    /// Greets a server. Each of its answers may take as long as this.
-    pub(crate) async fn open(target: &Target, patience: Duration, era: Era) -> Result<Self, McpError> {
+    /// Opens a session. The timeout applies to each response of the server.
+    pub(crate) async fn open(target: &Target, timeout: Duration, era: Era) -> Result<Self, McpError> {
         match target {
-            Target::Http(endpoint) => Self::over_http(endpoint, patience, era).await,
+            Target::Http(endpoint) => Self::over_http(endpoint, timeout, era).await,
             Target::Stdio(command) => {
-                let first = Self::over_stdio(command, patience, era).await;
-                // There are servers that end, or fall silent, at a word that they do not know.
-                let perhaps = match &first {
-                    Err(McpError::Ended { .. }) => true,
-                    Err(McpError::Silent { .. }) => patience < UNANSWERED,
+                let first = Self::over_stdio(command, timeout, era).await;
+                // Some servers exit or stop responding on an unknown request.
+                let retry_as_legacy = match &first {
+                    Err(McpError::Exited { .. }) => true,
+                    Err(McpError::Timeout { .. }) => timeout < DISCOVER_TIMEOUT,
                     _ => false,
                 };
-                if era == Era::Older || !perhaps {
+                if era == Era::Legacy || !retry_as_legacy {
                     return first;
                 }
-                Self::over_stdio(command, patience, Era::Older).await
+                Self::over_stdio(command, timeout, Era::Legacy).await
             }
         }
     }
 
-    async fn over_stdio(command: &[String], patience: Duration, era: Era) -> Result<Self, McpError> {
-        let (sender, changed) = watch::channel(0);
+    async fn over_stdio(command: &[String], timeout: Duration, era: Era) -> Result<Self, McpError> {
+        let (sender, list_changes) = watch::channel(0);
         let (mut child, pipes) = Child::start(command)?;
-        match greeted(Ears(sender), pipes, patience, era).await {
+        match connect(ListChangeListener(sender), pipes, timeout, era).await {
             Ok(service) => {
                 let transport = Transport::Stdio { command: command.to_vec(), environment: Vec::new() };
                 let era = era_of(&service);
-                Ok(Self { service, child: Some(child), transport, patience, era, changed, listening: None })
+                Ok(Self {
+                    service,
+                    child: Some(child),
+                    transport,
+                    timeout,
+                    era,
+                    list_changes,
+                    listen_task: None,
+                })
             }
-            Err(cause) => Err(of_child(&mut child, GREETING, patience, cause).await),
+            Err(cause) => Err(child_error(&mut child, HANDSHAKE, timeout, cause).await),
         }
     }
 
-    async fn over_http(endpoint: &Endpoint, patience: Duration, era: Era) -> Result<Self, McpError> {
-        let (sender, changed) = watch::channel(0);
-        let (service, sse) = greeted_over_http(Ears(sender), endpoint, patience, era).await?;
+    async fn over_http(endpoint: &Endpoint, timeout: Duration, era: Era) -> Result<Self, McpError> {
+        let (sender, list_changes) = watch::channel(0);
+        let (service, sse) = connect_over_http(ListChangeListener(sender), endpoint, timeout, era).await?;
         let (url, headers) = (endpoint.url.to_string(), Vec::new());
         let transport =
             if sse { Transport::Sse { url, headers } } else { Transport::StreamableHttp { url, headers } };
         let era = era_of(&service);
-        let mut session = Self { service, child: None, transport, patience, era, changed, listening: None };
+        let mut session =
+            Self { service, child: None, transport, timeout, era, list_changes, listen_task: None };
         session.listen();
         Ok(session)
     }
 
-    /// How it was greeted, to greet it in the same way the next time.
+    /// Returns the era of the protocol, for the next session.
     pub(crate) fn era(&self) -> Era {
         self.era
     }
 
-    /// What the server is and can do.
-    pub(crate) async fn read(&mut self) -> Result<Registration, McpError> {
-        let reading = introspect::describe(self.service.peer(), self.transport.clone(), self.patience).await;
-        match reading {
+    /// Describes the server.
+    pub(crate) async fn describe(&mut self) -> Result<Registration, McpError> {
+        let description =
+            introspect::describe(self.service.peer(), self.transport.clone(), self.timeout).await;
+        match description {
             Ok(registration) => Ok(registration),
-            Err(introspect::Failed::Endless(step, most)) => Err(McpError::Endless { step, most }),
-            Err(introspect::Failed::At(step, cause)) => Err(self.failed(step, cause).await),
+            Err(introspect::DescribeError::EndlessList(step, count)) => {
+                Err(McpError::EndlessList { step, count })
+            }
+            Err(introspect::DescribeError::Step(step, cause)) => Err(self.error(step, cause).await),
         }
     }
 
-    /// Whether the server still answers, within this time.
-    pub(crate) async fn check(&mut self, limit: Duration) -> Result<(), McpError> {
+    /// Checks that the server responds within the timeout.
+    pub(crate) async fn ping(&mut self, timeout: Duration) -> Result<(), McpError> {
         let peer = self.service.peer();
-        let request = match modern(peer) {
+        let request = match modern_version(peer) {
             None => ClientRequest::PingRequest(PingRequest::default()),
             Some(version) => {
                 let info = self.service.service().get_info();
@@ -120,21 +135,21 @@ impl Session {
                 ClientRequest::DiscoverRequest(discover)
             }
         };
-        let answer = tokio::time::timeout(limit, peer.send_request(request)).await;
-        match answer {
-            // An error is an answer as well.
+        let response = tokio::time::timeout(timeout, peer.send_request(request)).await;
+        match response {
+            // An error response is a response as well.
             Ok(Ok(_) | Err(ServiceError::McpError(_) | ServiceError::UnexpectedResponse)) => Ok(()),
-            Ok(Err(error)) => Err(self.failed("a ping", Some(error.into())).await),
-            Err(_) => Err(self.failed("a ping", None).await),
+            Ok(Err(error)) => Err(self.error("a ping", Some(error.into())).await),
+            Err(_) => Err(self.error("a ping", None).await),
         }
     }
 
-    /// Waits until the server says that a list of its has changed; an error says that it never will.
-    pub(crate) async fn changed(&mut self) -> Result<(), watch::error::RecvError> {
-        self.changed.changed().await
+    /// Waits for a `list_changed` notification. An error means that there will be none.
+    pub(crate) async fn list_changed(&mut self) -> Result<(), watch::error::RecvError> {
+        self.list_changes.changed().await
     }
 
-    /// Ends the conversation, and a server that was started for it.
+    /// Closes the session, and stops a server that was started for it.
     pub(crate) async fn close(mut self) {
         self.stop_listening();
         let _ = self.service.close().await;
@@ -144,49 +159,51 @@ impl Session {
     }
 
     fn stop_listening(&mut self) {
-        if let Some(listening) = self.listening.take() {
-            listening.abort();
+        if let Some(task) = self.listen_task.take() {
+            task.abort();
         }
     }
 
-    /// In the newer era a server tells only who asks that its lists have changed. When the stream breaks off something may have
-    /// been missed.
+    /// Subscribes to `list_changed` notifications, which the modern era requires. When the stream is interrupted, a change may
+    /// have been missed, so it counts as one.
     fn listen(&mut self) {
-        if modern(self.service.peer()).is_none() {
+        if modern_version(self.service.peer()).is_none() {
             return;
         }
-        let (peer, ears) = (self.service.peer().clone(), self.service.service().clone());
-        let listening = tokio::spawn(async move {
-            let (mut pause, mut again) = (LISTEN_AGAIN, false);
+        let (peer, listener) = (self.service.peer().clone(), self.service.service().clone());
+        let task = tokio::spawn(async move {
+            let (mut backoff, mut is_resumed) =
+                (Backoff::new(LISTEN_RETRY_INTERVAL, MAX_LISTEN_RETRY_INTERVAL), false);
             loop {
                 let filter = SubscriptionFilter::builder();
                 let filter =
                     filter.tools_list_changed().prompts_list_changed().resources_list_changed().build();
                 match peer.listen(filter).await {
                     Ok(mut subscription) => {
-                        if std::mem::replace(&mut again, true) {
-                            ears.heard();
+                        if std::mem::replace(&mut is_resumed, true) {
+                            listener.notify();
                         }
                         while let Ok(Some(_)) = subscription.next().await {
-                            pause = LISTEN_AGAIN;
-                            ears.heard();
+                            backoff.reset();
+                            listener.notify();
                         }
                     }
-                    // It does not know of this, and never will.
+                    // The server does not support subscriptions.
                     Err(ServiceError::McpError(_)) => return,
                     Err(_) => {}
                 }
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LISTEN_RARELY);
+                tokio::time::sleep(backoff.next_delay()).await;
             }
         });
-        self.listening = Some(listening.abort_handle());
+        self.listen_task = Some(task.abort_handle());
     }
 
-    async fn failed(&mut self, step: &'static str, cause: Option<Cause>) -> McpError {
+    async fn error(&mut self, step: &'static str, cause: Option<Cause>) -> McpError {
         match (&mut self.child, &self.transport) {
-            (Some(child), _) => of_child(child, step, self.patience, cause).await,
-            (None, transport) => of_endpoint(transport.url().unwrap_or_default(), step, self.patience, cause),
+            (Some(child), _) => child_error(child, step, self.timeout, cause).await,
+            (None, transport) => {
+                endpoint_error(transport.url().unwrap_or_default(), step, self.timeout, cause)
+            }
         }
     }
 }

@@ -1,5 +1,5 @@
-//! HTTP with server-sent events, the transport of MCP 2024-11-05: messages come as events, and go to the address that the
-//! first event names. <https://modelcontextprotocol.io/specification/2024-11-05/basic/transports>
+//! The legacy HTTP+SSE transport of MCP 2024-11-05: messages arrive as server-sent events, and are sent to the address that
+//! the first event names. <https://modelcontextprotocol.io/specification/2024-11-05/basic/transports>
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use url::Url;
 use crate::net::media_type::is_event_stream;
 use crate::net::sse::{Event, Events};
 
-/// How long a message may take to be taken.
-const SENDING: Duration = Duration::from_secs(30);
+/// Time limit for sending a message.
+const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) struct SseTransport {
     http: reqwest::Client,
@@ -24,7 +24,7 @@ pub(super) struct SseTransport {
     events: Events,
 }
 
-/// Why there is no such transport.
+/// An error of this transport.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SseError {
     #[error("{0}")]
@@ -32,7 +32,7 @@ pub(super) enum SseError {
     #[error("HTTP {0}")]
     Status(u16),
     #[error("{0}")]
-    Strange(&'static str),
+    Unexpected(&'static str),
 }
 
 impl SseTransport {
@@ -43,7 +43,7 @@ impl SseTransport {
         }
         let kind = response.headers().get(header::CONTENT_TYPE);
         if !kind.is_some_and(|kind| is_event_stream(kind.as_bytes())) {
-            return Err(SseError::Strange("it answers no stream of events"));
+            return Err(SseError::Unexpected("the response is not an event stream"));
         }
         let stream = response.bytes_stream().boxed();
         let mut transport = Self { http, endpoint: url.clone(), stream, events: Events::default() };
@@ -52,19 +52,22 @@ impl SseTransport {
                 continue;
             }
             let endpoint = url.join(data.trim());
-            let endpoint =
-                endpoint.map_err(|_| SseError::Strange("the endpoint that it names is no address"))?;
-            // What is said to a server must not be sent to another one by it.
+            let endpoint = endpoint.map_err(|_| {
+                SseError::Unexpected("the endpoint in its first event is not a valid address")
+            })?;
+            // A server must not redirect messages to another server.
             if endpoint.origin() != url.origin() {
-                return Err(SseError::Strange("the endpoint that it names is another server's"));
+                return Err(SseError::Unexpected(
+                    "the endpoint in its first event belongs to another server",
+                ));
             }
             transport.endpoint = endpoint;
             return Ok(transport);
         }
-        Err(SseError::Strange("its stream ends before it names an endpoint"))
+        Err(SseError::Unexpected("the stream ended before it named an endpoint"))
     }
 
-    /// The next event; none when the stream ends.
+    /// Returns the next event; none at the end of the stream.
     async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.events.next() {
@@ -82,7 +85,7 @@ impl Transport<RoleClient> for SseTransport {
         &mut self,
         message: TxJsonRpcMessage<RoleClient>,
     ) -> impl Future<Output = Result<(), SseError>> + Send + 'static {
-        let request = self.http.post(self.endpoint.clone()).timeout(SENDING).json(&message);
+        let request = self.http.post(self.endpoint.clone()).timeout(SEND_TIMEOUT).json(&message);
         async move {
             let status = request.send().await?.status();
             if status.is_success() { Ok(()) } else { Err(SseError::Status(status.as_u16())) }

@@ -1,19 +1,19 @@
-//! Which servers, or which tools, somebody asks for. As the parameters of a query: `query.rs`.
+//! Filters of servers and tools. `filter_params.rs` converts them from and to query parameters.
 
-use super::words::words;
+use super::search_text::SearchText;
 use super::{
     Cursor, DEFAULT_PAGE_LIMIT, MAX_FILTERS, MAX_QUERY, PAGE_LIMITS, Position, Record, TransportKind,
 };
 
-/// Which servers by health.
+/// Selects servers by health.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum HealthFilter {
-    /// Only those whose lease runs.
+    /// Only servers with a running lease.
     #[default]
     Healthy,
-    /// Only those whose lease has run out and that are not pruned yet.
+    /// Only servers whose lease has expired and that are not pruned yet.
     Unhealthy,
-    /// Both.
+    /// Servers of any health.
     Any,
 }
 
@@ -27,13 +27,13 @@ impl HealthFilter {
     }
 }
 
-/// Which results a search has.
+/// Selects the results of a search.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Match {
-    /// All that hold some of the words, or that mean something like them.
+    /// Results that contain some of the words, or are similar in meaning.
     #[default]
     Any,
-    /// Only those that hold every word, as the beginning of a word or of its stem.
+    /// Only results that contain every word, as a prefix of a word or of its stem.
     All,
 }
 
@@ -46,13 +46,13 @@ impl Match {
     }
 }
 
-/// How much of each server an answer holds.
+/// How much of each server a response contains.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum View {
-    /// Of tools, resources and prompts what tells them apart: no schemas. Real catalogues weigh megabytes.
+    /// Names and descriptions of tools, resources and prompts, but no schemas: full catalogs can have megabytes.
     #[default]
     Summary,
-    /// All that was registered.
+    /// The whole record.
     Full,
 }
 
@@ -65,7 +65,7 @@ impl View {
     }
 }
 
-/// What a server has to match. Everything asked for must hold; asking the same thing twice means both.
+/// Conditions that a server has to match, all of them. Repeated conditions of the same kind have to match as well.
 ///
 /// ```
 /// use paulina::Filter;
@@ -74,21 +74,21 @@ impl View {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Filter {
-    pub(crate) terms: Vec<(Term, String)>,
+    pub(crate) fields: Vec<(FilterField, String)>,
     pub(crate) metadata: Vec<(String, String)>,
-    pub(crate) words: Option<String>,
+    pub(crate) search: Option<SearchText>,
     pub(crate) matching: Match,
     pub(crate) health: HealthFilter,
     pub(crate) limit: u32,
     pub(crate) view: View,
     pub(crate) after: Option<Position>,
-    /// By what watchers were told instead of by health: all whose end they were not told of.
-    pub(crate) told: bool,
+    /// Ignores health, and selects all servers whose expiry has not been recorded as a change.
+    pub(crate) expiry_not_recorded: bool,
 }
 
-/// The filters that are one exact text each.
+/// The fields that a filter matches exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Term {
+pub(crate) enum FilterField {
     Name,
     Tool,
     Prompt,
@@ -100,7 +100,7 @@ pub(crate) enum Term {
     Owner,
 }
 
-impl Term {
+impl FilterField {
     pub(crate) const ALL: [Self; 9] = [
         Self::Name,
         Self::Tool,
@@ -128,189 +128,198 @@ impl Term {
     }
 }
 
-/// What is wrong with a query: mend the parameter that it names.
+/// A query parameter is not valid: fix the parameter that the error names.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("query parameter {parameter:?} {detail}")]
 pub struct FilterError {
-    /// The parameter.
+    /// The name of the query parameter.
     pub parameter: String,
     /// What is wrong with it.
     pub detail: String,
 }
 
-pub(super) fn wrong(parameter: &str, detail: impl Into<String>) -> FilterError {
+pub(super) fn filter_error(parameter: &str, detail: impl Into<String>) -> FilterError {
     FilterError { parameter: parameter.to_owned(), detail: detail.into() }
 }
 
 impl Default for Filter {
     fn default() -> Self {
         Self {
-            terms: Vec::new(),
+            fields: Vec::new(),
             metadata: Vec::new(),
-            words: None,
+            search: None,
             matching: Match::default(),
             health: HealthFilter::default(),
             limit: DEFAULT_PAGE_LIMIT,
             view: View::default(),
             after: None,
-            told: false,
+            expiry_not_recorded: false,
         }
     }
 }
 
 impl Filter {
-    /// Every healthy server, a hundred a page, in summary.
+    /// Creates a filter for all healthy servers, in summary, 100 per page.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    pub(super) fn term(mut self, term: Term, text: impl Into<String>) -> Self {
-        self.terms.push((term, text.into()));
-        self.terms.sort_by_key(|(term, _)| *term);
+    pub(super) fn field(mut self, field: FilterField, text: impl Into<String>) -> Self {
+        self.fields.push((field, text.into()));
+        self.fields.sort_by_key(|(field, _)| *field);
         self
     }
 
-    /// Servers of this name.
+    /// Selects servers with this name.
     #[must_use]
     pub fn name(self, name: impl Into<String>) -> Self {
-        self.term(Term::Name, name)
+        self.field(FilterField::Name, name)
     }
 
-    /// Servers that offer this tool.
+    /// Selects servers that offer this tool.
     #[must_use]
     pub fn tool(self, name: impl Into<String>) -> Self {
-        self.term(Term::Tool, name)
+        self.field(FilterField::Tool, name)
     }
 
-    /// Servers that offer this prompt.
+    /// Selects servers that offer this prompt.
     #[must_use]
     pub fn prompt(self, name: impl Into<String>) -> Self {
-        self.term(Term::Prompt, name)
+        self.field(FilterField::Prompt, name)
     }
 
-    /// Servers that can serve this URI: they registered it, or a template that matches it.
+    /// Selects servers that can serve this URI: they registered it, or a template that matches it.
     #[must_use]
     pub fn resource(self, uri: impl Into<String>) -> Self {
-        self.term(Term::Resource, uri)
+        self.field(FilterField::Resource, uri)
     }
 
-    /// Servers with this capability; `tools`, `resources` and `prompts` mean that they have any.
+    /// Selects servers with this capability; `tools`, `resources` and `prompts` select servers that have any.
     #[must_use]
     pub fn capability(self, name: impl Into<String>) -> Self {
-        self.term(Term::Capability, name)
+        self.field(FilterField::Capability, name)
     }
 
-    /// Servers with this tag.
+    /// Selects servers with this tag.
     #[must_use]
     pub fn tag(self, tag: impl Into<String>) -> Self {
-        self.term(Term::Tag, tag)
+        self.field(FilterField::Tag, tag)
     }
 
-    /// Servers with all these tags.
+    /// Selects servers with all these tags.
     #[must_use]
     pub fn tags<T: Into<String>>(self, tags: impl IntoIterator<Item = T>) -> Self {
         tags.into_iter().fold(self, Self::tag)
     }
 
-    /// Servers reached by this transport.
+    /// Selects servers with this transport.
     #[must_use]
     pub fn transport(self, kind: TransportKind) -> Self {
-        self.term(Term::Transport, kind.as_str())
+        self.field(FilterField::Transport, kind.as_str())
     }
 
-    /// Servers of this version.
+    /// Selects servers of this version.
     #[must_use]
     pub fn version(self, version: impl Into<String>) -> Self {
-        self.term(Term::Version, version)
+        self.field(FilterField::Version, version)
     }
 
-    /// Servers registered with the token of this name.
+    /// Selects servers registered with the token of this name.
     #[must_use]
     pub fn owner(self, name: impl Into<String>) -> Self {
-        self.term(Term::Owner, name)
+        self.field(FilterField::Owner, name)
     }
 
-    /// Servers with this pair of metadata.
+    /// Selects servers with this metadata.
     #[must_use]
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.metadata.push((key.into(), value.into()));
         self
     }
 
-    /// What is needed, in words or in a sentence: best first, by the names, titles, descriptions and parameters of the
-    /// server and of what it offers, and by its tags. At most 2,000 characters.
+    /// Searches for words or a sentence of at most 2,000 characters. The results are ranked by names, titles, descriptions
+    /// and parameters of the server and its tools, resources and prompts, and by its tags.
     #[must_use]
-    pub fn words(mut self, words: impl AsRef<str>) -> Self {
-        let words = words.as_ref();
-        self.words = Some(self.words.map_or_else(|| words.to_owned(), |before| format!("{before} {words}")));
+    pub fn search(mut self, text: impl AsRef<str>) -> Self {
+        let text = text.as_ref();
+        self.search = Some(match self.search {
+            None => SearchText::new(text.to_owned()),
+            Some(before) => SearchText::new(format!("{} {text}", before.text())),
+        });
         self
     }
 
-    /// Which results [`words`](Self::words) has; any that are relevant if not set.
+    /// Sets which results a [`search`](Self::search) has; any relevant ones by default.
     #[must_use]
     pub fn matching(mut self, matching: Match) -> Self {
         self.matching = matching;
         self
     }
 
-    /// Servers of this health; healthy ones if not set.
+    /// Selects servers by health; healthy ones by default.
     #[must_use]
     pub fn health(mut self, health: HealthFilter) -> Self {
         self.health = health;
         self
     }
 
-    /// How many a page holds, 1–1,000; 100 if not set.
+    /// Sets the maximum number of results per page, 1–1,000; 100 by default.
     #[must_use]
     pub fn limit(mut self, limit: u32) -> Self {
         self.limit = limit;
         self
     }
 
-    /// How much of each server an answer holds; a summary if not set.
+    /// Sets how much of each server a response contains; a summary by default.
     #[must_use]
     pub fn view(mut self, view: View) -> Self {
         self.view = view;
         self
     }
 
-    /// The page that begins where another one ended.
+    /// Selects the page after a cursor.
     #[must_use]
     pub fn after(mut self, cursor: &Cursor) -> Self {
         self.after = Some(cursor.position().clone());
         self
     }
 
-    /// What no query can answer: empty texts, too many filters, a limit out of range, a `q` without words.
+    /// Checks that the filter is valid: no empty texts, not too many conditions, a limit in range, a search with words.
     pub(crate) fn check(&self) -> Result<(), FilterError> {
-        if let Some((term, _)) = self.terms.iter().find(|(_, text)| text.is_empty()) {
-            return Err(wrong(term.as_str(), "must not be empty"));
+        if let Some((field, _)) = self.fields.iter().find(|(_, text)| text.is_empty()) {
+            return Err(filter_error(field.as_str(), "must not be empty"));
         }
-        if self.terms.len() + self.metadata.len() > MAX_FILTERS {
-            return Err(wrong("tag", format!("and the other filters are more than {MAX_FILTERS}")));
+        if self.fields.len() + self.metadata.len() > MAX_FILTERS {
+            let count = self.fields.len() + self.metadata.len();
+            let detail =
+                format!("and the other filters are {count} in total; at most {MAX_FILTERS} are allowed");
+            return Err(filter_error("tag", detail));
         }
         if !PAGE_LIMITS.contains(&self.limit) {
-            return Err(wrong("limit", "must be a whole number between 1 and 1000"));
+            return Err(filter_error("limit", "must be a whole number between 1 and 1000"));
         }
-        self.check_words()
+        self.check_search()
     }
 
-    /// What cannot be searched for.
-    pub(crate) fn check_words(&self) -> Result<(), FilterError> {
-        let Some(text) = &self.words else {
+    /// Checks that the search is valid.
+    pub(crate) fn check_search(&self) -> Result<(), FilterError> {
+        let Some(search) = &self.search else {
             return match self.matching {
                 Match::Any => Ok(()),
-                Match::All => Err(wrong("match", "says how the words of q match, and there is no q")),
+                Match::All => Err(filter_error("match", "has no effect without q")),
             };
         };
-        let characters = text.chars().count();
+        let characters = search.text().chars().count();
         if characters > MAX_QUERY {
-            return Err(wrong("q", format!("has {characters} characters; at most {MAX_QUERY} are allowed")));
+            return Err(filter_error(
+                "q",
+                format!("has {characters} characters; at most {MAX_QUERY} are allowed"),
+            ));
         }
-        match words(text).len() {
-            0 => Err(wrong("q", "holds no word to search for")),
-            count if self.matching == Match::All && count > MAX_FILTERS => Err(wrong(
+        match search.words().len() {
+            0 => Err(filter_error("q", "contains no word to search for")),
+            count if self.matching == Match::All && count > MAX_FILTERS => Err(filter_error(
                 "q",
                 format!("has {count} words; at most {MAX_FILTERS} are allowed with match=all"),
             )),
@@ -318,46 +327,51 @@ impl Filter {
         }
     }
 
-    /// What nobody can watch: what is not alive, an order, a part of it.
+    /// Checks that the filter can be watched: without ranking, pagination and unhealthy servers.
     pub(crate) fn check_watch(&self) -> Result<(), FilterError> {
         self.check()?;
-        if self.words.is_some() {
-            return Err(wrong("q", "cannot be watched: it asks for an order, and a stream has its own"));
+        if self.search.is_some() {
+            return Err(filter_error("q", "cannot be watched, since events are not ranked"));
         }
         if self.health == HealthFilter::Unhealthy {
-            return Err(wrong("healthy", "cannot be false here: an unhealthy server is told of as expired"));
+            return Err(filter_error(
+                "healthy",
+                "cannot be false here: an unhealthy server is reported as expired",
+            ));
         }
         if self.view == View::Full {
-            return Err(wrong("view", "is always summary here; ask for the record of a server"));
+            return Err(filter_error("view", "must be summary here; get full records by id"));
         }
         if self.after.is_some() {
-            return Err(wrong("cursor", "is not known here; resume with since, or Last-Event-ID"));
+            return Err(filter_error("cursor", "is not known here; resume with since or Last-Event-ID"));
         }
         Ok(())
     }
 
-    /// Whether every server matches, but for its health and what is searched for.
-    pub(crate) fn is_for_all(&self) -> bool {
-        self.terms.is_empty() && self.metadata.is_empty()
+    /// Returns whether every server matches, apart from health and search.
+    pub(crate) fn has_no_conditions(&self) -> bool {
+        self.fields.is_empty() && self.metadata.is_empty()
     }
 
-    /// Whether a server matches, but for its health and what is searched for: as SQL decides it, in memory.
+    /// Returns whether a server matches, apart from health and search, with the same result as the SQL of a query.
     pub(crate) fn matches(&self, record: &Record) -> bool {
         let capabilities = &record.capabilities;
-        let term = |(term, text): &(Term, String)| match term {
-            Term::Name => record.name == *text,
-            Term::Tool => capabilities.tools.iter().any(|tool| tool.name() == text),
-            Term::Prompt => capabilities.prompts.iter().any(|prompt| prompt.name() == text),
-            Term::Resource => capabilities.resources.iter().any(|resource| resource.address().serves(text)),
-            Term::Capability => {
-                capabilities.named().any(|(name, options)| name == text && options != "false")
+        let field_matches = |(field, text): &(FilterField, String)| match field {
+            FilterField::Name => record.name == *text,
+            FilterField::Tool => capabilities.tools.iter().any(|tool| tool.name() == text),
+            FilterField::Prompt => capabilities.prompts.iter().any(|prompt| prompt.name() == text),
+            FilterField::Resource => {
+                capabilities.resources.iter().any(|resource| resource.address().matches(text))
             }
-            Term::Tag => record.tags.contains(text),
-            Term::Transport => record.transport.kind().as_str() == text,
-            Term::Version => record.version.as_ref() == Some(text),
-            Term::Owner => record.owner.as_ref() == Some(text),
+            FilterField::Capability => {
+                capabilities.names_with_options().any(|(name, options)| name == text && options != "false")
+            }
+            FilterField::Tag => record.tags.contains(text),
+            FilterField::Transport => record.transport.kind().as_str() == text,
+            FilterField::Version => record.version.as_ref() == Some(text),
+            FilterField::Owner => record.owner.as_ref() == Some(text),
         };
-        self.terms.iter().all(term)
+        self.fields.iter().all(field_matches)
             && self.metadata.iter().all(|(key, value)| record.metadata.get(key) == Some(value))
     }
 }

@@ -1,4 +1,4 @@
-//! A JSON value kept as its text, so that numbers keep their last digit and members their order.
+//! A JSON value stored as text, so that numbers keep all digits and members their order.
 
 use std::fmt;
 
@@ -7,24 +7,24 @@ use serde_json::value::RawValue;
 
 use super::MAX_JSON_DEPTH;
 
-/// A JSON value as the text that it was sent as, without the white space between its tokens.
+/// A JSON value as text, without white space between tokens.
 ///
-/// Two values are equal when their texts are: `1.0` is not `1`, and the order of members counts.
+/// Two values are equal if their texts are: `1.0` is not equal to `1`, and the order of members matters.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Json(Box<RawValue>);
 
-/// Why a text is not a JSON value that the registry keeps.
+/// Why a text is not a JSON value that the registry accepts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
-    /// Not JSON: mend the syntax.
+    /// The text is not JSON: fix the syntax.
     #[error("is not JSON: {0}")]
     Syntax(String),
-    /// Nested deeper than other JSON readers go: flatten it.
+    /// The value is nested more deeply than other JSON parsers support: flatten it.
     #[error("is nested deeper than {MAX_JSON_DEPTH} levels")]
     TooDeep,
-    /// A `\uD800`–`\uDFFF` escape without its other half is no character: most readers refuse it.
-    #[error("holds half of a surrogate pair (\\u{0:04X}), which is no character")]
+    /// A `\uD800`–`\uDFFF` escape is not part of a surrogate pair: most JSON parsers reject it.
+    #[error("contains half of a surrogate pair (\\u{0:04X}), which is not a character")]
     LoneSurrogate(u16),
 }
 
@@ -32,7 +32,7 @@ impl Json {
     /// Parses a text.
     ///
     /// # Errors
-    /// When the text is not JSON, too deeply nested, or holds an escape that is no character.
+    /// If the text is not JSON, is nested too deeply, or contains an escape that is not a character.
     pub fn parse(text: &str) -> Result<Self, JsonError> {
         let raw: &RawValue =
             serde_json::from_str(text).map_err(|error| JsonError::Syntax(error.to_string()))?;
@@ -44,21 +44,21 @@ impl Json {
         RawValue::from_string(text).map(Self).map_err(|error| JsonError::Syntax(error.to_string()))
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.get()
     }
 
-    /// The value, parsed. Numbers beyond 64 bits lose digits here.
+    /// Parses the value. Numbers beyond 64 bits lose digits.
     ///
     /// # Errors
-    /// When the value is too deeply nested for the reader.
+    /// If the value is nested too deeply for the parser.
     pub fn to_value(&self) -> serde_json::Result<serde_json::Value> {
         serde_json::from_str(self.as_str())
     }
 
-    /// The JSON string of a text.
+    /// Returns a text as a JSON string.
     #[must_use]
     pub fn string(text: &str) -> Self {
         Self::from(serde_json::Value::String(text.to_owned()))
@@ -98,11 +98,11 @@ impl fmt::Display for Json {
     }
 }
 
-/// Takes the white space between tokens out of a valid text, and checks what the syntax alone does not.
+/// Removes white space between tokens of a valid text, and checks what the syntax does not.
 fn compact(text: &str) -> Result<String, JsonError> {
     let bytes = text.as_bytes();
     let mut compacted = String::with_capacity(text.len());
-    let (mut depth, mut kept, mut at) = (0_usize, 0, 0);
+    let (mut depth, mut token_start, mut at) = (0_usize, 0, 0);
     while let Some(byte) = bytes.get(at) {
         match byte {
             b'"' => {
@@ -112,8 +112,8 @@ fn compact(text: &str) -> Result<String, JsonError> {
             b'[' | b'{' => depth += 1,
             b']' | b'}' => depth = depth.saturating_sub(1),
             b' ' | b'\t' | b'\n' | b'\r' => {
-                compacted.push_str(text.get(kept..at).unwrap_or_default());
-                kept = at + 1;
+                compacted.push_str(text.get(token_start..at).unwrap_or_default());
+                token_start = at + 1;
             }
             _ => {}
         }
@@ -122,11 +122,11 @@ fn compact(text: &str) -> Result<String, JsonError> {
         }
         at += 1;
     }
-    compacted.push_str(text.get(kept..).unwrap_or_default());
+    compacted.push_str(text.get(token_start..).unwrap_or_default());
     Ok(compacted)
 }
 
-/// Where the string ends whose text begins here, its quote included.
+/// Returns the end of the string whose text begins here, including its quote.
 fn string_end(bytes: &[u8], start: usize) -> Result<usize, JsonError> {
     let mut at = start;
     while let Some(next) = bytes.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
@@ -147,7 +147,7 @@ fn string_end(bytes: &[u8], start: usize) -> Result<usize, JsonError> {
     Ok(bytes.len())
 }
 
-/// What the escape `\uXXXX` stands for, if there is one.
+/// Returns the code unit of the escape `\uXXXX`, if there is one.
 fn code_unit(bytes: &[u8], at: usize) -> Option<u16> {
     let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
     u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_other_readers_would() {
+    fn rejects_what_other_parsers_reject() {
         let deep = "[".repeat(129) + &"]".repeat(129);
         assert_eq!(Json::parse(&deep), Err(JsonError::TooDeep));
         assert!(Json::parse(&("[".repeat(128) + &"]".repeat(128))).is_ok());

@@ -1,4 +1,4 @@
-//! Leases and what follows from them.
+//! Leases and health.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,19 +9,19 @@ use uuid::Uuid;
 
 use super::timestamp::rfc3339;
 
-/// Whether a server is alive, which follows from its lease alone: healthy while `expires_at` is ahead.
+/// The health of a server, which depends only on its lease: healthy until `expires_at`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
-    /// The lease runs.
+    /// The lease is running.
     Healthy,
-    /// The lease has run out, and the row awaits the pruner or a late refresh.
+    /// The lease has expired. The server will be pruned unless a late refresh revives it.
     Unhealthy,
 }
 
 impl Health {
-    /// The name in JSON.
+    /// Returns the name in JSON.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Healthy => "healthy",
@@ -30,10 +30,10 @@ impl Health {
     }
 }
 
-/// Names one registering of an id: new with every `register`.
+/// Identifies a lease. Each `register` creates a new one.
 ///
-/// A refresh or deregistration that names it fails when another process has registered the id since, instead of
-/// ending its successor.
+/// A refresh or deregistration with a lease fails if another process has since registered the id, instead of affecting its
+/// registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct LeaseId(Uuid);
@@ -62,7 +62,7 @@ impl FromStr for LeaseId {
     }
 }
 
-/// A server's id, and the lease if the caller names it: whatever holds the id, or only that registering of it.
+/// A reference to a lease: the current lease of an id, or only a specific one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseRef {
     pub(crate) id: String,
@@ -70,7 +70,7 @@ pub struct LeaseRef {
 }
 
 impl LeaseRef {
-    /// Whatever holds the id, or, with a lease, only that registering of it.
+    /// Refers to the current lease of an id, or only to a specific one.
     #[must_use]
     pub fn new(id: impl Into<String>, lease: Option<LeaseId>) -> Self {
         Self { id: id.into(), lease }
@@ -89,64 +89,58 @@ impl From<&String> for LeaseRef {
     }
 }
 
-impl From<&super::Registered> for LeaseRef {
-    fn from(registered: &super::Registered) -> Self {
-        Self::new(&registered.server.id, Some(registered.lease))
-    }
-}
-
-/// A lease that was refreshed.
+/// A refreshed lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Refreshed {
-    /// The server.
+    /// The id of the server.
     #[cfg_attr(feature = "server", schema(example = "filesystem-abc123"))]
     pub id: String,
-    /// Healthy, since it was refreshed.
+    /// Always healthy.
     pub health: Health,
-    /// How long the lease runs, in seconds.
+    /// The duration of the lease in seconds.
     #[cfg_attr(feature = "server", schema(example = 30))]
     pub ttl: u32,
-    /// When it runs out, by the wall clock, if nothing holds it up.
+    /// When the lease ends, by the wall clock, unless leases are paused.
     #[serde(serialize_with = "rfc3339")]
     #[cfg_attr(feature = "server", schema(example = "2026-01-08T10:00:30.000Z"))]
     pub expires_at: DateTime<Utc>,
-    /// When to refresh next: half the `ttl`, in milliseconds.
+    /// When to refresh next, in milliseconds: after half the `ttl`.
     #[cfg_attr(feature = "server", schema(example = 15_000))]
     pub refresh_after_ms: u64,
 }
 
-/// What a batch of refreshes gave.
+/// The result of refreshing many leases.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct RefreshedMany {
-    /// The leases that run on, in the order asked.
+    /// The refreshed leases, in the order of the request.
     pub refreshed: Vec<Refreshed>,
     /// The ids that are not registered: register them again.
     #[cfg_attr(feature = "server", schema(example = json!(["gone-42"])))]
     pub not_registered: Vec<String>,
 }
 
-/// A server's health and what is left of its lease.
+/// A server's health and the rest of its lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct LeaseState {
-    /// The server.
+    /// The id of the server.
     #[cfg_attr(feature = "server", schema(example = "filesystem-abc123"))]
     pub id: String,
-    /// Its name.
+    /// The name of the server.
     #[cfg_attr(feature = "server", schema(example = "filesystem"))]
     pub name: String,
-    /// Whether the lease runs.
+    /// Whether the lease is running.
     pub health: Health,
-    /// How long the lease runs after a refresh, in seconds.
+    /// The duration of the lease after a refresh, in seconds.
     #[cfg_attr(feature = "server", schema(example = 30))]
     pub ttl: u32,
-    /// When it runs out, by the wall clock, if nothing holds it up.
+    /// When the lease ends, by the wall clock, unless leases are paused.
     #[serde(serialize_with = "rfc3339")]
     #[cfg_attr(feature = "server", schema(example = "2026-01-08T10:00:30.000Z"))]
     pub expires_at: DateTime<Utc>,
-    /// What is left of it, in milliseconds; 0 when it has run out.
+    /// The time until the lease ends, in milliseconds; 0 if it has expired.
     #[cfg_attr(feature = "server", schema(example = 21_500))]
     pub expires_in_ms: u64,
 }

@@ -1,34 +1,36 @@
-//! The words of the registry as plain types: no SQL, no HTTP, no time but what is passed in.
+//! Domain types, independent of SQL, HTTP and the clock.
 //!
-//! Each type is built from what a caller says (a builder in Rust, or JSON) and is checked once, whole, with every
-//! violation listed: [`Registration::validate`]. What lies behind that check need not ask again.
+//! A registration comes from a builder or from JSON and is validated once as a whole, collecting every violation: see
+//! [`Registration::validate`]. Later code relies on it.
 
 mod capabilities;
 mod change;
 mod cursor;
 mod definition;
-mod document;
 mod filter;
+mod filter_params;
 mod json;
+mod json_node;
 mod lease;
 mod limits;
 mod parse;
-mod query;
 mod record;
 mod registration;
 mod resource;
+mod revision;
+mod search_text;
 mod server;
 mod stats;
 mod timestamp;
-#[cfg_attr(not(feature = "server"), expect(dead_code, reason = "the HTTP API alone asks for tokens"))]
+#[cfg_attr(not(feature = "server"), expect(dead_code, reason = "only the HTTP API authenticates"))]
 mod token;
+mod tokenizer;
 mod transport;
 mod validate;
 mod violation;
-mod words;
 
 pub use capabilities::{Capabilities, Flags};
-pub use change::{Change, ChangeKind, Revision, RevisionError, Snapshot, Watched};
+pub use change::{Change, ChangeKind, Snapshot, WatchEvent};
 pub use cursor::{Cursor, CursorError};
 pub use definition::{Prompt, Tool};
 pub use filter::{Filter, FilterError, HealthFilter, Match, View};
@@ -36,24 +38,29 @@ pub use json::{Json, JsonError};
 pub use lease::{Health, LeaseId, LeaseRef, LeaseState, Refreshed, RefreshedMany};
 pub use limits::*;
 pub use record::Record;
-pub use registration::{Invalid, Registered, Registration, ValidRegistration};
+pub use registration::{InvalidRegistration, Registered, Registration, ValidRegistration};
 pub use resource::{Resource, ResourceAddress};
+pub use revision::{Revision, RevisionError};
 pub use server::{Page, Score, Server, ToolEntry, ToolPage, ToolServer};
 pub use stats::{ServerStats, Stats};
 pub use token::{Role, Secret, TokenError, TokenInfo, TokenName};
 pub use transport::{Input, Transport, TransportKind};
+pub(crate) use violation::join_violations;
 pub use violation::{ParseError, Violation};
 
 pub(crate) use cursor::Position;
-pub(crate) use filter::Term;
-pub(crate) use record::Rest;
+pub(crate) use filter::FilterField;
 #[cfg(feature = "client")]
 pub(crate) use registration::new_id;
 pub(crate) use resource::uri_prefixes;
+pub(crate) use search_text::SearchText;
+pub(crate) use server::ServerState;
 pub(crate) use timestamp::push as push_time;
 #[cfg(feature = "server")]
 pub(crate) use token::Access;
 #[cfg(feature = "server")]
 pub(crate) use token::redact;
 pub(crate) use token::{Actor, SecretHash, Tokens};
-pub(crate) use words::{Word, each_term, is_stop_word, stem, with_stem, words};
+#[cfg(feature = "semantic")]
+pub(crate) use tokenizer::words;
+pub(crate) use tokenizer::{Word, each_term, is_stop_word, stem, with_stem};

@@ -1,25 +1,21 @@
-//! JSON to a registration. What has the wrong type is written down and stands in as an empty value, so that the rest is
-//! still read, checked and reported.
+//! Parses registrations from JSON. A value of the wrong type is reported and replaced by an empty one, so that the rest is
+//! still parsed, validated and reported.
 
 use std::collections::BTreeMap;
 
 use super::capabilities::Flags;
 use super::definition::object;
-use super::document::Node;
-use super::registration::Registration;
-use super::resource::{Resource, ResourceAddress};
+use super::json_node::Node;
 use super::violation::Violations;
 use super::{
     Capabilities, Input, Json, MAX_COMMAND_WORDS, MAX_DEFINITIONS, MAX_INPUTS, MAX_TAGS, ParseError, Prompt,
-    Tool, Transport, TransportKind, ValidRegistration,
+    Record, Registration, Resource, ResourceAddress, Tool, Transport, TransportKind, ValidRegistration,
 };
 
-const MEMBERS: [&str; 13] = [
+/// The members of a registration in addition to [`Record::TEXTS`].
+const MEMBERS: [&str; 11] = [
     "id",
     "name",
-    "title",
-    "version",
-    "description",
     "transport",
     "command",
     "url",
@@ -28,13 +24,63 @@ const MEMBERS: [&str; 13] = [
     "capabilities",
     "tags",
     "metadata",
+    "ttl",
 ];
 
+fn is_member(key: &str) -> bool {
+    MEMBERS.contains(&key) || Record::TEXTS.iter().any(|member| member.name == key)
+}
+
+impl Registration {
+    /// Reads the JSON body of `POST /v1/servers`.
+    ///
+    /// # Errors
+    /// If the text is not JSON or not a valid registration; every violation is listed.
+    pub fn from_json(text: &[u8]) -> Result<ValidRegistration, ParseError> {
+        registration(text)
+    }
+}
+
+impl Tool {
+    /// Creates one from the object that MCP defines; everything in it is kept.
+    ///
+    /// # Errors
+    /// If a member that the registry reads (`name`, `title`, `description`) is missing or not a string.
+    ///
+    /// ```
+    /// use paulina::Tool;
+    /// let tool = Tool::from_json(serde_json::json!({"name": "read_file", "x-note": 1}))?;
+    /// assert!(tool.definition().as_str().contains("x-note"));
+    /// # Ok::<(), paulina::ParseError>(())
+    /// ```
+    pub fn from_json(definition: impl Into<Json>) -> Result<Self, ParseError> {
+        single(&definition.into(), tool)
+    }
+}
+
+impl Prompt {
+    /// Creates one from the object that MCP defines; everything in it is kept.
+    ///
+    /// # Errors
+    /// If a member that the registry reads (`name`, `title`, `description`) is missing or not a string.
+    pub fn from_json(definition: impl Into<Json>) -> Result<Self, ParseError> {
+        single(&definition.into(), prompt)
+    }
+}
+
+impl Resource {
+    /// Creates one from the object that MCP defines; everything in it is kept.
+    ///
+    /// # Errors
+    /// If neither or both of `uri` and `uri_template` (or `uriTemplate`) are present, or a member that the registry
+    /// reads is not a string.
+    pub fn from_json(definition: impl Into<Json>) -> Result<Self, ParseError> {
+        single(&definition.into(), resource)
+    }
+}
+
 /// Reads one definition on its own.
-pub(super) fn single<T>(
-    json: &Json,
-    parse: impl FnOnce(&Node<'_>, &mut Violations) -> T,
-) -> Result<T, ParseError> {
+fn single<T>(json: &Json, parse: impl FnOnce(&Node<'_>, &mut Violations) -> T) -> Result<T, ParseError> {
     let mut violations = Violations::default();
     let parsed = parse(&Node::root(json.as_str().as_bytes())?, &mut violations);
     violations.into_result().map_err(ParseError::Invalid)?;
@@ -42,7 +88,7 @@ pub(super) fn single<T>(
 }
 
 /// Reads the body of `POST /v1/servers`.
-pub(super) fn registration(text: &[u8]) -> Result<ValidRegistration, ParseError> {
+fn registration(text: &[u8]) -> Result<ValidRegistration, ParseError> {
     let root = Node::root(text)?;
     let mut violations = Violations::default();
     let Some(members) = root.object(&mut violations) else {
@@ -52,8 +98,8 @@ pub(super) fn registration(text: &[u8]) -> Result<ValidRegistration, ParseError>
     };
     let mut body = Body { members: BTreeMap::new(), violations };
     for (key, node) in members {
-        if !MEMBERS.contains(&key.as_str()) && key != "ttl" {
-            body.violations.push(&node.pointer, "is no member of a registration");
+        if !is_member(&key) {
+            body.violations.push(&node.pointer, "is not a member of a registration");
         } else if !node.is_null() {
             body.members.insert(key, node);
         }
@@ -80,17 +126,18 @@ impl Body<'_> {
         let transport = self.transport(root);
         let mut registration = Registration::new(self.text("name").unwrap_or_default(), transport);
         registration.id = self.text("id");
-        registration.title = self.text("title");
-        registration.version = self.text("version");
-        registration.description = self.text("description");
-        if let Some(capabilities) = self.members.get("capabilities") {
-            registration.capabilities = self::capabilities(capabilities, &mut self.violations);
+        let record = &mut registration.record;
+        for member in &Record::TEXTS {
+            *(member.get_mut)(record) = self.text(member.name);
         }
-        registration.tags = self.texts("tags", "an array of strings", MAX_TAGS);
+        if let Some(capabilities) = self.members.get("capabilities") {
+            record.capabilities = self::capabilities(capabilities, &mut self.violations);
+        }
+        record.tags = self.texts("tags", "an array of strings", MAX_TAGS);
         if let Some(node) = self.members.get("metadata") {
             for (key, node) in node.object(&mut self.violations).unwrap_or_default() {
                 let value = node.string(&mut self.violations).unwrap_or_default();
-                registration.metadata.insert(key, value);
+                record.metadata.insert(key, value);
             }
         }
         if let Some(node) = self.members.get("ttl")
@@ -106,9 +153,9 @@ impl Body<'_> {
         Some(node.string(&mut self.violations).unwrap_or_default())
     }
 
-    fn texts(&mut self, key: &str, wanted: &str, most: usize) -> Vec<String> {
+    fn texts(&mut self, key: &str, wanted: &str, max: usize) -> Vec<String> {
         let Some(node) = self.members.get(key) else { return Vec::new() };
-        let items = array(node, wanted, most, &mut self.violations);
+        let items = array(node, wanted, max, &mut self.violations);
         items.iter().map(|item| item.string(&mut self.violations).unwrap_or_default()).collect()
     }
 
@@ -153,10 +200,10 @@ impl Body<'_> {
     }
 }
 
-fn array<'a>(node: &Node<'a>, wanted: &str, most: usize, violations: &mut Violations) -> Vec<Node<'a>> {
+fn array<'a>(node: &Node<'a>, wanted: &str, max: usize, violations: &mut Violations) -> Vec<Node<'a>> {
     let mut items = node.array(wanted, violations).unwrap_or_default();
-    if items.len() > most {
-        violations.push(&node.pointer, format!("has {} items; at most {most} are allowed", items.len()));
+    if items.len() > max {
+        violations.push(&node.pointer, format!("has {} items; at most {max} are allowed", items.len()));
         items.clear();
     }
     items
@@ -196,7 +243,7 @@ fn definitions<T>(
     items.iter().map(|item| parse(item, violations)).collect()
 }
 
-/// What the registry reads of a definition, and all of it as text.
+/// A definition as text, and the members that the registry reads.
 struct Definition<'a> {
     node: &'a Node<'a>,
     texts: BTreeMap<String, String>,
@@ -223,28 +270,29 @@ impl<'a> Definition<'a> {
         self.members.iter().any(|(own, _)| own == key)
     }
 
-    /// The whole definition. A template gets its one name in it.
+    /// Returns the whole definition, with `uriTemplate` renamed to `uri_template`.
     fn json(&self, violations: &mut Violations) -> Json {
-        let mut own = Violations::default();
-        if let Some(whole) = self.node.json(&mut own)
+        let mut whole_violations = Violations::default();
+        if let Some(whole) = self.node.json(&mut whole_violations)
             && !self.has("uriTemplate")
         {
             return whole;
         }
-        let mut inside = Violations::default();
+        let mut member_violations = Violations::default();
         let mut members = Vec::with_capacity(self.members.len());
         for (key, node) in &self.members {
             let key = if key == "uriTemplate" { "uri_template" } else { key };
-            members.push((key, node.json(&mut inside)));
+            members.push((key, node.json(&mut member_violations)));
         }
-        violations.add_unless_covered(if inside.is_empty() { own } else { inside });
-        object(&members)
+        let own = if member_violations.is_empty() { whole_violations } else { member_violations };
+        violations.add_unless_covered(own);
+        object(members)
     }
 }
 
-macro_rules! named {
+macro_rules! parse_named {
     ($parse:ident, $name:ident) => {
-        pub(super) fn $parse(node: &Node<'_>, violations: &mut Violations) -> $name {
+        fn $parse(node: &Node<'_>, violations: &mut Violations) -> $name {
             if node.is_string() {
                 return $name::new(node.string(violations).unwrap_or_default());
             }
@@ -257,15 +305,15 @@ macro_rules! named {
                 name: name.unwrap_or_default(),
                 title: read.take("title"),
                 description: read.take("description"),
-                definition: Some(read.json(violations)),
+                definition: read.json(violations),
             }
         }
     };
 }
-named!(tool, Tool);
-named!(prompt, Prompt);
+parse_named!(tool, Tool);
+parse_named!(prompt, Prompt);
 
-pub(super) fn resource(node: &Node<'_>, violations: &mut Violations) -> Resource {
+fn resource(node: &Node<'_>, violations: &mut Violations) -> Resource {
     if node.is_string() {
         return Resource::new(node.string(violations).unwrap_or_default());
     }
@@ -277,7 +325,7 @@ pub(super) fn resource(node: &Node<'_>, violations: &mut Violations) -> Resource
     let mut addresses = addresses.into_iter().flatten();
     let address = addresses.next();
     if !read.members.is_empty() && (address.is_none() || addresses.next().is_some()) {
-        violations.push(&node.pointer, "needs one of uri and uri_template, and only one");
+        violations.push(&node.pointer, "needs exactly one of uri and uri_template");
     }
     Resource {
         address: address.unwrap_or_else(|| ResourceAddress::Uri(String::new())),
@@ -285,7 +333,7 @@ pub(super) fn resource(node: &Node<'_>, violations: &mut Violations) -> Resource
         title: read.take("title"),
         description: read.take("description"),
         mime_type: read.take("mimeType"),
-        definition: Some(read.json(violations)),
+        definition: read.json(violations),
     }
 }
 
@@ -301,9 +349,11 @@ fn input(node: &Node<'_>, violations: &mut Violations) -> Input {
             "description" if !node.is_null() => input.description = node.string(violations),
             "required" => input.required = node.boolean(violations).unwrap_or_default(),
             "secret" => input.secret = node.boolean(violations).unwrap_or_default(),
-            "value" => violations.push(&node.pointer, "is refused: secrets don't belong in a registry"),
+            "value" => {
+                violations.push(&node.pointer, "is not accepted, since a registry must not contain secrets");
+            }
             "description" => {}
-            _ => violations.push(&node.pointer, "is none of name, description, required and secret"),
+            _ => violations.push(&node.pointer, "is not one of name, description, required and secret"),
         }
     }
     input
@@ -323,14 +373,14 @@ mod tests {
     }
 
     #[test]
-    fn lists_every_violation_once_and_where_it_is() {
+    fn lists_every_violation_once_with_its_location() {
         let body = r#"{"id": "a b", "name": 7, "transport": "stdio", "command": [], "url": "http://x", "ttl": 0.5,
             "capabilities": {"tools": ["a", 1, {"name": "a"}, {"title": "t"}], "resources": [{}], "x": 3},
-            "tags": ["a,b", 5], "metadata": {"k": 1, "bad key": "v"}, "colour": "red",
+            "tags": ["a,b", 5], "metadata": {"k": 1, "bad key": "v"}, "color": "red",
             "environment": [{"name": "A", "value": "secret"}]}"#;
         let found: Vec<String> = violations(body).into_iter().map(|(pointer, _)| pointer).collect();
         let expected = [
-            "/colour",
+            "/color",
             "/command",
             "/url",
             "/environment/0/value",
@@ -355,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_definition_that_is_too_deep_as_a_whole() {
+    fn rejects_definitions_that_are_nested_too_deeply() {
         let schema = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
         let body = |depth| {
             let tool = format!(r#"{{"name": "t", "inputSchema": {}}}"#, schema(depth));
@@ -370,17 +420,17 @@ mod tests {
     }
 
     #[test]
-    fn keeps_a_definition_to_the_last_digit_and_gives_a_template_its_one_name() {
+    fn keeps_definitions_verbatim_and_renames_uri_template() {
         let body = r#"{"name": "n", "transport": "http", "url": "https://x/mcp", "headers": [], "command": null,
             "capabilities": {"tools": [{"inputSchema": {"maximum": 1e400}, "name": "t", "z": 0.10}],
             "resources": [{"uriTemplate": "a:{b}", "name": "A"}]}}"#;
         let valid = registration(body.as_bytes()).unwrap();
-        let capabilities = &valid.get().capabilities;
+        let capabilities = &valid.get().record.capabilities;
         assert_eq!(
             capabilities.tools[0].definition().as_str(),
             r#"{"inputSchema":{"maximum":1e400},"name":"t","z":0.10}"#
         );
         assert_eq!(capabilities.resources[0].definition().as_str(), r#"{"uri_template":"a:{b}","name":"A"}"#);
-        assert_eq!(valid.get().transport.kind(), TransportKind::StreamableHttp);
+        assert_eq!(valid.get().record.transport.kind(), TransportKind::StreamableHttp);
     }
 }

@@ -1,21 +1,18 @@
-//! What a server says of itself when it registers.
+//! Registrations, with a builder and their JSON.
 
-use std::collections::BTreeMap;
-
-use chrono::DateTime;
 use serde::de::Error as _;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::capabilities::Flags;
-use super::violation::list;
+use super::violation::join_violations;
 use super::{
-    Capabilities, DEFAULT_TTL_SECONDS, Input, Json, LeaseId, ParseError, Prompt, Record, Resource, Server,
-    Tool, Transport, Violation,
+    DEFAULT_TTL_SECONDS, Input, Json, LeaseId, LeaseRef, Prompt, Record, Resource, Server, Tool, Transport,
+    Violation,
 };
 
-/// What a server says of itself when it registers. Only a name and a transport are needed.
+/// The registration of a server. Only a name and a transport are required.
 ///
 /// ```
 /// use paulina::Registration;
@@ -30,23 +27,17 @@ use super::{
 /// assert!(registration.validate().is_ok());
 /// ```
 ///
-/// The builder takes anything; [`validate`](Self::validate), which registering calls, lists all that is wrong.
+/// The builder accepts any values; [`validate`](Self::validate), which registering calls, reports all violations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registration {
+    /// `None` if the registry generates an id. The id of the record is empty until then.
     pub(crate) id: Option<String>,
-    pub(crate) name: String,
-    pub(crate) title: Option<String>,
-    pub(crate) version: Option<String>,
-    pub(crate) description: Option<String>,
-    pub(crate) transport: Transport,
-    pub(crate) capabilities: Capabilities,
-    pub(crate) tags: Vec<String>,
-    pub(crate) metadata: BTreeMap<String, String>,
+    pub(crate) record: Record,
     pub(crate) ttl: u32,
 }
 
 impl Registration {
-    /// A server that is started as a program and speaks over its standard input and output.
+    /// Creates a registration of a program that communicates over its standard input and output.
     #[must_use]
     pub fn stdio<C>(name: impl Into<String>, command: C) -> Self
     where
@@ -56,94 +47,75 @@ impl Registration {
         Self::new(name, Transport::Stdio { command, environment: Vec::new() })
     }
 
-    /// A server behind a streamable HTTP endpoint.
+    /// Creates a registration of a Streamable HTTP endpoint.
     #[must_use]
     pub fn streamable_http(name: impl Into<String>, url: impl Into<String>) -> Self {
         Self::new(name, Transport::StreamableHttp { url: url.into(), headers: Vec::new() })
     }
 
-    /// A server behind an endpoint of HTTP with server-sent events, the older way.
+    /// Creates a registration of an endpoint of the legacy HTTP+SSE transport.
     #[must_use]
     pub fn sse(name: impl Into<String>, url: impl Into<String>) -> Self {
         Self::new(name, Transport::Sse { url: url.into(), headers: Vec::new() })
     }
 
-    /// A server that is reached in this way.
+    /// Creates a registration of a server with this transport.
     #[must_use]
     pub fn new(name: impl Into<String>, transport: Transport) -> Self {
-        Self {
-            id: None,
-            name: name.into(),
-            title: None,
-            version: None,
-            description: None,
-            transport,
-            capabilities: Capabilities::default(),
-            tags: Vec::new(),
-            metadata: BTreeMap::new(),
-            ttl: DEFAULT_TTL_SECONDS,
-        }
+        Self { id: None, record: Record::new(name.into(), transport), ttl: DEFAULT_TTL_SECONDS }
     }
 
-    /// Reads the JSON body of `POST /v1/servers`.
-    ///
-    /// # Errors
-    /// When the text is not JSON or not a valid registration; every violation is listed.
-    pub fn from_json(text: &[u8]) -> Result<ValidRegistration, ParseError> {
-        super::parse::registration(text)
-    }
-
-    /// A stable id, `[A-Za-z0-9._-]{1,128}`. Registering the same id again replaces the registration. Without one the
-    /// registry makes one.
+    /// Sets a stable id, `[A-Za-z0-9._-]{1,128}`. Registering the same id again replaces the registration. By default the
+    /// registry generates an id.
     #[must_use]
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());
         self
     }
 
-    /// A name for people.
+    /// Sets the display name.
     #[must_use]
     pub fn title(mut self, title: impl Into<String>) -> Self {
-        self.title = Some(title.into());
+        self.record.title = Some(title.into());
         self
     }
 
-    /// The server's version.
+    /// Sets the server's version.
     #[must_use]
     pub fn version(mut self, version: impl Into<String>) -> Self {
-        self.version = Some(version.into());
+        self.record.version = Some(version.into());
         self
     }
 
-    /// What the server is for.
+    /// Sets a description of what the server is for.
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
-        self.description = Some(description.into());
+        self.record.description = Some(description.into());
         self
     }
 
     /// Adds a tool: its name, or the whole [`Tool`].
     #[must_use]
     pub fn tool(mut self, tool: impl Into<Tool>) -> Self {
-        self.capabilities.tools.push(tool.into());
+        self.record.capabilities.tools.push(tool.into());
         self
     }
 
     /// Adds a resource: its URI or template, or the whole [`Resource`].
     #[must_use]
     pub fn resource(mut self, resource: impl Into<Resource>) -> Self {
-        self.capabilities.resources.push(resource.into());
+        self.record.capabilities.resources.push(resource.into());
         self
     }
 
     /// Adds a prompt: its name, or the whole [`Prompt`].
     #[must_use]
     pub fn prompt(mut self, prompt: impl Into<Prompt>) -> Self {
-        self.capabilities.prompts.push(prompt.into());
+        self.record.capabilities.prompts.push(prompt.into());
         self
     }
 
-    /// Adds a capability that has no options, `sampling` or `logging` say.
+    /// Adds a capability without options, such as `sampling` or `logging`.
     #[must_use]
     pub fn capability(self, name: impl Into<String>) -> Self {
         self.capability_options(name, Json::from(serde_json::Value::Bool(true)))
@@ -152,7 +124,7 @@ impl Registration {
     /// Adds a capability with its options: an object, or `true` or `false`.
     #[must_use]
     pub fn capability_options(mut self, name: impl Into<String>, options: impl Into<Json>) -> Self {
-        let Flags(flags) = &mut self.capabilities.flags;
+        let Flags(flags) = &mut self.record.capabilities.flags;
         flags.insert(name.into(), options.into());
         self
     }
@@ -160,67 +132,58 @@ impl Registration {
     /// Adds a tag.
     #[must_use]
     pub fn tag(mut self, tag: impl Into<String>) -> Self {
-        self.tags.push(tag.into());
+        self.record.tags.push(tag.into());
         self
     }
 
     /// Adds a pair of metadata.
     #[must_use]
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.metadata.insert(key.into(), value.into());
+        self.record.metadata.insert(key.into(), value.into());
         self
     }
 
-    /// Declares what a client has to provide: an environment variable with stdio, a header with HTTP.
+    /// Declares an input that a client has to provide: an environment variable for stdio, a header for HTTP.
     #[must_use]
     pub fn input(mut self, input: Input) -> Self {
-        match &mut self.transport {
+        match &mut self.record.transport {
             Transport::Stdio { environment, .. } => environment.push(input),
             Transport::StreamableHttp { headers, .. } | Transport::Sse { headers, .. } => headers.push(input),
         }
         self
     }
 
-    /// How long the lease runs without a refresh, in seconds: 1–86,400, 30 if not set.
+    /// Sets the duration of the lease in seconds, 1–86,400; 30 by default.
     #[must_use]
     pub fn ttl(mut self, seconds: u32) -> Self {
         self.ttl = seconds;
         self
     }
 
-    /// Checks everything at once.
-    ///
-    /// # Errors
-    /// Every violation, each with a pointer to the member that it would have in the JSON body.
-    pub fn validate(self) -> Result<ValidRegistration, Invalid> {
-        super::validate::check(&self).into_result().map_err(Invalid)?;
-        Ok(self.checked())
-    }
-
-    /// The same after a check that found nothing.
-    pub(super) fn checked(mut self) -> ValidRegistration {
-        self.tags.sort();
-        self.tags.dedup();
+    /// Marks the registration as validated.
+    pub(crate) fn checked(mut self) -> ValidRegistration {
+        self.record.tags.sort();
+        self.record.tags.dedup();
         ValidRegistration(self)
     }
 }
 
-/// The JSON body of `POST /v1/servers`, without what is not said.
+/// The JSON body of `POST /v1/servers`, without members that have no value.
 impl Serialize for Registration {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { id, record, ttl } = self;
         let mut body = serializer.serialize_map(None)?;
-        let texts = [
-            ("id", &self.id),
-            ("name", &Some(self.name.clone())),
-            ("title", &self.title),
-            ("version", &self.version),
-            ("description", &self.description),
-        ];
-        for (key, text) in texts.into_iter().filter_map(|(key, text)| Some((key, text.as_ref()?))) {
-            body.serialize_entry(key, text)?;
+        if let Some(id) = id {
+            body.serialize_entry("id", id)?;
         }
-        body.serialize_entry("transport", &self.transport.kind())?;
-        match &self.transport {
+        body.serialize_entry("name", &record.name)?;
+        for member in &Record::TEXTS {
+            if let Some(text) = (member.get)(record) {
+                body.serialize_entry(member.name, text)?;
+            }
+        }
+        body.serialize_entry("transport", &record.transport.kind())?;
+        match &record.transport {
             Transport::Stdio { command, environment } => {
                 body.serialize_entry("command", command)?;
                 if !environment.is_empty() {
@@ -234,42 +197,32 @@ impl Serialize for Registration {
                 }
             }
         }
-        body.serialize_entry("capabilities", &self.capabilities)?;
-        if !self.tags.is_empty() {
-            body.serialize_entry("tags", &self.tags)?;
+        body.serialize_entry("capabilities", &record.capabilities)?;
+        if !record.tags.is_empty() {
+            body.serialize_entry("tags", &record.tags)?;
         }
-        if !self.metadata.is_empty() {
-            body.serialize_entry("metadata", &self.metadata)?;
+        if !record.metadata.is_empty() {
+            body.serialize_entry("metadata", &record.metadata)?;
         }
-        body.serialize_entry("ttl", &self.ttl)?;
+        body.serialize_entry("ttl", ttl)?;
         body.end()
     }
 }
 
-/// What a server registered, to register it again: all of it, if the record is one in full.
-impl From<&Record> for Registration {
-    fn from(record: &Record) -> Self {
-        Self {
-            id: Some(record.id.clone()),
-            name: record.name.clone(),
-            title: record.title.clone(),
-            version: record.version.clone(),
-            description: record.description.clone(),
-            transport: record.transport.clone(),
-            capabilities: record.capabilities.clone(),
-            tags: record.tags.clone(),
-            metadata: record.metadata.clone(),
-            ttl: record.ttl,
-        }
+/// Creates a registration that registers a server again, with schemas only if the server was read in full.
+impl From<&Server> for Registration {
+    fn from(server: &Server) -> Self {
+        let record = Record { id: String::new(), owner: None, ..Record::clone(server.record()) };
+        Self { id: Some(server.id.clone()), record, ttl: server.ttl }
     }
 }
 
-/// All that is wrong with a registration.
+/// A registration is not valid: all violations.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the registration is not valid: {}", list(.0))]
-pub struct Invalid(pub Vec<Violation>);
+#[error("the registration is not valid: {}", join_violations(.0))]
+pub struct InvalidRegistration(pub Vec<Violation>);
 
-/// A registration that has passed every check.
+/// A validated registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValidRegistration(Registration);
 
@@ -279,35 +232,15 @@ impl ValidRegistration {
         &self.0
     }
 
-    /// The record that it makes, but for its times, which the registry knows when it stores it.
-    pub(crate) fn into_record(self) -> Record {
-        let Self(own) = self;
-        let id = own.id.unwrap_or_else(|| new_id(&own.name));
-        let Capabilities { tools, resources, prompts, flags } = own.capabilities;
-        Record {
-            id,
-            name: own.name,
-            title: own.title,
-            version: own.version,
-            description: own.description,
-            transport: own.transport,
-            capabilities: Capabilities {
-                tools: tools.into_iter().map(Tool::complete).collect(),
-                resources: resources.into_iter().map(Resource::complete).collect(),
-                prompts: prompts.into_iter().map(Prompt::complete).collect(),
-                flags,
-            },
-            tags: own.tags,
-            metadata: own.metadata,
-            owner: None,
-            ttl: own.ttl,
-            registered_at: DateTime::UNIX_EPOCH,
-            updated_at: DateTime::UNIX_EPOCH,
-        }
+    /// Returns the record of the registration and the duration of its lease in seconds.
+    pub(crate) fn into_record(self) -> (Record, u32) {
+        let Self(Registration { id, record, ttl }) = self;
+        let id = id.unwrap_or_else(|| new_id(&record.name));
+        (Record { id, ..record }, ttl)
     }
 }
 
-/// A new id for a server of this name: `<slug of the name>-<12 hex digits>`.
+/// Generates an id for a server with this name: `<slug of the name>-<12 hex digits>`.
 pub(crate) fn new_id(name: &str) -> String {
     let mut slug = String::new();
     for character in name.chars() {
@@ -324,10 +257,10 @@ pub(crate) fn new_id(name: &str) -> String {
     if slug.is_empty() { format!("server-{digits}") } else { format!("{slug}-{digits}") }
 }
 
-/// What registering gave.
+/// The result of a registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registered {
-    /// The record, definitions included.
+    /// The server, with its definitions.
     pub server: Server,
     /// The lease, new with every registration.
     pub lease: LeaseId,
@@ -335,19 +268,25 @@ pub struct Registered {
     pub created: bool,
 }
 
+/// The additional member of the response to a registration.
 #[derive(Deserialize)]
-struct Beside {
+struct LeaseMember {
     lease: LeaseId,
 }
 
-/// Reads the JSON that the API answers to a registration. Whether the id was new is said by the status, 201 or 200, and is
-/// taken for false here.
+/// Reads the response of the API to a registration. `created` follows from the status, 201 or 200, and is false here.
 impl<'de> Deserialize<'de> for Registered {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
-        let read = || Ok((Server::from_json(&raw)?, serde_json::from_str::<Beside>(raw.get())?));
-        let (server, Beside { lease }) =
+        let read = || Ok((Server::from_json(&raw)?, serde_json::from_str::<LeaseMember>(raw.get())?));
+        let (server, LeaseMember { lease }) =
             read().map_err(|error: serde_json::Error| D::Error::custom(error))?;
         Ok(Self { server, lease, created: false })
+    }
+}
+
+impl From<&Registered> for LeaseRef {
+    fn from(registered: &Registered) -> Self {
+        Self::new(&registered.server.id, Some(registered.lease))
     }
 }

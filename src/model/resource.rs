@@ -1,26 +1,25 @@
-//! Resources and resource templates, and how a URI is matched against them.
+//! Resources and resource templates, and matching URIs against them.
 
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Json;
-use super::capabilities::Brief;
 use super::definition::object;
 
-/// Characters of the text before a template's first wildcard that the registry looks templates up by.
+/// The maximum length of a template's literal prefix, by which templates are indexed.
 const PREFIX_CHARACTERS: usize = 64;
 
-/// Where a resource is: one URI, or a template that stands for many.
+/// The address of a resource: a URI, or a template that matches many.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ResourceAddress {
-    /// One URI. Nothing in it is a wildcard.
+    /// A URI without wildcards.
     Uri(String),
-    /// A template: `{…}` and `*` stand for any run of characters.
+    /// A template in which `{…}` and `*` match any run of characters.
     Template(String),
 }
 
 impl ResourceAddress {
-    /// The URI or template as text.
+    /// Returns the URI or template as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
@@ -49,7 +48,7 @@ impl ResourceAddress {
         }
     }
 
-    /// What the template compiles to: SQLite's GLOB with everything literal escaped.
+    /// Compiles the template to a GLOB pattern of SQLite, with literals escaped.
     pub(crate) fn glob(&self) -> Option<String> {
         let Self::Template(template) = self else { return None };
         let mut glob = String::with_capacity(template.len() + 8);
@@ -74,8 +73,8 @@ impl ResourceAddress {
         Some(glob)
     }
 
-    /// Whether it can serve this URI: it is the same, or a template that matches.
-    pub(crate) fn serves(&self, uri: &str) -> bool {
+    /// Returns whether the address equals this URI or is a template that matches it.
+    pub(crate) fn matches(&self, uri: &str) -> bool {
         let Self::Template(template) = self else { return self.as_str() == uri };
         let mut literals = Vec::new();
         let mut rest = template.as_str();
@@ -90,7 +89,7 @@ impl ResourceAddress {
         let Some(mut left) = uri.strip_prefix(first).and_then(|left| left.strip_suffix(last)) else {
             return false;
         };
-        // Each where it first stands: that leaves the most for those behind it.
+        // The first occurrence of each literal leaves the most text for the following ones.
         inner.iter().all(|literal| match left.find(literal) {
             Some(at) => {
                 left = left.get(at + literal.len()..).unwrap_or_default();
@@ -100,7 +99,7 @@ impl ResourceAddress {
         })
     }
 
-    /// The text before the template's first wildcard, at most [`PREFIX_CHARACTERS`] of it.
+    /// Returns the literal prefix of the template, at most [`PREFIX_CHARACTERS`] long.
     pub(crate) fn prefix(&self) -> Option<String> {
         match self {
             Self::Uri(_) => None,
@@ -112,7 +111,7 @@ impl ResourceAddress {
     }
 }
 
-/// Every prefix under which a template that matches the URI can stand.
+/// Returns all literal prefixes that a template matching the URI can have.
 pub(crate) fn uri_prefixes(uri: &str) -> Vec<&str> {
     let ends = uri.char_indices().map(|(end, _)| end).chain([uri.len()]);
     ends.take(PREFIX_CHARACTERS + 1).filter_map(|end| uri.get(..end)).collect()
@@ -126,114 +125,84 @@ pub struct Resource {
     pub(super) title: Option<String>,
     pub(super) description: Option<String>,
     pub(super) mime_type: Option<String>,
-    pub(super) definition: Option<Json>,
+    pub(super) definition: Json,
 }
 
 impl Resource {
-    /// One from a bare text: a template if it holds `{` or `*`, else a URI.
+    /// Creates a resource: a template if the address contains `{` or `*`, else a URI.
     #[must_use]
     pub fn new(address: impl Into<String>) -> Self {
         let address = address.into();
         if address.contains(['{', '*']) { Self::template(address) } else { Self::uri(address) }
     }
 
-    /// One at this URI, in which nothing is a wildcard.
+    /// Creates a resource with a URI, in which nothing is a wildcard.
     #[must_use]
     pub fn uri(uri: impl Into<String>) -> Self {
-        Self::at(ResourceAddress::Uri(uri.into()))
+        Self::from_address(ResourceAddress::Uri(uri.into()))
     }
 
-    /// A template, in which `{…}` and `*` stand for any run of characters.
+    /// Creates a resource template, in which `{…}` and `*` match any run of characters.
     #[must_use]
     pub fn template(template: impl Into<String>) -> Self {
-        Self::at(ResourceAddress::Template(template.into()))
+        Self::from_address(ResourceAddress::Template(template.into()))
     }
 
-    fn at(address: ResourceAddress) -> Self {
-        Self { address, name: None, title: None, description: None, mime_type: None, definition: None }
+    fn from_address(address: ResourceAddress) -> Self {
+        let definition = object([(address.key(), Some(Json::string(address.as_str())))]);
+        Self { address, name: None, title: None, description: None, mime_type: None, definition }
     }
 
-    /// One from the object that MCP defines; everything in it is kept.
-    ///
-    /// # Errors
-    /// When neither or both of `uri` and `uri_template` (or `uriTemplate`) are there, or a member that the registry
-    /// reads is not a string.
-    pub fn from_json(definition: impl Into<Json>) -> Result<Self, super::ParseError> {
-        super::parse::single(&definition.into(), super::parse::resource)
-    }
-
-    /// Its URI or template; unique within its server.
+    /// Returns the URI or template, unique within the server.
     #[must_use]
     pub fn address(&self) -> &ResourceAddress {
         &self.address
     }
 
-    /// What it is called.
+    /// Returns the name.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// Its name for people.
+    /// Returns the display name.
     #[must_use]
     pub fn title(&self) -> Option<&str> {
         self.title.as_deref()
     }
 
-    /// What it holds.
+    /// Returns the description of what it contains.
     #[must_use]
     pub fn description(&self) -> Option<&str> {
         self.description.as_deref()
     }
 
-    /// Its media type.
+    /// Returns the media type.
     #[must_use]
     pub fn mime_type(&self) -> Option<&str> {
         self.mime_type.as_deref()
     }
 
-    fn members(&self) -> [(&'static str, Option<&str>); 5] {
-        [
+    /// Returns the object that MCP defines, a template under `uri_template`. In an answer to
+    /// [`View::Summary`](super::View::Summary) it has only the members of a summary.
+    #[must_use]
+    pub fn definition(&self) -> &Json {
+        &self.definition
+    }
+
+    /// Returns the resource as a summary contains it.
+    pub(super) fn summary(&self) -> Self {
+        let members = [
             (self.address.key(), Some(self.address.as_str())),
             ("name", self.name.as_deref()),
             ("title", self.title.as_deref()),
             ("description", self.description.as_deref()),
             ("mimeType", self.mime_type.as_deref()),
-        ]
-    }
-
-    /// The object that MCP defines, a template under `uri_template`. In an answer to
-    /// [`View::Summary`](super::View::Summary) it holds what a summary keeps.
-    #[must_use]
-    pub fn definition(&self) -> Json {
-        self.definition
-            .clone()
-            .unwrap_or_else(|| object(&self.members().map(|(key, value)| (key, value.map(Json::string)))))
-    }
-
-    pub(crate) fn from_parts(parts: ResourceParts, definition: Option<Json>) -> Option<Self> {
-        let (uri, template, name, title, description, mime_type) = parts;
-        let address = uri.map(ResourceAddress::Uri).or(template.map(ResourceAddress::Template))?;
-        Some(Self { address, name, title, description, mime_type, definition })
-    }
-
-    /// The same with its definition spelled out, as it is stored.
-    pub(super) fn complete(mut self) -> Self {
-        if self.definition.is_none() {
-            self.definition = Some(self.definition());
-        }
-        self
-    }
-
-    /// The definition of one that is [complete](Self::complete).
-    pub(crate) fn stored(&self) -> Option<&str> {
-        self.definition.as_ref().map(Json::as_str)
+        ];
+        let definition = object(members.map(|(key, value)| (key, value.map(Json::string))));
+        Self { definition, ..self.clone() }
     }
 }
-
-/// URI, template, name, title, description, media type: a row of the table.
-pub(crate) type ResourceParts =
-    (Option<String>, Option<String>, Option<String>, Option<String>, Option<String>, Option<String>);
 
 impl From<&str> for Resource {
     fn from(address: &str) -> Self {
@@ -249,22 +218,28 @@ impl From<String> for Resource {
 
 impl Serialize for Resource {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match &self.definition {
-            Some(definition) => definition.serialize(serializer),
-            None => Brief(self).serialize(serializer),
-        }
+        self.definition.serialize(serializer)
     }
 }
 
-impl Serialize for Brief<'_, Resource> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for (key, value) in self.0.members() {
-            if let Some(value) = value {
-                map.serialize_entry(key, value)?;
-            }
+impl<'de> Deserialize<'de> for Resource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Members {
+            uri: Option<String>,
+            uri_template: Option<String>,
+            name: Option<String>,
+            title: Option<String>,
+            description: Option<String>,
+            #[serde(rename = "mimeType")]
+            mime_type: Option<String>,
         }
-        map.end()
+        let definition = Json::deserialize(deserializer)?;
+        let members = serde_json::from_str(definition.as_str()).map_err(D::Error::custom)?;
+        let Members { uri, uri_template, name, title, description, mime_type } = members;
+        let address = uri.map(ResourceAddress::Uri).or(uri_template.map(ResourceAddress::Template));
+        let address = address.ok_or_else(|| D::Error::custom("a resource needs uri or uri_template"))?;
+        Ok(Self { address, name, title, description, mime_type, definition })
     }
 }
 
@@ -277,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn templates_compile_to_globs_in_which_only_wildcards_match() {
+    fn templates_compile_to_globs_with_escaped_literals() {
         assert_eq!(glob("file:///{path}"), "file:///*");
         assert_eq!(glob("file://*"), "file://*");
         assert_eq!(glob("db://{schema}/{table}{?limit,offset}"), "db://*/*");
@@ -285,8 +260,8 @@ mod tests {
     }
 
     #[test]
-    fn a_template_serves_what_its_glob_matches() {
-        let serves = |template: &str, uri: &str| ResourceAddress::Template(template.to_owned()).serves(uri);
+    fn a_template_matches_the_same_uris_as_its_glob() {
+        let matches = |template: &str, uri: &str| ResourceAddress::Template(template.to_owned()).matches(uri);
         for (template, yes, no) in [
             ("file:///{path}", "file:///etc/hosts", "file://etc"),
             ("file://*", "file://", "file:/"),
@@ -296,17 +271,17 @@ mod tests {
             ("{a}x{b}y{c}", "xy", "yx"),
             ("x{", "xyz", "y"),
         ] {
-            assert!(serves(template, yes), "{template} {yes}");
-            assert!(!serves(template, no), "{template} {no}");
+            assert!(matches(template, yes), "{template} {yes}");
+            assert!(!matches(template, no), "{template} {no}");
         }
         assert!(
-            ResourceAddress::Uri("a{b}".into()).serves("a{b}")
-                && !ResourceAddress::Uri("a*".into()).serves("ab")
+            ResourceAddress::Uri("a{b}".into()).matches("a{b}")
+                && !ResourceAddress::Uri("a*".into()).matches("ab")
         );
     }
 
     #[test]
-    fn a_uri_is_looked_up_under_each_of_its_beginnings() {
+    fn a_uri_is_looked_up_by_each_of_its_prefixes() {
         assert_eq!(uri_prefixes("aé:"), ["", "a", "aé", "aé:"]);
         assert_eq!(uri_prefixes(&"x".repeat(500)).len(), PREFIX_CHARACTERS + 1);
         let template = ResourceAddress::Template("x".repeat(100) + "{id}");

@@ -1,50 +1,54 @@
-//! What the registry answers: records, pages of them, and tools with the servers that offer them.
+//! Query results: servers, tools with the servers that offer them, and pages of both.
 
 use std::ops::Deref;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::de::Error as _;
-use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::timestamp::rfc3339;
-use super::{Cursor, Health, Record, Rest, Revision, TransportKind, View};
+use super::{Cursor, Health, Record, Revision, TransportKind};
 
-/// A registered server, as every question returns it: its [`Record`], whose fields it shows as its own, and its lease.
+/// A registered server, as every query returns it: its [`Record`], which it dereferences to, and its lease.
 ///
-/// The record is shared by all answers that hold it: cloning a server copies no record.
+/// All results share a record: cloning a server does not copy it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
     record: Arc<Record>,
-    /// Whether its lease runs.
+    /// The duration of its lease after a refresh, in seconds.
+    pub ttl: u32,
+    /// Whether its lease is running.
     pub health: Health,
+    /// When it was first registered.
+    pub registered_at: DateTime<Utc>,
+    /// When its registration last changed.
+    pub updated_at: DateTime<Utc>,
     /// When its lease was last refreshed.
     pub refreshed_at: DateTime<Utc>,
-    /// When its lease runs out, by the wall clock, if nothing holds it up.
+    /// When its lease ends, by the wall clock, unless leases are paused.
     pub expires_at: DateTime<Utc>,
-    /// How well it matches what was searched for; none where nothing was.
+    /// How well it matches a search; `None` without a search.
     pub score: Option<Score>,
 }
 
-/// How well a result of a search matches, in thousandths. Scores of one answer can be compared with each other, and with
-/// none of other answers.
+/// The score of a search result, in thousandths. Scores are only comparable within one search.
 ///
-/// From 2 on it is the name itself that was searched for. From 1 on the result holds every word, but for words like "the",
-/// in a name, a title, a tag or the first 20 words of a description. Below, it holds some of them, or means something
-/// like it.
+/// From 2, the query is the name of the result. From 1, the result contains every word of the query (except words like
+/// "the") in a name, a title, a tag or the first 20 words of a description. Below, it contains some of them or is similar
+/// in meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Score(u32);
 
 impl Score {
-    /// From here on a result is hardly one by chance.
+    /// The minimum score of results that are clearly relevant.
     #[cfg(feature = "server")]
-    pub(crate) const CLEAR: Self = Self(400);
+    pub(crate) const RELEVANT: Self = Self(400);
 
-    /// Above all that a search gives.
+    /// The maximum score, above all results of a search.
     #[cfg(feature = "server")]
-    pub(crate) const BEST: Self = Self(3_000);
+    pub(crate) const MAX: Self = Self(3_000);
 
     pub(crate) fn new(score: f64) -> Self {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 4,000")]
@@ -52,7 +56,7 @@ impl Score {
         Self(thousandths)
     }
 
-    /// The score as a number.
+    /// Returns the score as a number.
     #[must_use]
     pub fn value(self) -> f64 {
         f64::from(self.0) / 1_000.0
@@ -67,7 +71,7 @@ impl Serialize for Score {
 
 impl<'de> Deserialize<'de> for Score {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Half of the last digit, for what a float cannot be.
+        // Half of the last digit compensates for rounding.
         f64::deserialize(deserializer).map(|score| Self::new(score + 0.000_5))
     }
 }
@@ -80,65 +84,84 @@ impl Deref for Server {
     }
 }
 
+/// The members of a server's JSON in addition to its record, in order.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub(crate) struct ServerState {
+    /// The duration of its lease after a refresh, in seconds.
+    #[cfg_attr(feature = "server", schema(example = 30))]
+    pub(crate) ttl: u32,
+    /// Whether its lease is running.
+    pub(crate) health: Health,
+    /// When it was first registered.
+    #[cfg_attr(feature = "server", schema(example = "2026-01-08T10:00:00.000Z"))]
+    #[serde(serialize_with = "rfc3339")]
+    pub(crate) registered_at: DateTime<Utc>,
+    /// When its registration last changed.
+    #[cfg_attr(feature = "server", schema(example = "2026-01-08T10:00:00.000Z"))]
+    #[serde(serialize_with = "rfc3339")]
+    pub(crate) updated_at: DateTime<Utc>,
+    /// When its lease was last refreshed.
+    #[cfg_attr(feature = "server", schema(example = "2026-01-08T10:00:00.000Z"))]
+    #[serde(serialize_with = "rfc3339")]
+    pub(crate) refreshed_at: DateTime<Utc>,
+    /// When its lease ends, by the wall clock, unless leases are paused.
+    #[cfg_attr(feature = "server", schema(example = "2026-01-08T10:00:30.000Z"))]
+    #[serde(serialize_with = "rfc3339")]
+    pub(crate) expires_at: DateTime<Utc>,
+}
+
+/// A server's JSON.
+#[derive(Serialize)]
+struct ServerJson<'a> {
+    #[serde(flatten)]
+    record: &'a Record,
+    #[serde(flatten)]
+    state: ServerState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score: Option<Score>,
+}
+
+#[derive(Deserialize)]
+struct ScoreMember {
+    score: Option<Score>,
+}
+
 impl Server {
-    pub(crate) fn new(
-        record: Arc<Record>,
-        health: Health,
-        refreshed_at: DateTime<Utc>,
-        expires_at: DateTime<Utc>,
-    ) -> Self {
-        Self { record, health, refreshed_at, expires_at, score: None }
+    pub(crate) fn new(record: Arc<Record>, state: ServerState) -> Self {
+        let ServerState { ttl, health, registered_at, updated_at, refreshed_at, expires_at } = state;
+        Self { record, ttl, health, registered_at, updated_at, refreshed_at, expires_at, score: None }
     }
 
     pub(crate) fn with_score(self, score: Option<Score>) -> Self {
         Self { score, ..self }
     }
 
-    /// What it registered; the same record as long as nobody registers it anew.
+    /// Returns the record, which stays the same until the server is registered again.
     #[must_use]
     pub fn record(&self) -> &Arc<Record> {
         &self.record
     }
-}
 
-struct Time(DateTime<Utc>);
-
-impl Serialize for Time {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        rfc3339(&self.0, serializer)
+    /// Reads a server from JSON, in summary or in full. It is read in parts because a flattened member would be buffered, and
+    /// a raw JSON value cannot be read from a buffer.
+    pub(super) fn from_json(raw: &RawValue) -> serde_json::Result<Self> {
+        let record = serde_json::from_str(raw.get())?;
+        let state = serde_json::from_str(raw.get())?;
+        let ScoreMember { score } = serde_json::from_str(raw.get())?;
+        Ok(Self::new(Arc::new(record), state).with_score(score))
     }
 }
 
 impl Serialize for Server {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut record = serializer.serialize_struct("Server", 21)?;
-        self.record.serialize_head(&mut record, View::Full)?;
-        record.serialize_field("ttl", &self.ttl)?;
-        record.serialize_field("health", &self.health)?;
-        record.serialize_field("registered_at", &Time(self.registered_at))?;
-        record.serialize_field("updated_at", &Time(self.updated_at))?;
-        record.serialize_field("refreshed_at", &Time(self.refreshed_at))?;
-        record.serialize_field("expires_at", &Time(self.expires_at))?;
-        if let Some(score) = &self.score {
-            record.serialize_field("score", score)?;
-        }
-        record.end()
+        let Self { ref record, ttl, health, registered_at, updated_at, refreshed_at, expires_at, score } =
+            *self;
+        let state = ServerState { ttl, health, registered_at, updated_at, refreshed_at, expires_at };
+        ServerJson { record, state, score }.serialize(serializer)
     }
 }
 
-/// What the JSON of a server has beside its record.
-#[derive(Deserialize)]
-struct Times {
-    ttl: u32,
-    health: Health,
-    registered_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-    refreshed_at: DateTime<Utc>,
-    expires_at: DateTime<Utc>,
-    score: Option<Score>,
-}
-
-/// Reads the JSON that the API answers, in summary or in full.
 impl<'de> Deserialize<'de> for Server {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
@@ -146,25 +169,14 @@ impl<'de> Deserialize<'de> for Server {
     }
 }
 
-impl Server {
-    pub(super) fn from_json(raw: &RawValue) -> serde_json::Result<Self> {
-        let times: Times = serde_json::from_str(raw.get())?;
-        let rest = Rest { ttl: times.ttl, registered_at: times.registered_at, updated_at: times.updated_at };
-        let record = Record::from_head(raw.get(), View::Full, rest)
-            .ok_or_else(|| serde_json::Error::custom("is no server as the registry describes one"))?;
-        let server = Self::new(Arc::new(record), times.health, times.refreshed_at, times.expires_at);
-        Ok(server.with_score(times.score))
-    }
-}
-
-/// One page of servers, in the order of their registration, or best first where the filter has a `q`.
+/// A page of servers, in the order of their registration, or best first in a search.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
-    /// The servers.
+    /// The servers of the page.
     pub servers: Vec<Server>,
-    /// Where the next page begins; none on the last page.
+    /// The cursor of the next page; `None` on the last page.
     pub next_cursor: Option<Cursor>,
-    /// How far the catalogue had come.
+    /// The revision of the catalog that the page shows.
     pub revision: Revision,
 }
 
@@ -172,15 +184,15 @@ pub struct Page {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct ToolServer {
-    /// Its id.
+    /// The id of the server.
     #[cfg_attr(feature = "server", schema(example = "filesystem-abc123"))]
     pub id: String,
-    /// Its name.
+    /// The name of the server.
     #[cfg_attr(feature = "server", schema(example = "filesystem"))]
     pub name: String,
-    /// How a client reaches it.
+    /// How a client reaches the server.
     pub transport: TransportKind,
-    /// Whether its lease runs.
+    /// Whether its lease is running.
     pub health: Health,
 }
 
@@ -191,30 +203,30 @@ pub struct ToolEntry {
     /// The tool's name.
     #[cfg_attr(feature = "server", schema(example = "read_file"))]
     pub name: String,
-    /// Its title, by the server that was registered first.
+    /// The title, from the server that was registered first.
     #[cfg_attr(feature = "server", schema(required))]
     pub title: Option<String>,
-    /// Its description, by the server that was registered first.
+    /// The description, from the server that was registered first.
     #[cfg_attr(feature = "server", schema(required))]
     pub description: Option<String>,
-    /// How many different definitions there are under this name.
+    /// The number of different definitions with this name.
     #[cfg_attr(feature = "server", schema(example = 1))]
     pub definitions: u64,
-    /// With `q`, how well it matches; to be compared within one answer alone. From 2 on it is the name itself that was
-    /// searched for; from 1 on every word of `q` (but for words like "the") is in a name, a title, a tag or the first 20
-    /// words of a description, the tool's own or its server's; below, some are, or it means something like it.
+    /// With `q`, how well the tool matches; only comparable within one response. From 2, `q` is the tool's name. From 1,
+    /// every word of `q` (except words like "the") is in a name, a title, a tag or the first 20 words of a description of
+    /// the tool or its server. Below, some words are, or the tool is similar in meaning.
     #[cfg_attr(feature = "server", schema(value_type = Option<f64>, example = 1.731))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<Score>,
-    /// The servers that offer it, in the order of their registration.
+    /// The servers that offer the tool, in the order of their registration.
     pub servers: Vec<ToolServer>,
 }
 
-/// One page of tools, by name, or best first where the filter has a `q`.
+/// A page of tools, by name, or best first in a search.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolPage {
-    /// The tools.
+    /// The tools of the page.
     pub tools: Vec<ToolEntry>,
-    /// Where the next page begins; none on the last page.
+    /// The cursor of the next page; `None` on the last page.
     pub next_cursor: Option<Cursor>,
 }

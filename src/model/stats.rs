@@ -1,4 +1,4 @@
-//! Totals.
+//! Totals of the catalog.
 
 use std::collections::BTreeMap;
 
@@ -6,34 +6,34 @@ use serde::{Deserialize, Serialize};
 
 use super::Revision;
 
-/// Totals of what is registered, healthy or not.
+/// Totals of the catalog, including unhealthy servers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Stats {
-    /// The servers.
+    /// Totals of servers.
     pub servers: ServerStats,
     /// Tools, counted once for each server that offers them.
     #[cfg_attr(feature = "server", schema(example = 32))]
     pub tools: u64,
-    /// Resources and resource templates.
+    /// Resources and resource templates, counted once for each server that offers them.
     #[cfg_attr(feature = "server", schema(example = 8))]
     pub resources: u64,
-    /// Prompts.
+    /// Prompts, counted once for each server that offers them.
     #[cfg_attr(feature = "server", schema(example = 4))]
     pub prompts: u64,
-    /// How far the catalogue has come.
+    /// The revision of the catalog.
     #[cfg_attr(feature = "server", schema(value_type = String, example = "8f3a1c02-17"))]
     pub revision: Revision,
 }
 
-/// Totals of servers. A name that nobody has is not there; a server with two tags counts under both.
+/// Totals of servers. Only existing values are listed; a server with two tags is counted under both.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct ServerStats {
-    /// All of them.
+    /// The number of servers.
     #[cfg_attr(feature = "server", schema(example = 2))]
     pub total: u64,
-    /// By `healthy` and `unhealthy`; both are always there.
+    /// By health, `healthy` and `unhealthy`; both are always present.
     #[cfg_attr(feature = "server", schema(example = json!({"healthy": 2, "unhealthy": 0})))]
     pub by_health: BTreeMap<String, u64>,
     /// By transport.

@@ -1,5 +1,5 @@
-//! Times as the API writes them. Every record in every answer carries four, so they are written without the detour of
-//! a general formatter.
+//! Timestamps in the format of the API. Every record in a response has four, so they are formatted without a general-purpose
+//! formatter, which is slower.
 
 use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
 use serde::Serializer;
@@ -9,7 +9,7 @@ use serde::Serializer;
 pub(crate) struct Timestamp([u8; 24]);
 
 impl Timestamp {
-    /// None for a year that has not four digits.
+    /// Returns `None` if the year does not have four digits.
     fn of(time: &DateTime<Utc>) -> Option<Self> {
         let year = u32::try_from(time.year()).ok().filter(|year| *year <= 9_999)?;
         let mut text = *b"0000-00-00T00:00:00.000Z";
@@ -22,8 +22,8 @@ impl Timestamp {
             (17..19, time.second()),
             (20..23, time.timestamp_subsec_millis()),
         ];
-        for (place, mut value) in fields {
-            for digit in text.get_mut(place)?.iter_mut().rev() {
+        for (range, mut value) in fields {
+            for digit in text.get_mut(range)?.iter_mut().rev() {
                 *digit += u8::try_from(value % 10).unwrap_or_default();
                 value /= 10;
             }
@@ -44,7 +44,7 @@ pub(crate) fn push(text: &mut String, time: &DateTime<Utc>) {
     }
 }
 
-/// For serde's `serialize_with`.
+/// Serializes a time, for serde's `serialize_with`.
 pub(crate) fn rfc3339<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
     match Timestamp::of(time) {
         Some(stamp) => serializer.serialize_str(stamp.as_str()),
@@ -59,7 +59,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn says_what_chrono_says(milliseconds in -100_000_000_000_000_i64..400_000_000_000_000) {
+        fn formats_times_like_chrono(milliseconds in -100_000_000_000_000_i64..400_000_000_000_000) {
             let time = DateTime::from_timestamp_millis(milliseconds).unwrap();
             let mut text = String::new();
             push(&mut text, &time);

@@ -1,8 +1,8 @@
-//! Tokens: who may read, register and administer.
+//! Tokens, roles and authorization.
 //!
-//! A token is 256 bits from the operating system's random source, shown once. The registry keeps its SHA-256 alone: with
-//! that much chance in it there is nothing for a slow hash to protect. What looks like a token is taken out of every log
-//! line and error text, see [`redact`].
+//! A token is 256 bits from the operating system's random source, shown once. The registry stores only its SHA-256; with that
+//! much entropy a slow hash would add nothing. Anything that looks like a token is redacted from logs and errors, see
+//! [`redact`].
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,22 +16,22 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
-/// What a token may do. Each role may do all that the one before it may.
+/// The role of a token. Each role includes the permissions of the previous one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Find and read.
+    /// May find and read servers.
     Read,
-    /// Register servers, and refresh, replace and deregister its own.
+    /// May register servers, and refresh, replace and deregister its own.
     Register,
-    /// The same with the servers of anybody.
+    /// May refresh, replace and deregister all servers.
     Admin,
 }
 
 impl Role {
     const ALL: [Self; 3] = [Self::Read, Self::Register, Self::Admin];
 
-    /// The name on the command line and in SQL.
+    /// Returns the name on the command line and in SQL.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -48,14 +48,14 @@ impl fmt::Display for Role {
     }
 }
 
-/// Why a token cannot be made: mend what it names.
+/// A role or a name of a token is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// No such role: use one of the three.
-    #[error("{0:?} is no role; use read, register or admin")]
+    /// The role does not exist: use one of the three.
+    #[error("invalid role {0:?}; use read, register or admin")]
     Role(String),
-    /// Not a name for a token: choose another.
-    #[error("{0:?} is no name for a token; use 1–100 characters of [A-Za-z0-9._/@-]")]
+    /// The name is not valid: choose another one.
+    #[error("invalid token name {0:?}; use 1–100 characters of [A-Za-z0-9._/@-]")]
     Name(String),
 }
 
@@ -74,7 +74,7 @@ impl FromStr for Role {
 pub struct TokenName(String);
 
 impl TokenName {
-    /// The name as text.
+    /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -100,38 +100,38 @@ impl FromStr for TokenName {
     }
 }
 
-/// A token as it is listed: without its secret, which nobody has but its holder.
+/// A token as it is listed, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TokenInfo {
-    /// Its name.
+    /// The unique name of the token.
     pub name: TokenName,
-    /// What it may do.
+    /// The role of the token.
     pub role: Role,
-    /// When it was made.
+    /// When it was created.
     #[serde(serialize_with = "super::timestamp::rfc3339")]
     pub created_at: DateTime<Utc>,
 }
 
-/// A token's secret. `Debug` does not show it.
+/// The secret of a token. `Debug` does not show it.
 #[derive(Clone)]
 pub struct Secret(String);
 
-const PREFIX: &str = "paulina_";
+const SECRET_PREFIX: &str = "paulina_";
 const SECRET_BYTES: usize = 32;
 const SECRET_CHARACTERS: usize = 43;
 
 impl Secret {
-    /// A new one.
+    /// Generates a secret.
     ///
     /// # Errors
-    /// When the operating system gives no random bytes.
+    /// If the operating system does not return random bytes.
     pub(crate) fn random() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; SECRET_BYTES];
         getrandom::fill(&mut bytes)?;
-        Ok(Self([PREFIX, &URL_SAFE_NO_PAD.encode(bytes)].concat()))
+        Ok(Self([SECRET_PREFIX, &URL_SAFE_NO_PAD.encode(bytes)].concat()))
     }
 
-    /// The text that its holder sends as `Authorization: Bearer …`.
+    /// Returns the text that clients send as `Authorization: Bearer …`.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -148,7 +148,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What the registry keeps of a secret: its SHA-256.
+/// The SHA-256 of a secret, which the registry stores.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SecretHash([u8; 32]);
 
@@ -166,65 +166,64 @@ impl SecretHash {
     }
 }
 
-/// All tokens, to find the one that somebody presents.
+/// All tokens of a registry.
 #[derive(Debug, Default)]
 pub(crate) struct Tokens {
-    /// A number that goes up with every change of them.
+    /// A number that increases with every change of the tokens.
     pub(crate) version: i64,
-    held: Vec<(SecretHash, Arc<TokenInfo>)>,
+    tokens: Vec<(SecretHash, Arc<TokenInfo>)>,
 }
 
 impl Tokens {
-    pub(crate) fn new(version: i64, held: Vec<(SecretHash, Arc<TokenInfo>)>) -> Self {
-        Self { version, held }
+    pub(crate) fn new(version: i64, tokens: Vec<(SecretHash, Arc<TokenInfo>)>) -> Self {
+        Self { version, tokens }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.held.is_empty()
+        self.tokens.is_empty()
     }
 
-    /// All of them, by name.
+    /// Returns all tokens, sorted by name.
     pub(crate) fn list(&self) -> Vec<TokenInfo> {
-        let mut list: Vec<TokenInfo> = self.held.iter().map(|(_, token)| TokenInfo::clone(token)).collect();
+        let mut list: Vec<TokenInfo> = self.tokens.iter().map(|(_, token)| TokenInfo::clone(token)).collect();
         list.sort_by(|one, other| one.name.cmp(&other.name));
         list
     }
 
-    /// Whether somebody may still act: a token can be revoked, or the first one made, while a request is on its way.
-    pub(crate) fn admit(&self, actor: &Actor) -> bool {
+    /// Returns whether an actor is still authorized: during a request its token can be revoked, or the first token created.
+    pub(crate) fn is_current(&self, actor: &Actor) -> bool {
         match actor {
-            Actor::Process => true,
-            Actor::Anybody => self.held.is_empty(),
-            Actor::Bearer(token) => self.held.iter().any(|(_, held)| held == token),
+            Actor::InProcess => true,
+            Actor::Anonymous => self.tokens.is_empty(),
+            Actor::Bearer(token) => self.tokens.iter().any(|(_, known)| known == token),
         }
     }
 
-    /// Whose secret this is. It takes the same time whichever it is, and whether there is one.
+    /// Returns the token of a secret, in constant time.
     pub(crate) fn find(&self, presented: &str) -> Option<&Arc<TokenInfo>> {
         let presented = SecretHash::of(presented);
         let mut found = u32::MAX;
-        for (index, (hash, _)) in (0_u32..).zip(&self.held) {
+        for (index, (hash, _)) in (0_u32..).zip(&self.tokens) {
             let same: Choice = hash.0.ct_eq(&presented.0);
             found.conditional_assign(&index, same);
         }
-        self.held.get(usize::try_from(found).ok()?).map(|(_, token)| token)
+        self.tokens.get(usize::try_from(found).ok()?).map(|(_, token)| token)
     }
 }
 
-/// On whose behalf something is written.
+/// On whose behalf a command is executed.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Actor {
-    /// Who holds the registry in process: may do everything, owns nothing.
+    /// The process that embeds the registry: it is allowed everything and owns nothing.
     #[default]
-    Process,
-    /// Who reaches it while there are no tokens: the same.
-    Anybody,
-    /// The holder of a token.
+    InProcess,
+    /// A client of a registry without tokens: likewise.
+    Anonymous,
+    /// A client with a token.
     Bearer(Arc<TokenInfo>),
 }
 
-/// On whose behalf a request comes, and whether it may write. Each request that is let in has one: where it is missing, nothing
-/// may be written.
+/// The actor of a request and whether it may write. Every authorized request has one; without it, writes are rejected.
 #[cfg(feature = "server")]
 #[derive(Debug, Clone)]
 pub(crate) struct Access {
@@ -238,40 +237,41 @@ pub(crate) struct Access {
 
 #[cfg(feature = "server")]
 impl Access {
-    /// That of a request without a token where reading needs none.
-    pub(crate) const READ_ONLY: Self = Self { actor: Actor::Anybody, may_write: false };
+    /// The access of a request without a token, if reading requires none.
+    pub(crate) const READ_ONLY: Self = Self { actor: Actor::Anonymous, may_write: false };
 }
 
 impl Actor {
-    /// Whether it may refresh, replace and deregister a server of that owner. What nobody owns, anybody may take over.
+    /// Returns whether the actor may refresh, replace and deregister a server of this owner. Servers without an owner can be
+    /// taken over.
     pub(crate) fn may_change(&self, owner: Option<&str>) -> bool {
         match self {
-            Self::Process | Self::Anybody => true,
+            Self::InProcess | Self::Anonymous => true,
             Self::Bearer(token) => {
                 token.role == Role::Admin || owner.is_none_or(|owner| owner == token.name.as_str())
             }
         }
     }
 
-    /// Whose a server is that it registers, over one that was `before`'s: an admin mends what stays its owner's.
-    pub(crate) fn owner(&self, before: Option<&str>) -> Option<String> {
+    /// Returns the owner of a server that the actor registers or replaces. A replaced server keeps its owner.
+    pub(crate) fn owner(&self, previous: Option<&str>) -> Option<String> {
         let own = || match self {
-            Self::Process | Self::Anybody => None,
+            Self::InProcess | Self::Anonymous => None,
             Self::Bearer(token) => Some(token.name.to_string()),
         };
-        before.map(str::to_owned).or_else(own)
+        previous.map(str::to_owned).or_else(own)
     }
 }
 
-/// A text without anything in it that looks like a token.
+/// Redacts everything in a text that looks like a token.
 pub(crate) fn redact(text: &str) -> Cow<'_, str> {
     let mut clean = String::new();
     let mut rest = text;
-    while let Some((before, after)) = rest.split_once(PREFIX) {
+    while let Some((before, after)) = rest.split_once(SECRET_PREFIX) {
         let secret = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-".contains(byte);
         let length = after.bytes().take_while(secret).count();
         clean.push_str(before);
-        clean.push_str(PREFIX);
+        clean.push_str(SECRET_PREFIX);
         if length >= SECRET_CHARACTERS {
             clean.push('…');
             rest = after.get(length..).unwrap_or_default();
@@ -295,10 +295,10 @@ mod tests {
     }
 
     #[test]
-    fn only_the_secret_itself_finds_its_token() {
+    fn only_the_exact_secret_finds_its_token() {
         let secrets = [Secret::random().unwrap(), Secret::random().unwrap()];
-        let held = [token("one", Role::Read), token("two", Role::Admin)];
-        let tokens = Tokens::new(1, secrets.iter().map(Secret::hash).zip(held).collect());
+        let tokens = [token("one", Role::Read), token("two", Role::Admin)];
+        let tokens = Tokens::new(1, secrets.iter().map(Secret::hash).zip(tokens).collect());
         for (secret, name) in secrets.iter().zip(["one", "two"]) {
             assert_eq!(tokens.find(secret.expose()).unwrap().name.as_str(), name);
             assert!(tokens.find(&secret.expose()[1..]).is_none());
@@ -310,23 +310,23 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_like_a_token_is_not_shown() {
+    fn tokens_are_redacted() {
         let secret = Secret::random().unwrap();
         let text = secret.expose();
-        assert_eq!(text.len(), PREFIX.len() + SECRET_CHARACTERS);
+        assert_eq!(text.len(), SECRET_PREFIX.len() + SECRET_CHARACTERS);
         assert_eq!(redact(&format!("a {text}, b {text}")), "a paulina_…, b paulina_…");
         assert_eq!(redact("paulina_database is no token"), "paulina_database is no token");
         assert!(!format!("{secret:?}").contains(&text[12..]));
     }
 
     #[test]
-    fn who_may_change_what() {
+    fn permissions_and_owners_follow_from_the_actor() {
         let own = Actor::Bearer(token("ci", Role::Register));
         let admin = Actor::Bearer(token("root", Role::Admin));
         for (actor, owner, may, after) in [
-            (&Actor::Process, None, true, None),
-            (&Actor::Anybody, None, true, None),
-            (&Actor::Anybody, Some("x"), true, Some("x")),
+            (&Actor::InProcess, None, true, None),
+            (&Actor::Anonymous, None, true, None),
+            (&Actor::Anonymous, Some("x"), true, Some("x")),
             (&own, None, true, Some("ci")),
             (&own, Some("ci"), true, Some("ci")),
             (&own, Some("x"), false, Some("x")),

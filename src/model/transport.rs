@@ -1,25 +1,25 @@
-//! How a client reaches a server.
+//! Transports: how a client reaches a server.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The kinds of transport that MCP defines.
+/// The transports that MCP defines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum TransportKind {
-    /// A program that speaks over its standard input and output.
+    /// A program that communicates over its standard input and output.
     Stdio,
-    /// Streamable HTTP. `http` is understood as well.
+    /// Streamable HTTP. `http` is an alias.
     StreamableHttp,
-    /// HTTP with server-sent events, the older way.
+    /// The legacy HTTP+SSE transport.
     Sse,
 }
 
 impl TransportKind {
-    /// The name in JSON and SQL.
+    /// Returns the name in JSON and SQL.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -49,61 +49,61 @@ impl FromStr for TransportKind {
     }
 }
 
-/// Something that a client has to provide: an environment variable or a header, by name. Values don't belong in a
-/// registry.
+/// An input that a client has to provide: an environment variable or a header, by name. Its value must not be registered.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Input {
     /// The name of the environment variable or header.
     #[cfg_attr(feature = "server", schema(example = "API_KEY"))]
     pub name: String,
-    /// What it is for.
+    /// What the input is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Whether the server works without it.
+    /// Whether the server requires the input.
     #[serde(default)]
     pub required: bool,
-    /// Whether its value must be kept from view.
+    /// Whether the value is a secret.
     #[serde(default)]
     pub secret: bool,
 }
 
 impl Input {
-    /// An optional, public input of this name.
+    /// Creates an optional input that is not a secret.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), description: None, required: false, secret: false }
     }
 }
 
-/// How a client reaches a server, with what each way needs.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// How a client reaches a server, with what each transport needs.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "TransportMembers", try_from = "TransportMembers")]
 pub enum Transport {
     /// A program to start.
     Stdio {
         /// The program and its arguments.
         command: Vec<String>,
-        /// The environment variables that it reads.
+        /// The environment variables that a client has to provide.
         environment: Vec<Input>,
     },
-    /// A streamable HTTP endpoint.
+    /// A Streamable HTTP endpoint.
     StreamableHttp {
-        /// Its address, absolute, http or https.
+        /// The absolute http or https URL.
         url: String,
-        /// The headers that it wants.
+        /// The headers that a client has to provide.
         headers: Vec<Input>,
     },
-    /// An endpoint of HTTP with server-sent events.
+    /// An endpoint of the legacy HTTP+SSE transport.
     Sse {
-        /// Its address, absolute, http or https.
+        /// The absolute http or https URL.
         url: String,
-        /// The headers that it wants.
+        /// The headers that a client has to provide.
         headers: Vec<Input>,
     },
 }
 
 impl Transport {
-    /// Which of the three it is.
+    /// Returns the kind of transport.
     #[must_use]
     pub fn kind(&self) -> TransportKind {
         match self {
@@ -113,7 +113,7 @@ impl Transport {
         }
     }
 
-    /// The program and its arguments, with stdio.
+    /// Returns the program and its arguments, for stdio.
     #[must_use]
     pub fn command(&self) -> Option<&[String]> {
         match self {
@@ -122,7 +122,7 @@ impl Transport {
         }
     }
 
-    /// The address, with HTTP.
+    /// Returns the URL, for HTTP.
     #[must_use]
     pub fn url(&self) -> Option<&str> {
         match self {
@@ -131,7 +131,7 @@ impl Transport {
         }
     }
 
-    /// The declared environment variables; none but with stdio.
+    /// Returns the declared environment variables, which only stdio has.
     #[must_use]
     pub fn environment(&self) -> &[Input] {
         match self {
@@ -140,12 +140,60 @@ impl Transport {
         }
     }
 
-    /// The declared headers; none with stdio.
+    /// Returns the declared headers, which stdio does not have.
     #[must_use]
     pub fn headers(&self) -> &[Input] {
         match self {
             Self::Stdio { .. } => &[],
             Self::StreamableHttp { headers, .. } | Self::Sse { headers, .. } => headers,
         }
+    }
+}
+
+/// The members of a record that describe its transport.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub(crate) struct TransportMembers {
+    /// How a client reaches the server.
+    transport: TransportKind,
+    /// The program and its arguments with stdio; otherwise null.
+    #[cfg_attr(feature = "server", schema(required, example = json!(["/usr/local/bin/mcp-filesystem", "/srv"])))]
+    command: Option<Vec<String>>,
+    /// The URL with streamable-http and sse; otherwise null.
+    #[cfg_attr(feature = "server", schema(required, example = json!(null)))]
+    url: Option<String>,
+    /// The environment variables that a client has to provide.
+    environment: Vec<Input>,
+    /// The headers that a client has to provide.
+    headers: Vec<Input>,
+}
+
+impl From<Transport> for TransportMembers {
+    fn from(own: Transport) -> Self {
+        let transport = own.kind();
+        match own {
+            Transport::Stdio { command, environment } => {
+                Self { transport, command: Some(command), url: None, environment, headers: Vec::new() }
+            }
+            Transport::StreamableHttp { url, headers } | Transport::Sse { url, headers } => {
+                Self { transport, command: None, url: Some(url), environment: Vec::new(), headers }
+            }
+        }
+    }
+}
+
+impl TryFrom<TransportMembers> for Transport {
+    type Error = &'static str;
+
+    fn try_from(members: TransportMembers) -> Result<Self, Self::Error> {
+        let TransportMembers { transport, command, url, environment, headers } = members;
+        let url = url.ok_or("this transport needs a url");
+        Ok(match transport {
+            TransportKind::Stdio => {
+                Self::Stdio { command: command.ok_or("stdio needs a command")?, environment }
+            }
+            TransportKind::StreamableHttp => Self::StreamableHttp { url: url?, headers },
+            TransportKind::Sse => Self::Sse { url: url?, headers },
+        })
     }
 }

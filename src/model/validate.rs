@@ -1,80 +1,86 @@
-//! The rules of a registration, each in one place, for the builder and for JSON alike.
+//! Validation of registrations, from the builder and from JSON.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
-use super::registration::Registration;
 use super::violation::{Pointer, Violations};
 use super::{
-    Input, MAX_COMMAND_WORD_BYTES, MAX_COMMAND_WORDS, MAX_DEFINITION_NAME_CHARACTERS, MAX_DEFINITIONS,
-    MAX_DESCRIPTION_CHARACTERS, MAX_FLAGS, MAX_ID_CHARACTERS, MAX_INPUTS, MAX_METADATA,
-    MAX_METADATA_KEY_CHARACTERS, MAX_METADATA_VALUE_CHARACTERS, MAX_NAME_CHARACTERS, MAX_TAG_CHARACTERS,
-    MAX_TAGS, MAX_TITLE_CHARACTERS, MAX_URI_BYTES, MAX_URL_CHARACTERS, MAX_VERSION_CHARACTERS,
-    ResourceAddress, TTL_SECONDS, Transport,
+    Capabilities, Input, InvalidRegistration, MAX_COMMAND_WORD_BYTES, MAX_COMMAND_WORDS,
+    MAX_DEFINITION_NAME_CHARACTERS, MAX_DEFINITIONS, MAX_DESCRIPTION_CHARACTERS, MAX_FLAGS,
+    MAX_ID_CHARACTERS, MAX_INPUTS, MAX_METADATA, MAX_METADATA_KEY_CHARACTERS, MAX_METADATA_VALUE_CHARACTERS,
+    MAX_NAME_CHARACTERS, MAX_TAG_CHARACTERS, MAX_TAGS, MAX_URI_BYTES, MAX_URL_CHARACTERS, Record,
+    Registration, ResourceAddress, TTL_SECONDS, Transport, ValidRegistration,
 };
 
-/// Everything that is wrong with a registration.
+impl Registration {
+    /// Validates the registration.
+    ///
+    /// # Errors
+    /// If it is not valid: every violation, with a pointer to the member of the JSON body.
+    pub fn validate(self) -> Result<ValidRegistration, InvalidRegistration> {
+        check(&self).into_result().map_err(InvalidRegistration)?;
+        Ok(self.checked())
+    }
+}
+
+/// Returns all violations of a registration.
 pub(super) fn check(registration: &Registration) -> Violations {
-    let mut check = Check { violations: Violations::default() };
+    let record = &registration.record;
+    let mut validator = Validator { violations: Violations::default() };
     let root = Pointer::default();
     if let Some(id) = &registration.id {
-        check.charset(&root.key("id"), id, MAX_ID_CHARACTERS, "._-");
+        validator.charset(&root.key("id"), id, MAX_ID_CHARACTERS, "._-");
         if matches!(id.as_str(), "." | "..") {
-            let detail = "must not be . or .., which no address can name: RFC 3986, section 5.2.4";
-            check.violations.push(&root.key("id"), detail);
+            let detail = "must not be . or .., which a URL cannot contain: RFC 3986, section 5.2.4";
+            validator.violations.push(&root.key("id"), detail);
         }
     }
-    check.charset(&root.key("name"), &registration.name, MAX_NAME_CHARACTERS, "._/@ -");
-    let texts = [
-        ("title", &registration.title, MAX_TITLE_CHARACTERS),
-        ("version", &registration.version, MAX_VERSION_CHARACTERS),
-        ("description", &registration.description, MAX_DESCRIPTION_CHARACTERS),
-    ];
-    for (key, text, most) in texts {
-        if let Some(text) = text {
-            check.text(&root.key(key), text, 1, most);
+    validator.charset(&root.key("name"), &record.name, MAX_NAME_CHARACTERS, "._/@ -");
+    for member in &Record::TEXTS {
+        if let Some(text) = (member.get)(record) {
+            validator.text(&root.key(member.name), text, 1, member.max_characters);
         }
     }
     if !TTL_SECONDS.contains(&registration.ttl) {
-        check.violations.push(&root.key("ttl"), "must be between 1 and 86400 (seconds)");
+        validator.violations.push(&root.key("ttl"), "must be between 1 and 86400 (seconds)");
     }
-    check.transport(&root, &registration.transport);
-    check.capabilities(&root.key("capabilities"), registration);
-    check.tags(&root.key("tags"), &registration.tags);
-    check.metadata(&root.key("metadata"), registration);
-    check.violations
+    validator.transport(&root, &record.transport);
+    validator.capabilities(&root.key("capabilities"), &record.capabilities);
+    validator.tags(&root.key("tags"), &record.tags);
+    validator.metadata(&root.key("metadata"), &record.metadata);
+    validator.violations
 }
 
-struct Check {
+struct Validator {
     violations: Violations,
 }
 
-impl Check {
-    fn charset(&mut self, pointer: &Pointer, text: &str, most: usize, extra: &str) {
+impl Validator {
+    fn charset(&mut self, pointer: &Pointer, text: &str, max: usize, extra: &str) {
         let fits = |character: char| character.is_ascii_alphanumeric() || extra.contains(character);
-        if text.is_empty() || text.len() > most || !text.chars().all(fits) {
-            let detail = format!("must be 1–{most} characters of [A-Za-z0-9{extra}]");
+        if text.is_empty() || text.len() > max || !text.chars().all(fits) {
+            let detail = format!("must be 1–{max} characters of [A-Za-z0-9{extra}]");
             self.violations.push(pointer, detail);
         }
     }
 
-    fn text(&mut self, pointer: &Pointer, text: &str, least: usize, most: usize) {
+    fn text(&mut self, pointer: &Pointer, text: &str, min: usize, max: usize) {
         let length = text.chars().count();
-        if length < least || length > most {
-            self.violations.push(pointer, format!("must be {least}–{most} characters long, not {length}"));
+        if length < min || length > max {
+            self.violations.push(pointer, format!("must be {min}–{max} characters long, not {length}"));
         } else if text.chars().any(|character| character.is_control() && !"\n\r\t".contains(character)) {
-            self.violations.push(pointer, "must not hold control characters");
+            self.violations.push(pointer, "must not contain control characters");
         }
     }
 
-    fn at_most(&mut self, pointer: &Pointer, count: usize, most: usize) {
-        if count > most {
-            self.violations.push(pointer, format!("has {count} items; at most {most} are allowed"));
+    fn at_most(&mut self, pointer: &Pointer, count: usize, max: usize) {
+        if count > max {
+            self.violations.push(pointer, format!("has {count} items; at most {max} are allowed"));
         }
     }
 
     fn unique<'a>(&mut self, seen: &mut HashSet<&'a str>, pointer: &Pointer, text: &'a str) {
         if !text.is_empty() && !seen.insert(text) {
-            self.violations.push(pointer, format!("{text:?} is there twice"));
+            self.violations.push(pointer, format!("{text:?} is given twice"));
         }
     }
 
@@ -118,10 +124,10 @@ impl Check {
             _ if text.chars().count() > MAX_URL_CHARACTERS => "must be at most 2000 characters long",
             Ok(url) if !matches!(url.scheme(), "http" | "https") => "must be an http or https URL",
             Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-                "must not hold a user or password: secrets don't belong in a registry"
+                "must not contain a user or password, since a registry must not contain secrets"
             }
             Ok(_) if text.chars().any(|character| character.is_control() || character == ' ') => {
-                "must not hold spaces or control characters"
+                "must not contain spaces or control characters"
             }
             Ok(_) => return,
             Err(_) => "must be an absolute http or https URL",
@@ -154,8 +160,7 @@ impl Check {
         }
     }
 
-    fn capabilities(&mut self, pointer: &Pointer, registration: &Registration) {
-        let capabilities = &registration.capabilities;
+    fn capabilities(&mut self, pointer: &Pointer, capabilities: &Capabilities) {
         let tools: Vec<&str> = capabilities.tools.iter().map(super::Tool::name).collect();
         self.names(&pointer.key("tools"), &tools);
         let prompts: Vec<&str> = capabilities.prompts.iter().map(super::Prompt::name).collect();
@@ -175,7 +180,8 @@ impl Check {
                 let detail =
                     format!("needs a URI or template of 1–{MAX_URI_BYTES} bytes without control characters");
                 self.violations.push(&item, detail);
-            } else if matches!(resource.address, ResourceAddress::Template(_)) && !braces_close(address) {
+            } else if matches!(resource.address, ResourceAddress::Template(_)) && !has_closed_braces(address)
+            {
                 self.violations.push(&item, "has a template with an unclosed {");
             }
         }
@@ -208,8 +214,8 @@ impl Check {
         self.at_most(pointer, distinct.len(), MAX_TAGS);
         for (index, tag) in tags.iter().enumerate() {
             let length = tag.chars().count();
-            let odd = |character: char| character == ',' || character.is_control();
-            if length == 0 || length > MAX_TAG_CHARACTERS || tag.contains(odd) {
+            let is_forbidden = |character: char| character == ',' || character.is_control();
+            if length == 0 || length > MAX_TAG_CHARACTERS || tag.contains(is_forbidden) {
                 let detail =
                     format!("must be 1–{MAX_TAG_CHARACTERS} characters without comma or control characters");
                 self.violations.push(&pointer.index(index), detail);
@@ -217,9 +223,9 @@ impl Check {
         }
     }
 
-    fn metadata(&mut self, pointer: &Pointer, registration: &Registration) {
-        self.at_most(pointer, registration.metadata.len(), MAX_METADATA);
-        for (key, value) in &registration.metadata {
+    fn metadata(&mut self, pointer: &Pointer, metadata: &BTreeMap<String, String>) {
+        self.at_most(pointer, metadata.len(), MAX_METADATA);
+        for (key, value) in metadata {
             let fits = |character: char| character.is_ascii_alphanumeric() || "._-".contains(character);
             if key.is_empty() || key.len() > MAX_METADATA_KEY_CHARACTERS || !key.chars().all(fits) {
                 let detail = format!(
@@ -233,6 +239,6 @@ impl Check {
     }
 }
 
-fn braces_close(template: &str) -> bool {
+fn has_closed_braces(template: &str) -> bool {
     template.split('{').skip(1).all(|rest| rest.contains('}'))
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a value, and where in it.
+//! Violations of a registration and their locations.
 
 use std::fmt::{self, Write as _};
 
@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::MAX_VIOLATIONS;
 
-/// One thing wrong with a registration, with an RFC 6901 pointer to it.
+/// A violation in a registration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Violation {
-    /// An RFC 6901 JSON pointer into the body, `/capabilities/tools/3/name`.
+    /// A JSON pointer (RFC 6901) into the body.
     #[cfg_attr(feature = "server", schema(example = "/capabilities/tools/3/name"))]
     pub pointer: String,
-    /// What is wrong there, and what would be right.
+    /// What is wrong and what is allowed.
     #[cfg_attr(feature = "server", schema(example = "is required"))]
     pub detail: String,
 }
@@ -25,22 +25,23 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Why a text is no registration.
+/// Why a text is not a registration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
-    /// The text is not JSON: mend the syntax.
+    /// The text is not JSON: fix the syntax.
     #[error("the body is not JSON: {0}")]
     Malformed(String),
-    /// The text is JSON that breaks the rules: each violation names a place and what would be right there.
-    #[error("the registration is not valid: {}", list(.0))]
+    /// The registration is not valid: each violation names a member and what is allowed there.
+    #[error("the registration is not valid: {}", join_violations(.0))]
     Invalid(Vec<Violation>),
 }
 
-pub(crate) fn list(violations: &[Violation]) -> String {
+/// Joins violations to one line.
+pub(crate) fn join_violations(violations: &[Violation]) -> String {
     violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// A path into a document, grown and shrunk as the reader walks.
+/// A JSON pointer into a document.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pointer(String);
 
@@ -57,11 +58,11 @@ impl Pointer {
     }
 }
 
-/// Collects violations, at most [`MAX_VIOLATIONS`], and at most one for a place and all below it.
+/// Collects violations: at most [`MAX_VIOLATIONS`], and at most one for a value and everything in it.
 #[derive(Debug, Default)]
 pub(super) struct Violations {
     listed: Vec<Violation>,
-    unlisted: usize,
+    omitted: usize,
 }
 
 impl Violations {
@@ -69,7 +70,7 @@ impl Violations {
         if self.listed.len() < MAX_VIOLATIONS {
             self.listed.push(Violation { pointer: pointer.0.clone(), detail: detail.into() });
         } else {
-            self.unlisted += 1;
+            self.omitted += 1;
         }
     }
 
@@ -77,7 +78,7 @@ impl Violations {
         self.listed.is_empty()
     }
 
-    /// Adds what is not said already of the same place or of one that holds it.
+    /// Adds violations, except for values in which a violation has already been found.
     pub(super) fn add_unless_covered(&mut self, later: Self) {
         let known: std::collections::HashSet<String> =
             self.listed.iter().map(|violation| violation.pointer.clone()).collect();
@@ -90,12 +91,12 @@ impl Violations {
                 self.push(&Pointer(violation.pointer), violation.detail);
             }
         }
-        self.unlisted += later.unlisted;
+        self.omitted += later.omitted;
     }
 
     pub(super) fn into_result(mut self) -> Result<(), Vec<Violation>> {
-        if self.unlisted > 0 {
-            let detail = format!("has {} more violations than are listed here", self.unlisted);
+        if self.omitted > 0 {
+            let detail = format!("has {} more violations than are listed here", self.omitted);
             self.listed.push(Violation { pointer: String::new(), detail });
         }
         if self.is_empty() { Ok(()) } else { Err(self.listed) }

@@ -1,34 +1,34 @@
-//! What the registry has done since it was opened, for metrics.
+//! Counters of the registry since it was opened, for metrics.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::store::Tally;
+use crate::store::BatchCounts;
 
-/// See the [module](self).
+/// Counters that the writer task and readers update.
 #[derive(Debug, Default)]
-pub(crate) struct Counts {
+pub(crate) struct Counters {
     registered: AtomicU64,
     refreshed: AtomicU64,
     deregistered: AtomicU64,
     expired: AtomicU64,
-    /// Answers that were given again, and that were made.
+    /// Lookups in the response cache.
     hits: AtomicU64,
     misses: AtomicU64,
     /// The wall time of the last commit, in milliseconds.
     last_commit: AtomicI64,
-    /// Seconds that a commit took, from the begin of its transaction on.
+    /// The duration of commits in seconds, transaction included.
     commits: Histogram<10>,
-    /// Commands that shared a commit.
+    /// The number of commands per commit.
     batches: Histogram<7>,
 }
 
-/// How often a value was at most so much; a count for what is beyond all bounds.
+/// A histogram with an additional bucket for values above all bounds.
 #[derive(Debug)]
 pub(crate) struct Histogram<const BOUNDS: usize> {
     bounds: [f64; BOUNDS],
     counts: [AtomicU64; BOUNDS],
-    beyond: AtomicU64,
+    overflow: AtomicU64,
     /// The sum of all values, in millionths.
     sum: AtomicU64,
 }
@@ -47,77 +47,73 @@ impl Default for Histogram<7> {
 
 impl<const BOUNDS: usize> Histogram<BOUNDS> {
     fn new(bounds: [f64; BOUNDS]) -> Self {
-        let (counts, beyond, sum) =
+        let (counts, overflow, sum) =
             (std::array::from_fn(|_| AtomicU64::new(0)), AtomicU64::new(0), AtomicU64::new(0));
-        Self { bounds, counts, beyond, sum }
+        Self { bounds, counts, overflow, sum }
     }
 
     fn observe(&self, value: f64) {
         let bucket = self.bounds.iter().zip(&self.counts).find(|(bound, _)| value <= **bound);
-        bucket.map_or(&self.beyond, |(_, count)| count).fetch_add(1, Ordering::Relaxed);
+        bucket.map_or(&self.overflow, |(_, count)| count).fetch_add(1, Ordering::Relaxed);
         let millionths = Duration::try_from_secs_f64(value).map_or(0, |value| value.as_micros());
         self.sum.fetch_add(u64::try_from(millionths).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// The sum, how many there were, and each bucket: its bound, and what falls into it.
+    /// Returns the sum and the number of all values, and the bound and count of each bucket.
     #[cfg(feature = "server")]
     pub(crate) fn read(&self) -> (f64, u64, Vec<(f64, u64)>) {
         let sum = Duration::from_micros(self.sum.load(Ordering::Relaxed)).as_secs_f64();
-        let counts = self.counts.iter().chain([&self.beyond]).map(|count| count.load(Ordering::Relaxed));
+        let counts = self.counts.iter().chain([&self.overflow]).map(|count| count.load(Ordering::Relaxed));
         let buckets: Vec<_> = self.bounds.iter().copied().chain([f64::INFINITY]).zip(counts).collect();
         (sum, buckets.iter().map(|(_, count)| count).sum(), buckets)
     }
 }
 
-impl Counts {
-    /// A batch was committed.
-    pub(super) fn committed(&self, commands: usize, took: Duration, wall: i64, tally: Tally) {
+impl Counters {
+    /// Records a committed batch.
+    pub(super) fn record_commit(&self, commands: usize, took: Duration, wall: i64, counts: BatchCounts) {
         self.last_commit.store(wall, Ordering::Relaxed);
         self.commits.observe(took.as_secs_f64());
         self.batches.observe(f64::from(u32::try_from(commands).unwrap_or(u32::MAX)));
         for (count, more) in [
-            (&self.registered, tally.registered),
-            (&self.refreshed, tally.refreshed),
-            (&self.deregistered, tally.deregistered),
-            (&self.expired, tally.expired),
+            (&self.registered, counts.registered),
+            (&self.refreshed, counts.refreshed),
+            (&self.deregistered, counts.deregistered),
+            (&self.expired, counts.expired),
         ] {
             count.fetch_add(more, Ordering::Relaxed);
         }
     }
 
-    /// A copy of another registry's database has come, whose last commit was at this wall time.
-    pub(super) fn copied(&self, committed_at: i64) {
+    /// Records a new copy of another registry's database, with the wall time of its last commit.
+    pub(super) fn record_snapshot(&self, committed_at: i64) {
         self.last_commit.store(committed_at, Ordering::Relaxed);
     }
 
-    /// A question was asked: was its answer there?
-    pub(super) fn asked<T>(&self, answer: Option<T>) -> Option<T> {
-        let count = if answer.is_some() { &self.hits } else { &self.misses };
+    /// Records whether a response was found in the cache.
+    pub(super) fn record_cache_lookup<T>(&self, response: Option<T>) -> Option<T> {
+        let count = if response.is_some() { &self.hits } else { &self.misses };
         count.fetch_add(1, Ordering::Relaxed);
-        answer
+        response
     }
 }
 
 #[cfg(feature = "server")]
-impl Counts {
-    /// Each count with its name, and what it counts.
+impl Counters {
+    /// Returns the name, the help text and the value of each counter.
     pub(crate) fn counters(&self) -> [(&'static str, &'static str, u64); 6] {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         [
-            (
-                "registrations",
-                "Registrations that were committed, new ones and replacements",
-                read(&self.registered),
-            ),
-            ("refreshes", "Leases that were refreshed", read(&self.refreshed)),
-            ("deregistrations", "Servers that were taken out", read(&self.deregistered)),
-            ("expiries", "Leases that ran out", read(&self.expired)),
-            ("answers_reused", "Questions answered with an answer that was kept", read(&self.hits)),
-            ("answers_made", "Questions answered anew", read(&self.misses)),
+            ("registrations", "Committed registrations, new and replaced", read(&self.registered)),
+            ("refreshes", "Committed lease refreshes", read(&self.refreshed)),
+            ("deregistrations", "Committed deregistrations", read(&self.deregistered)),
+            ("expirations", "Expired leases", read(&self.expired)),
+            ("cache_hits", "Queries served from the response cache", read(&self.hits)),
+            ("cache_misses", "Queries not found in the response cache", read(&self.misses)),
         ]
     }
 
-    /// The wall time of the last commit, in milliseconds; 0 before the first.
+    /// Returns the wall time of the last commit in milliseconds; 0 before the first one.
     pub(crate) fn last_commit(&self) -> i64 {
         self.last_commit.load(Ordering::Relaxed)
     }

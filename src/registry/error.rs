@@ -1,68 +1,62 @@
-//! What a caller of the registry can be told.
+//! Errors of the registry.
 
-use crate::model::{FilterError, ParseError, Violation};
+use crate::model::{FilterError, ParseError, Violation, join_violations};
 use crate::store::StoreError;
 
-/// Why the registry did not do what was asked.
+/// Why a call of the registry failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The registration breaks the rules: each violation names a place and what would be right there.
-    #[error("the registration is not valid: {}", list(.0))]
+    /// The registration is not valid: each violation names a member and what is allowed there.
+    #[error("the registration is not valid: {}", join_violations(.0))]
     InvalidRegistration(Vec<Violation>),
-    /// The filter asks for what no query can answer: mend what it names.
+    /// The filter is not valid: fix the parameter that the error names.
     #[error(transparent)]
     InvalidFilter(#[from] FilterError),
     /// No server has this id: register it again.
     #[error("no server with id {0:?} is registered; register it again")]
     NotRegistered(String),
-    /// The lease that was named is over, since another process has registered the id: let it be.
-    #[error("the lease of {0:?} was replaced: another process has registered this id since")]
+    /// The lease has been replaced, since another process has registered the id: stop refreshing it.
+    #[error("the lease of {0:?} was replaced: another process has registered this id")]
     LeaseReplaced(String),
-    /// The id is taken, and only a new one was to be registered: choose another, or replace it.
+    /// The id is already registered: choose another one, or replace the registration.
     #[error("the id {0:?} is registered already")]
     AlreadyRegistered(String),
-    /// The server belongs to another token, or the token was revoked meanwhile: use that one, or an admin's.
+    /// The server belongs to another token, or the caller's token was revoked: use the owner's token, or an admin's.
     #[error(
-        "the server {0:?} belongs to another token, or yours was revoked; use its own, or one with the role admin"
+        "the server {0:?} belongs to another token, or yours was revoked; use the owner's token, or one with the role admin"
     )]
     Forbidden(String),
-    /// There is a token of this name: choose another name, or revoke that one first.
-    #[error("there is a token {0:?} already; choose another name, or revoke that one first")]
+    /// A token with this name exists: choose another name, or revoke that token first.
+    #[error("the token {0:?} already exists; choose another name, or revoke that token first")]
     TokenExists(String),
-    /// There is no token of this name: see which there are.
+    /// No token has this name: list the tokens to see their names.
     #[error("there is no token {0:?}")]
     NoToken(String),
-    /// The operating system gives no random bytes: try again.
-    #[error("the operating system gives no random bytes: {0}")]
+    /// The operating system did not return random bytes: try again.
+    #[error("the operating system did not return random bytes: {0}")]
     Random(String),
-    /// The disk is full: reads go on, leases stand still. Make room; nothing else is needed.
-    #[error(
-        "the disk that holds the database is full; reads go on and leases stand still until there is room"
-    )]
+    /// The disk is full: reads still work, and leases are paused. Free some space; nothing else is needed.
+    #[error("the disk of the database is full; reads still work, and leases are paused until space is freed")]
     StorageFull,
-    /// Somebody else holds the database's write lock, or too much is waiting: try again in a moment.
-    #[error("the registry has too much to do; try again in a moment")]
+    /// Another process holds the write lock of the database, or too many commands are queued: try again shortly.
+    #[error("the registry is overloaded; try again shortly")]
     Overloaded,
-    /// This registry only answers: ask the primary, or have this one promoted.
-    #[error("this registry is a standby, which only answers; {}", at(primary.as_deref()))]
+    /// This registry is a read-only standby: use the primary, or promote this one.
+    #[error("this registry is a read-only standby; {}", advice(primary.as_deref()))]
     Standby {
-        /// Where the primary is, as far as this one was told.
+        /// The URL of the primary, if it is configured.
         primary: Option<String>,
     },
     /// The registry was closed: open it again.
     #[error("the registry is closed")]
     Closed,
-    /// The database failed: see the cause, and the log of the registry.
+    /// The database failed: see the source of this error and the log of the registry.
     #[error("the database failed")]
     Storage(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-fn at(primary: Option<&str>) -> String {
-    primary.map_or_else(|| "ask the primary".to_owned(), |primary| format!("ask the primary at {primary}"))
-}
-
-fn list(violations: &[Violation]) -> String {
-    violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+fn advice(primary: Option<&str>) -> String {
+    primary.map_or_else(|| "use the primary".to_owned(), |primary| format!("use the primary at {primary}"))
 }
 
 impl From<StoreError> for Error {

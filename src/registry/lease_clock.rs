@@ -1,13 +1,12 @@
 //! The clock that leases are measured by: it runs only while the registry is awake and can commit.
 //!
-//! A lease that ran by the wall clock would end while the registry is down, suspended, stopped, or stuck on a full
-//! disk, when no heartbeat can reach it. Lease time is moved on by the one task that commits, by the monotonic time
-//! that has passed since it last did so, and by at most [`STEP`]. Who reads it in between adds what has passed since,
-//! up to the same bound. After a gap, and after a start that found leases, it stands still for [`STANDSTILL`], so that
-//! every client gets its turn to refresh.
+//! With the wall clock, leases would expire while the registry is down, suspended, stopped or out of disk space, when no
+//! heartbeat can reach it. The writer task advances lease time by the monotonic time since the previous tick, by at most
+//! [`MAX_STEP_MS`]. Readers add the time since the last tick, up to the same limit. After a gap, and after a start with
+//! existing leases, lease time pauses for [`GRACE_PERIOD_MS`], so that every client has time to refresh.
 //!
-//! What people see is wall time. One offset turns the one into the other; no table is touched when the wall clock is
-//! set.
+//! Displayed times are wall times. A single offset converts lease time to wall time, so no table changes when the wall
+//! clock is set.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -16,18 +15,18 @@ use crate::clock::Clock;
 use crate::store::Moment;
 use crate::sync::Mutex;
 
-/// How often lease time is moved on and kept, in milliseconds.
-pub(super) const TICK: i64 = 250;
-/// The most that one step moves it on.
-const STEP: i64 = 500;
-/// A longer silence than this is a gap.
-const GAP: i64 = 2_000;
-/// How long it stands still after a gap.
-const STANDSTILL: i64 = 5_000;
-/// The offset to wall time is left alone while it is this close, so that equal leases show equal times.
-const JITTER: i64 = 100;
+/// How often lease time is advanced and persisted.
+pub(super) const TICK_MS: i64 = 250;
+/// The maximum that lease time advances per tick.
+const MAX_STEP_MS: i64 = 500;
+/// A longer time between ticks is a gap.
+const GAP_THRESHOLD_MS: i64 = 2_000;
+/// How long lease time pauses after a gap.
+const GRACE_PERIOD_MS: i64 = 5_000;
+/// Smaller changes of the offset to wall time are ignored, so that equal leases show equal times.
+const OFFSET_TOLERANCE_MS: i64 = 100;
 
-/// See the [module](self).
+/// The lease clock.
 #[derive(Debug)]
 pub(crate) struct LeaseClock {
     clock: Arc<dyn Clock>,
@@ -37,8 +36,9 @@ pub(crate) struct LeaseClock {
 #[derive(Debug, Clone, Copy)]
 struct State {
     lease: i64,
-    moved_at: i64,
-    standstill: i64,
+    advanced_at: i64,
+    /// The rest of the grace period, in which lease time pauses.
+    grace_period: i64,
     paused: bool,
     offset: i64,
 }
@@ -48,12 +48,12 @@ fn milliseconds(duration: Duration) -> i64 {
 }
 
 impl LeaseClock {
-    /// Begins at a lease time; standing still if there are leases to wait for.
-    pub(super) fn new(clock: Arc<dyn Clock>, lease: i64, stand_still: bool) -> Self {
+    /// Creates a clock that shows this lease time. It starts with a grace period if there are leases.
+    pub(super) fn new(clock: Arc<dyn Clock>, lease: i64, has_leases: bool) -> Self {
         let state = State {
             lease,
-            moved_at: milliseconds(clock.monotonic()),
-            standstill: if stand_still { STANDSTILL } else { 0 },
+            advanced_at: milliseconds(clock.monotonic()),
+            grace_period: if has_leases { GRACE_PERIOD_MS } else { 0 },
             paused: false,
             offset: 0,
         };
@@ -66,26 +66,26 @@ impl LeaseClock {
         act(&mut state, monotonic)
     }
 
-    /// What time it is.
+    /// Returns the current time.
     pub(super) fn now(&self) -> Moment {
         let wall = self.clock.wall().timestamp_millis();
         self.with(|state, monotonic| {
-            let (lease, standstill) = state.ahead(monotonic);
-            let offset = wall + standstill - lease;
-            if (offset - state.offset).abs() > JITTER {
+            let (lease, grace_period) = state.projected(monotonic);
+            let offset = wall + grace_period - lease;
+            if (offset - state.offset).abs() > OFFSET_TOLERANCE_MS {
                 state.offset = offset;
             }
             Moment { lease, wall, offset: state.offset }
         })
     }
 
-    /// Moves it on, as only the task that commits may, and says what time it is.
+    /// Advances lease time and returns the current time. Only for the task that commits.
     pub(super) fn tick(&self) -> Moment {
         self.with(State::advance);
         self.now()
     }
 
-    /// Stops it until [`resume`](Self::resume): nothing can be committed, so nobody can refresh.
+    /// Pauses lease time until [`resume`](Self::resume): nothing can be committed, so no client can refresh.
     pub(super) fn pause(&self) {
         self.with(|state, monotonic| {
             state.advance(monotonic);
@@ -93,7 +93,7 @@ impl LeaseClock {
         });
     }
 
-    /// Sets it to what another registry's clock has come to; for a clock that is stopped.
+    /// Sets lease time to that of another registry. Only for a paused clock.
     pub(super) fn set(&self, lease: i64) {
         self.with(|state, monotonic| {
             state.advance(monotonic);
@@ -101,12 +101,12 @@ impl LeaseClock {
         });
     }
 
-    /// Lets it run again, after a standstill.
+    /// Lets lease time run again, after a grace period.
     pub(super) fn resume(&self) {
         self.with(|state, monotonic| {
             state.advance(monotonic);
             state.paused = false;
-            state.standstill = STANDSTILL;
+            state.grace_period = GRACE_PERIOD_MS;
         });
     }
 
@@ -117,23 +117,23 @@ impl LeaseClock {
 
 impl State {
     fn advance(&mut self, monotonic: i64) {
-        let gap = monotonic - self.moved_at > GAP;
-        (self.lease, self.standstill) = self.ahead(monotonic);
-        self.moved_at = monotonic;
+        let gap = monotonic - self.advanced_at > GAP_THRESHOLD_MS;
+        (self.lease, self.grace_period) = self.projected(monotonic);
+        self.advanced_at = monotonic;
         if gap && !self.paused {
-            self.standstill = STANDSTILL;
-            tracing::debug!("the registry was not awake: leases stand still for {STANDSTILL} ms");
+            self.grace_period = GRACE_PERIOD_MS;
+            tracing::debug!("the registry was not running; leases are paused for {GRACE_PERIOD_MS} ms");
         }
     }
 
-    /// Lease time and what is left of the standstill, at this monotonic time.
-    fn ahead(&self, monotonic: i64) -> (i64, i64) {
+    /// Returns lease time and the rest of the grace period at this monotonic time.
+    fn projected(&self, monotonic: i64) -> (i64, i64) {
         if self.paused {
-            return (self.lease, self.standstill);
+            return (self.lease, self.grace_period);
         }
-        let step = (monotonic - self.moved_at).clamp(0, STEP);
-        let stood = step.min(self.standstill);
-        (self.lease + step - stood, self.standstill - stood)
+        let step = (monotonic - self.advanced_at).clamp(0, MAX_STEP_MS);
+        let paused = step.min(self.grace_period);
+        (self.lease + step - paused, self.grace_period - paused)
     }
 }
 
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_with_the_monotonic_clock_and_shows_wall_time() {
+    fn follows_the_monotonic_clock_and_shows_wall_time() {
         let manual = ManualClock::new();
         let clock = LeaseClock::new(Arc::new(manual.clone()), 1_000, false);
         run(&manual, &clock, 30);
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_counts_as_one_step_and_is_followed_by_a_standstill() {
+    fn a_gap_advances_one_step_and_starts_a_grace_period() {
         let manual = ManualClock::new();
         let clock = LeaseClock::new(Arc::new(manual.clone()), 0, false);
         clock.tick();
@@ -172,13 +172,13 @@ mod tests {
         let shown = clock.now().wall_of(10_000);
         run(&manual, &clock, 5);
         assert_eq!(clock.now().lease, 500);
-        assert_eq!(clock.now().wall_of(10_000), shown, "the standstill is reckoned with");
+        assert_eq!(clock.now().wall_of(10_000), shown, "the grace period is included");
         run(&manual, &clock, 1);
         assert_eq!(clock.now().lease, 1_500);
     }
 
     #[test]
-    fn stands_while_nothing_can_be_committed() {
+    fn pauses_while_nothing_can_be_committed() {
         let manual = ManualClock::new();
         let clock = LeaseClock::new(Arc::new(manual.clone()), 0, false);
         run(&manual, &clock, 1);
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_reader_saw_is_never_taken_back() {
+    fn lease_time_never_goes_back() {
         let manual = ManualClock::new();
         let clock = LeaseClock::new(Arc::new(manual.clone()), 0, true);
         let mut last = 0;

@@ -1,6 +1,7 @@
-//! The registry in process: a handle that is cheap to clone, over one task that writes and a few connections that read.
+//! The in-process registry: a cheaply cloned handle to one writing task and a pool of reading connections.
 //!
-//! Writing goes through a queue to the task, and is answered when it is committed. Reading goes straight to SQLite.
+//! Writes go through a queue to the task and return once they are committed. Reads go directly to the response cache or to
+//! SQLite.
 
 mod counters;
 mod error;
@@ -20,14 +21,14 @@ mod writer_task;
 pub use error::Error;
 pub use options::Options;
 pub use standby::Standby;
-#[cfg(feature = "server")]
-pub(crate) use watch::Item;
 pub use watch::Watch;
+#[cfg(feature = "server")]
+pub(crate) use watch::WatchItem;
 
 #[cfg(feature = "cli")]
-pub(crate) use options::{ANSWER_BYTES, KEPT};
+pub(crate) use options::{DEFAULT_CACHE_BYTES, DEFAULT_CHANGE_RETENTION};
 #[cfg(feature = "cli")]
-pub(crate) use wal_monitor::bytes as wal_bytes;
+pub(crate) use wal_monitor::wal_bytes;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,15 +37,17 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::{RwLock, RwLockReadGuard, watch as watch_channel};
 
 use crate::model::{Filter, FilterError, LeaseState, Page, Position, Server, Stats, ToolPage};
-use crate::store::{Command, Entry, Found, Job, Live, Moment, OpenError, Readers, Tools};
-use counters::Counts;
+use crate::store::{
+    Command, CommittedState, Entry, FindResult, Job, Moment, OpenError, Readers, ToolsResult,
+};
+use counters::Counters;
 use lease_clock::LeaseClock;
-use queue::{Queue, answer};
+use queue::{CommandSender, receive_outcome};
 
-/// A registry of MCP servers, in this process.
+/// A registry of MCP servers in this process.
 ///
-/// Cloning gives another handle to the same registry. When the last handle is dropped, or one of them is
-/// [closed](Self::close), the task behind it stops and leaves the file clean.
+/// A clone is another handle to the same registry. When the last handle is dropped, or any of them is
+/// [closed](Self::close), the writing task stops and closes the database cleanly.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -63,21 +66,21 @@ use queue::{Queue, answer};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Registry {
-    queue: Queue,
+    commands: CommandSender,
     inner: Arc<Inner>,
     retention: i64,
 }
 
-/// What the handles and the task share.
+/// The state that handles and the task share.
 struct Inner {
     lease_clock: LeaseClock,
-    counts: Counts,
-    live: Arc<Live>,
+    counters: Counters,
+    state: Arc<CommittedState>,
     readers: RwLock<Option<Readers>>,
-    /// The file; none in memory, nor of a standby.
+    /// The path of the database; not set in memory or for a standby.
     database: OnceLock<PathBuf>,
     standby: AtomicBool,
-    /// Where those are to go who want to write to a standby.
+    /// The URL of the primary, for callers that try to write to a standby.
     primary: Option<String>,
     closing: watch_channel::Sender<bool>,
     closed: watch_channel::Receiver<bool>,
@@ -85,7 +88,7 @@ struct Inner {
 
 impl Inner {
     fn wal_bytes(&self) -> u64 {
-        self.database.get().map_or(0, |database| wal_monitor::bytes(database))
+        self.database.get().map_or(0, |database| wal_monitor::wal_bytes(database))
     }
 }
 
@@ -96,25 +99,25 @@ impl std::fmt::Debug for Inner {
 }
 
 impl Registry {
-    /// Opens the registry in a file, and creates the file if there is none. The path `:memory:` means
-    /// [`in_memory`](Self::in_memory).
+    /// Opens the registry in a file, which is created if it does not exist. The path `:memory:` opens one
+    /// [in memory](Self::in_memory).
     ///
     /// # Errors
-    /// When the file is no database of Paulina's, is served by another process, or cannot be written; see
-    /// [`OpenError`]. The file is then as it was.
+    /// If the file is not a Paulina database, is served by another process or cannot be written, see [`OpenError`]. The file
+    /// is then unchanged.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Options::new().open(path).await
     }
 
-    /// A registry that is gone with the process.
+    /// Opens a registry in memory, which is lost when it is closed.
     ///
     /// # Errors
-    /// When SQLite cannot make a database in memory.
+    /// If SQLite cannot create a database in memory.
     pub async fn in_memory() -> Result<Self, OpenError> {
         Options::new().open(":memory:").await
     }
 
-    /// Whether it only answers, see [`Standby`].
+    /// Returns whether the registry is a read-only [`Standby`].
     #[must_use]
     pub fn is_standby(&self) -> bool {
         self.inner.standby.load(Ordering::SeqCst)
@@ -124,105 +127,107 @@ impl Registry {
         self.inner.lease_clock.now()
     }
 
-    async fn ask<I, O>(&self, input: I, command: impl FnOnce(Job<I, O>) -> Command) -> Result<O, Error> {
+    async fn execute<I, O>(&self, input: I, command: impl FnOnce(Job<I, O>) -> Command) -> Result<O, Error> {
         if self.is_standby() {
             return Err(Error::Standby { primary: self.inner.primary.clone() });
         }
         let (job, receiver) = Job::new(input);
-        self.queue.send(command(job)).await?;
-        answer(receiver).await
+        self.commands.send(command(job)).await?;
+        receive_outcome(receiver).await
     }
 
-    /// One server with all that it registered; none if the id is not registered.
+    /// Returns a server with its whole record, or `None` if the id is not registered.
     ///
     /// # Errors
-    /// [`Error::Closed`], [`Error::Storage`].
+    /// [`Error::Closed`] if the registry is closed, and [`Error::Storage`] if the database fails.
     pub async fn get(&self, id: &str) -> Result<Option<Server>, Error> {
         let now = self.now();
-        Ok(self.row(id, now).await?.map(|row| row.server(now)).transpose()?)
+        Ok(self.get_entry(id, now).await?.map(|entry| entry.server(now)).transpose()?)
     }
 
-    /// As [`get`](Self::get), not parsed.
-    pub(crate) async fn row(&self, id: &str, now: Moment) -> Result<Option<Entry>, Error> {
+    /// Like [`get`](Self::get), but does not parse the record.
+    pub(crate) async fn get_entry(&self, id: &str, now: Moment) -> Result<Option<Entry>, Error> {
         self.check_open()?;
-        match self.inner.counts.asked(self.inner.live.server(id)) {
-            Some(row) => Ok(Some(row)),
+        match self.inner.counters.record_cache_lookup(self.inner.state.server(id)) {
+            Some(entry) => Ok(Some(entry)),
             None => Ok(self.readers().await?.server(id, now).await?),
         }
     }
 
-    /// The servers that match a filter, a page of them.
+    /// Returns a page of the servers that match a filter.
     ///
     /// # Errors
-    /// [`Error::InvalidFilter`], [`Error::Closed`], [`Error::Storage`].
+    /// [`Error::InvalidFilter`] if the filter is not valid, [`Error::Closed`] if the registry is closed, and
+    /// [`Error::Storage`] if the database fails.
     pub async fn find(&self, filter: Filter) -> Result<Page, Error> {
-        Ok(self.found(filter).await?.page()?)
+        Ok(self.find_entries(filter).await?.page()?)
     }
 
-    /// As [`find`](Self::find), not parsed.
-    pub(crate) async fn found(&self, filter: Filter) -> Result<Found, Error> {
+    /// Like [`find`](Self::find), but does not parse the records.
+    pub(crate) async fn find_entries(&self, filter: Filter) -> Result<FindResult, Error> {
         filter.check()?;
         check_position(&filter, |position| match position {
-            Position::Server(_) => filter.words.is_none(),
-            Position::RankedServer(..) => filter.words.is_some(),
+            Position::Server(_) => filter.search.is_none(),
+            Position::RankedServer(..) => filter.search.is_some(),
             Position::Tool(_) | Position::RankedTool(..) => false,
         })?;
         self.check_open()?;
         let now = self.now();
-        match self.inner.counts.asked(self.inner.live.servers(&filter, now)) {
-            Some(found) => Ok(found),
+        match self.inner.counters.record_cache_lookup(self.inner.state.servers(&filter, now)) {
+            Some(result) => Ok(result),
             None => Ok(self.readers().await?.servers(filter, now).await?),
         }
     }
 
-    /// The tools that match a filter, each once, with the servers that offer it. Here the filters `tool` and `q` choose
-    /// tools, and all others choose servers.
+    /// Returns a page of the tools that match a filter: each name once, with the servers that offer it. Here
+    /// [`Filter::tool`] and [`Filter::search`] select tools; all other filters select servers.
     ///
     /// # Errors
-    /// [`Error::InvalidFilter`], [`Error::Closed`], [`Error::Storage`].
+    /// [`Error::InvalidFilter`] if the filter is not valid, [`Error::Closed`] if the registry is closed, and
+    /// [`Error::Storage`] if the database fails.
     pub async fn tools(&self, filter: Filter) -> Result<Arc<ToolPage>, Error> {
-        Ok(Arc::clone(&self.tools_found(filter).await?.page))
+        Ok(Arc::clone(&self.find_tools(filter).await?.page))
     }
 
-    /// As [`tools`](Self::tools), with its JSON.
-    pub(crate) async fn tools_found(&self, filter: Filter) -> Result<Arc<Tools>, Error> {
+    /// Like [`tools`](Self::tools), with the JSON of the page.
+    pub(crate) async fn find_tools(&self, filter: Filter) -> Result<Arc<ToolsResult>, Error> {
         filter.check()?;
         check_position(&filter, |position| match position {
-            Position::Tool(_) => filter.words.is_none(),
-            Position::RankedTool(..) => filter.words.is_some(),
+            Position::Tool(_) => filter.search.is_none(),
+            Position::RankedTool(..) => filter.search.is_some(),
             Position::Server(_) | Position::RankedServer(..) => false,
         })?;
         self.check_open()?;
         let now = self.now();
-        match self.inner.counts.asked(self.inner.live.tools(&filter, now)) {
+        match self.inner.counters.record_cache_lookup(self.inner.state.tools(&filter, now)) {
             Some(tools) => Ok(tools),
             None => Ok(self.readers().await?.tools(filter, now).await?),
         }
     }
 
-    /// Whether a server is alive, and what is left of its lease; none if the id is not registered.
+    /// Returns a server's health and lease, or `None` if the id is not registered.
     ///
     /// # Errors
-    /// [`Error::Closed`].
+    /// [`Error::Closed`] if the registry is closed.
     pub fn health(&self, id: &str) -> Result<Option<LeaseState>, Error> {
         self.check_open()?;
-        Ok(self.inner.live.health(id, self.now()))
+        Ok(self.inner.state.health(id, self.now()))
     }
 
-    /// Totals of all that is registered.
+    /// Returns totals of the registered servers, tools, resources and prompts.
     ///
     /// # Errors
-    /// [`Error::Closed`], [`Error::Storage`].
+    /// [`Error::Closed`] if the registry is closed, and [`Error::Storage`] if the database fails.
     pub async fn stats(&self) -> Result<Stats, Error> {
         self.check_open()?;
         let now = self.now();
-        match self.inner.counts.asked(self.inner.live.stats(now)) {
+        match self.inner.counters.record_cache_lookup(self.inner.state.stats(now)) {
             Some(stats) => Ok(stats),
             None => Ok(self.readers().await?.stats(now).await?),
         }
     }
 
-    /// The reading connections, while there are any.
+    /// Returns the reading connections, while the registry is open.
     async fn readers(&self) -> Result<RwLockReadGuard<'_, Readers>, Error> {
         let readers = self.inner.readers.read().await;
         RwLockReadGuard::try_map(readers, Option::as_ref).map_err(|_| Error::Closed)
@@ -232,77 +237,79 @@ impl Registry {
         if *self.inner.closed.borrow() { Err(Error::Closed) } else { Ok(()) }
     }
 
-    /// Deletes now what has expired, instead of at the next turn of the pruner.
+    /// Prunes expired servers now instead of at the next prune interval.
     ///
     /// # Errors
-    /// [`Error::StorageFull`] and the like.
+    /// If the write fails: [`Error::StorageFull`], [`Error::Overloaded`], [`Error::Standby`], [`Error::Closed`],
+    /// [`Error::Storage`].
     pub async fn prune(&self) -> Result<(), Error> {
-        while writer_task::tell(&self.ask(self.retention, Command::Prune).await?) {}
+        while writer_task::log_expired(&self.execute(self.retention, Command::Prune).await?) {}
         Ok(())
     }
 
-    /// Commits nothing, to see that the database takes writes.
+    /// Checks that the database is writable, with an empty commit.
     ///
     /// # Errors
-    /// Why it does not.
+    /// If it is not: [`Error::StorageFull`], [`Error::Overloaded`], [`Error::Standby`], [`Error::Closed`],
+    /// [`Error::Storage`].
     pub async fn check_writable(&self) -> Result<(), Error> {
-        self.ask((), Command::Commit).await
+        self.execute((), Command::Commit).await
     }
 
-    /// A number that is another one once something has changed that answers depend on, but for time.
+    /// Returns a number that changes with everything that responses depend on, except time.
     #[cfg(feature = "server")]
     pub(crate) fn version(&self) -> u64 {
-        self.inner.live.version()
+        self.inner.state.version()
     }
 
-    /// What metrics tell of the registry.
+    /// Returns the current state of the registry, for metrics.
     #[cfg(feature = "server")]
-    pub(crate) fn vitals(&self) -> Vitals {
-        Vitals {
-            servers: self.inner.live.servers_held(),
+    pub(crate) fn registry_stats(&self) -> RegistryStats {
+        RegistryStats {
+            servers: self.inner.state.server_count(),
             standby: self.is_standby(),
             wal_bytes: self.inner.wal_bytes(),
             paused: !self.is_standby() && self.inner.lease_clock.is_paused(),
-            waiting: self.queue.waiting(),
+            queue_length: self.commands.queue_length(),
         }
     }
 
-    /// What it has done since it was opened.
+    /// Returns the counters since the registry was opened, for metrics.
     #[cfg(feature = "server")]
-    pub(crate) fn counts(&self) -> &Counts {
-        &self.inner.counts
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.inner.counters
     }
 
-    /// Finishes what was asked, stops the task and closes the file. Every handle is closed then.
+    /// Executes all queued commands, stops the task and closes the database. This closes all handles.
     pub async fn close(&self) {
         self.inner.closing.send_replace(true);
         let mut closed = self.inner.closed.clone();
-        // An error means that the task is gone, and with it the connections.
+        // An error means that the task has ended, and its connections are closed.
         let _ = closed.wait_for(|closed| *closed).await;
     }
 }
 
-/// See [`Registry::vitals`].
+/// The current state of a registry, see [`Registry::registry_stats`].
 #[cfg(feature = "server")]
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Vitals {
+pub(crate) struct RegistryStats {
     /// Registered servers.
     pub(crate) servers: usize,
-    /// Whether it only answers.
+    /// Whether it is a read-only standby.
     pub(crate) standby: bool,
-    /// The size of the write-ahead log.
+    /// The size of the write-ahead log in bytes.
     pub(crate) wal_bytes: u64,
-    /// Whether lease time stands still because nothing can be committed.
+    /// Whether leases are paused because nothing can be committed.
     pub(crate) paused: bool,
     /// Commands that wait for the writer.
-    pub(crate) waiting: usize,
+    pub(crate) queue_length: usize,
 }
 
-/// A cursor belongs to one kind of question.
-fn check_position(filter: &Filter, fits: impl FnOnce(&Position) -> bool) -> Result<(), FilterError> {
-    if filter.after.as_ref().is_none_or(fits) {
+/// Checks that a cursor belongs to this kind of query.
+fn check_position(filter: &Filter, is_valid: impl FnOnce(&Position) -> bool) -> Result<(), FilterError> {
+    if filter.after.as_ref().is_none_or(is_valid) {
         return Ok(());
     }
-    let detail = "belongs to another kind of query; begin again without one".to_owned();
+    let detail = "belongs to another kind of query; start without a cursor".to_owned();
     Err(FilterError { parameter: "cursor".to_owned(), detail })
 }

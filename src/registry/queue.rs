@@ -1,53 +1,58 @@
-//! What waits for the writer, in two lines: refreshes, and all else.
+//! The command queue of the writer: one channel for refreshes and one for everything else.
 //!
-//! A registry under a flood of registrations must not let the living expire, so refreshes never wait behind it: each batch
-//! takes all that are there, and then as much of the other line as one commit should hold.
+//! A flood of registrations must not let healthy servers expire, so refreshes never wait behind other commands: a batch
+//! contains all waiting refreshes first, and then as many other commands as one commit should have.
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::Error;
 use crate::store::{Command, StoreError};
 
-/// How many commands may wait in a line.
-const LINE: usize = 4_096;
-/// How many of each line share a commit.
-const BATCH: usize = 512;
-/// How many bytes of registrations share a commit: the refreshes in it, and behind it, wait until they are written.
-const BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// The maximum number of commands that wait in a channel.
+const QUEUE_CAPACITY: usize = 4_096;
+/// The maximum number of commands of each channel in a commit.
+const MAX_BATCH_COMMANDS: usize = 512;
+/// The maximum bytes of registrations in a commit: refreshes wait until they are written.
+const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
 
-/// The end that callers hold.
+/// The sending half of the command queue.
 #[derive(Debug, Clone)]
-pub(super) struct Queue {
+pub(super) struct CommandSender {
     refreshes: mpsc::Sender<Command>,
     others: mpsc::Sender<Command>,
 }
 
-/// The end that the task holds.
-pub(super) struct Waiting {
+/// The receiving half of the command queue.
+pub(super) struct CommandReceiver {
     refreshes: mpsc::Receiver<Command>,
     others: mpsc::Receiver<Command>,
 }
 
-pub(super) fn queue() -> (Queue, Waiting) {
-    let ((refreshes, first), (others, second)) = (mpsc::channel(LINE), mpsc::channel(LINE));
-    (Queue { refreshes, others }, Waiting { refreshes: first, others: second })
+pub(super) fn command_queue() -> (CommandSender, CommandReceiver) {
+    let (refreshes, refresh_receiver) = mpsc::channel(QUEUE_CAPACITY);
+    let (others, other_receiver) = mpsc::channel(QUEUE_CAPACITY);
+    let receiver = CommandReceiver { refreshes: refresh_receiver, others: other_receiver };
+    (CommandSender { refreshes, others }, receiver)
 }
 
-impl Queue {
-    /// How many commands wait.
+impl CommandSender {
+    /// Returns the number of waiting commands.
     #[cfg(feature = "server")]
-    pub(super) fn waiting(&self) -> usize {
-        [&self.refreshes, &self.others].iter().map(|line| line.max_capacity() - line.capacity()).sum()
+    pub(super) fn queue_length(&self) -> usize {
+        [&self.refreshes, &self.others]
+            .iter()
+            .map(|channel| channel.max_capacity() - channel.capacity())
+            .sum()
     }
 
     pub(super) async fn send(&self, command: Command) -> Result<(), Error> {
-        let line = if command.is_refresh() { &self.refreshes } else { &self.others };
-        line.send(command).await.map_err(|_| Error::Closed)
+        let channel = if command.is_refresh() { &self.refreshes } else { &self.others };
+        channel.send(command).await.map_err(|_| Error::Closed)
     }
 }
 
-impl Waiting {
-    /// The next command; none when nobody can send any more.
+impl CommandReceiver {
+    /// Returns the next command; `None` if all senders are dropped.
     pub(super) async fn next(&mut self) -> Option<Command> {
         tokio::select! {
             biased;
@@ -59,16 +64,16 @@ impl Waiting {
         }
     }
 
-    /// Puts what waits to a batch, as far as it has room, and says whether there was any.
+    /// Adds waiting commands to a batch up to its limits. Returns whether it added any.
     pub(super) fn fill(&mut self, batch: &mut Batch) -> bool {
         let before = batch.commands.len();
-        while batch.refreshes < BATCH
+        while batch.refreshes < MAX_BATCH_COMMANDS
             && let Ok(command) = self.refreshes.try_recv()
         {
             batch.push(command);
         }
-        while batch.others < BATCH
-            && batch.bytes < BATCH_BYTES
+        while batch.others < MAX_BATCH_COMMANDS
+            && batch.bytes < MAX_BATCH_BYTES
             && let Ok(command) = self.others.try_recv()
         {
             batch.push(command);
@@ -76,14 +81,14 @@ impl Waiting {
         batch.commands.len() > before
     }
 
-    /// Takes no more; what is there can still be had.
+    /// Rejects new commands. Waiting ones can still be received.
     pub(super) fn close(&mut self) {
         self.refreshes.close();
         self.others.close();
     }
 }
 
-/// What is to share a commit.
+/// The commands of one commit.
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) commands: Vec<Command>,
@@ -106,8 +111,10 @@ impl Batch {
     }
 }
 
-/// An answer that has not come: the task is gone.
-pub(super) async fn answer<O>(receiver: oneshot::Receiver<Result<O, StoreError>>) -> Result<O, Error> {
+/// Waits for the outcome of a command. Without one, the task has ended.
+pub(super) async fn receive_outcome<O>(
+    receiver: oneshot::Receiver<Result<O, StoreError>>,
+) -> Result<O, Error> {
     Ok(receiver.await.map_err(|_| Error::Closed)??)
 }
 
@@ -115,47 +122,47 @@ pub(super) async fn answer<O>(receiver: oneshot::Receiver<Result<O, StoreError>>
 mod tests {
     use super::*;
     use crate::model::{Actor, Json, LeaseRef, Registration, Tool};
-    use crate::store::{Job, PreparedRegistration, Refreshes, Search};
+    use crate::store::{Job, PreparedRegistration, RefreshRequest, Search};
 
     fn refresh(id: &str) -> Command {
         let leases = vec![LeaseRef::new(id, None)];
-        Command::Refresh(Job::new(Refreshes { leases, actor: Actor::Process }).0)
+        Command::Refresh(Job::new(RefreshRequest { leases, actor: Actor::InProcess }).0)
     }
 
     fn register(bytes: usize) -> Command {
         let tool = format!("{{\"name\":\"t\",\"description\":\"{}\"}}", "x".repeat(bytes));
         let tool = Tool::from_json(Json::parse(&tool).unwrap()).unwrap();
         let registration = Registration::stdio("s", ["x"]).tool(tool);
-        let put = PreparedRegistration::new(
+        let prepared = PreparedRegistration::new(
             registration.validate().unwrap(),
             false,
-            Actor::Process,
+            Actor::InProcess,
             &Search::default(),
         )
         .unwrap();
-        Command::Register(Box::new(Job::new(put).0))
+        Command::Register(Box::new(Job::new(prepared).0))
     }
 
     #[tokio::test]
-    async fn refreshes_pass_whatever_else_waits() {
-        let (queue, mut waiting) = queue();
+    async fn refreshes_are_taken_before_other_commands() {
+        let (sender, mut receiver) = command_queue();
         for _ in 0..5 {
-            queue.send(register(2 * 1024 * 1024)).await.unwrap();
+            sender.send(register(2 * 1024 * 1024)).await.unwrap();
         }
         for id in ["a", "b", "c"] {
-            queue.send(refresh(id)).await.unwrap();
+            sender.send(refresh(id)).await.unwrap();
         }
-        let mut batch = Batch::of(waiting.next().await.unwrap());
-        assert!(waiting.fill(&mut batch));
+        let mut batch = Batch::of(receiver.next().await.unwrap());
+        assert!(receiver.fill(&mut batch));
         assert_eq!((batch.refreshes, batch.others), (3, 1), "all refreshes, and registrations up to 4 MiB");
-        let mut batch = Batch::of(waiting.next().await.unwrap());
-        queue.send(refresh("d")).await.unwrap();
-        waiting.fill(&mut batch);
+        let mut batch = Batch::of(receiver.next().await.unwrap());
+        sender.send(refresh("d")).await.unwrap();
+        receiver.fill(&mut batch);
         assert_eq!((batch.refreshes, batch.others), (1, 1));
-        drop(queue);
+        drop(sender);
         for _ in 0..3 {
-            assert!(waiting.next().await.is_some());
+            assert!(receiver.next().await.is_some());
         }
-        assert!(waiting.next().await.is_none());
+        assert!(receiver.next().await.is_none());
     }
 }

@@ -1,62 +1,66 @@
-//! What time it is for leases when a registry starts, and whether its history goes on.
+//! Recovers the lease clock and the epoch when a registry starts.
 //!
-//! The file beside the database says more than the database: the lease clock to a tick, and how far the database had
-//! come. A database that knows of fewer changes than the file, or that comes without one, was put back from a backup. Its
-//! leases are then as old as the backup, and its revisions may have been told already: the clock is taken from the
-//! database itself, and a new epoch begins. One that lacks nothing but the last heartbeats has lost them in a power cut:
-//! the clock goes back with them, so that nobody expires for it, and the history goes on.
+//! The lease file is more precise than the database: it contains the lease clock to a tick and the last revision. A database
+//! with fewer changes than its lease file, or without one, was restored from a backup. Its leases are as old as the backup,
+//! and clients may have seen later revisions: the clock is taken from the database, and a new epoch begins. A database that
+//! lacks only the last heartbeats lost them in a power failure: the clock goes back with them, so that no server expires
+//! because of it, and the epoch continues.
 
-use crate::store::{Beside, Location, Moment, OpenError, StoreError, Writer};
+use crate::store::{LeaseFile, Location, Moment, OpenError, StoreError, Writer};
 
-use super::lease_clock::TICK;
+use super::lease_clock::TICK_MS;
 
-/// What the file beside the database is to say.
-pub(super) fn record(writer: &Writer, now: Moment, clean: bool) -> crate::store::Record {
+/// Returns what to write to the lease file.
+pub(super) fn lease_file_contents(
+    writer: &Writer,
+    now: Moment,
+    clean: bool,
+) -> crate::store::LeaseFileContents {
     let revision = writer.revision();
-    crate::store::Record {
+    crate::store::LeaseFileContents {
         epoch: revision.epoch,
         revision: i64::try_from(revision.number).unwrap_or(i64::MAX),
         committed: writer.committed(),
         now: now.lease,
         clean,
-        tokens: writer.live().tokens().version,
+        tokens: writer.state().tokens().version,
     }
 }
 
-/// That a database cannot be begun with.
-pub(super) fn failed(location: &Location, error: &StoreError) -> OpenError {
+/// Returns the error for a database whose recovery failed.
+pub(super) fn recovery_error(location: &Location, error: &StoreError) -> OpenError {
     OpenError::Migration { path: location.path().to_owned(), detail: error.to_string() }
 }
 
-/// The lease time to begin with.
-pub(super) async fn lease_time(
+/// Returns the lease time at the start, and begins a new epoch if necessary.
+pub(super) async fn recover_lease_time(
     writer: &mut Writer,
-    beside: Option<&mut Beside>,
+    lease_file: Option<&mut LeaseFile>,
     wall: i64,
 ) -> Result<i64, StoreError> {
-    let fresh = writer.committed() == 0;
-    if fresh {
+    let is_new = writer.committed() == 0;
+    if is_new {
         return Ok(wall);
     }
     let revision = writer.revision();
-    let noted = beside.and_then(Beside::read).filter(|noted| {
-        noted.epoch == revision.epoch
-            && u64::try_from(noted.revision).is_ok_and(|number| number <= revision.number)
+    let recorded = lease_file.and_then(LeaseFile::read).filter(|recorded| {
+        recorded.epoch == revision.epoch
+            && u64::try_from(recorded.revision).is_ok_and(|number| number <= revision.number)
     });
-    let Some(noted) = noted else {
+    let Some(recorded) = recorded else {
         writer.begin_epoch().await?;
         tracing::warn!(
             epoch = writer.revision().epoch,
-            "the database does not go with the file beside it, as after a restore or a promotion: a new epoch begins"
+            "the database does not match its lease file (restored or promoted?); starting a new epoch"
         );
         return Ok(writer.committed());
     };
-    if noted.committed > writer.committed() {
+    if recorded.committed > writer.committed() {
         tracing::warn!(
-            "the database lacks the last heartbeats, as after a power cut: leases run on from its last commit"
+            "the database lacks the last heartbeats (power failure?); leases continue from its last commit"
         );
         return Ok(writer.committed());
     }
-    let unclean = if noted.clean { 0 } else { TICK };
-    Ok(noted.now.max(writer.committed()) + unclean)
+    let unrecorded = if recorded.clean { 0 } else { TICK_MS };
+    Ok(recorded.now.max(writer.committed()) + unrecorded)
 }

@@ -1,9 +1,9 @@
-//! A registry that answers from copies of another one's database, until it is promoted.
+//! A read-only registry that serves copies of another registry's database, until it is promoted.
 //!
-//! Whoever brings the copies (a restore from a replica, a backup, a file over the network) says where each newer one lies.
-//! Leases stand still in between: what a copy says of them is as old as the copy. Promoting opens a last copy, now at a
-//! place of its own, as a registry opens its file; a new epoch begins there, since the other registry may have told
-//! changes that no copy holds. The handles to the registry stay what they are.
+//! The caller provides each newer copy (a restored replica, a backup, a file from the network). Leases are paused between
+//! copies, since their state is as old as the copy. A promotion installs a last copy as the registry's own database and
+//! begins a new epoch, since watchers of the other registry may have seen changes that no copy contains. Handles to the
+//! registry stay valid.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,18 +11,17 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::{RwLock, mpsc, oneshot, watch};
 
-use super::counters::Counts;
+use super::counters::Counters;
 use super::lease_clock::LeaseClock;
-use super::queue::queue;
-use super::writer_task::{Seat, Task, asked_to_close};
+use super::queue::command_queue;
+use super::writer_task::{TaskContext, WriterTask, close_requested};
 use super::{Inner, Options, Registry, recovery};
-use crate::store::{self, Copied, Known, Location, OpenError};
-use crate::sync::settled;
+use crate::store::{self, InitialState, Location, OpenError, SnapshotDatabase};
+use crate::sync::await_sqlite;
 
-/// A registry that answers from copies of another one's database, until it is promoted.
+/// A read-only registry that serves copies of another registry's database, until it is promoted.
 ///
-/// Its handles find, watch and tell health as of the newest copy; whatever writes is refused with
-/// [`Error::Standby`](super::Error::Standby).
+/// Its handles read the newest copy. Writes are rejected with [`Error::Standby`](super::Error::Standby).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -51,37 +50,37 @@ use crate::sync::settled;
 #[derive(Debug)]
 pub struct Standby {
     registry: Registry,
-    orders: mpsc::Sender<Order>,
+    commands: mpsc::Sender<StandbyCommand>,
 }
 
-/// What the task is told.
+/// A command to the task of a standby.
 #[derive(Debug)]
-enum Order {
+enum StandbyCommand {
     Follow(PathBuf, oneshot::Sender<Result<(), OpenError>>),
     Promote { copy: PathBuf, database: PathBuf, done: oneshot::Sender<Result<(), OpenError>> },
 }
 
 impl Options {
-    /// Opens a copy of another registry's database to be read. The copy must not change any more: a newer one is another
-    /// file, perhaps of the same name.
+    /// Opens a copy of another registry's database read-only. The file must not change while it is open; a newer copy has to
+    /// be another file, possibly with the same name.
     ///
     /// # Errors
-    /// See [`OpenError`].
+    /// If the copy cannot be opened or is not a Paulina database, see [`OpenError`].
     pub async fn standby(self, copy: impl AsRef<Path>) -> Result<Standby, OpenError> {
-        let copied = Copied::open(copy.as_ref()).await?;
-        tracing::info!(as_of = %store::time(copied.committed_at), "a standby: it answers from a copy");
-        let clock = self.time();
-        let lease_clock = LeaseClock::new(Arc::clone(&clock), copied.committed, false);
+        let snapshot = SnapshotDatabase::open(copy.as_ref()).await?;
+        tracing::info!(as_of = %store::time(snapshot.committed_at), "started as a standby, serving a copy");
+        let clock = self.clock_or_system();
+        let lease_clock = LeaseClock::new(Arc::clone(&clock), snapshot.committed, false);
         lease_clock.pause();
-        let counts = Counts::default();
-        counts.copied(copied.committed_at);
-        let (live, readers) = copied.begin(self.answer_bytes);
-        let (queue, waiting) = queue();
+        let counters = Counters::default();
+        counters.record_snapshot(snapshot.committed_at);
+        let (state, readers) = snapshot.start(self.cache_bytes);
+        let (sender, receiver) = command_queue();
         let (closed_sender, closed) = watch::channel(false);
         let inner = Arc::new(Inner {
             lease_clock,
-            counts,
-            live,
+            counters,
+            state,
             database: std::sync::OnceLock::new(),
             readers: RwLock::new(Some(readers)),
             standby: true.into(),
@@ -89,57 +88,59 @@ impl Options {
             closing: watch::Sender::new(false),
             closed,
         });
-        let (orders, received) = mpsc::channel(1);
-        let registry = Registry { queue, inner: Arc::clone(&inner), retention: self.retained() };
-        let seat = Seat { closing: inner.closing.subscribe(), inner, clock, waiting, closed: closed_sender };
-        tokio::spawn(Following { options: self, seat, orders: received }.run());
-        Ok(Standby { registry, orders })
+        let (commands, standby_commands) = mpsc::channel(1);
+        let registry =
+            Registry { commands: sender, inner: Arc::clone(&inner), retention: self.retention_ms() };
+        let closing = inner.closing.subscribe();
+        let context = TaskContext { inner, clock, commands: receiver, closing, closed: closed_sender };
+        tokio::spawn(StandbyTask { options: self, context, commands: standby_commands }.run());
+        Ok(Standby { registry, commands })
     }
 }
 
 impl Standby {
-    /// A handle to the registry, which stays good when it is promoted.
+    /// Returns a handle to the registry, which stays valid after a promotion.
     #[must_use]
     pub fn registry(&self) -> Registry {
         self.registry.clone()
     }
 
-    /// Answers from a newer copy from now on. Watchers are told what has changed; they begin with a snapshot again where
-    /// the copy is of another history, or does not reach back to what they know.
+    /// Switches to a newer copy. Watchers are notified of the changes, or get a new snapshot if the copy is of another epoch
+    /// or does not reach back far enough. After a promotion this does nothing.
     ///
     /// # Errors
-    /// See [`OpenError`]; the copy before stays in use. Once promoted, the copy is let be.
+    /// If the copy cannot be opened, see [`OpenError`]. The previous copy stays in use.
     pub async fn follow(&self, copy: impl AsRef<Path>) -> Result<(), OpenError> {
-        let (done, answer) = oneshot::channel();
+        let (done, outcome) = oneshot::channel();
         let copy = copy.as_ref();
-        self.order(Order::Follow(copy.to_owned(), done), answer, copy).await
+        self.send(StandbyCommand::Follow(copy.to_owned(), done), outcome, copy).await
     }
 
-    /// Makes it a primary: moves a copy to where its database is to be, opens it there, and begins a new epoch. Leases
-    /// stand still for five seconds and run on. Once promoted, this does nothing.
+    /// Promotes the standby to a primary: moves a copy to the path of its database, opens it and begins a new epoch. Leases
+    /// continue after a grace period of five seconds. After a promotion this does nothing.
     ///
-    /// Make sure first that the other registry is no primary any more: nobody keeps two of them from going on, and what is
-    /// registered with the one is unknown to the other.
+    /// Make sure that the other registry no longer runs as a primary: nothing prevents two primaries, and neither sees the
+    /// registrations of the other.
     ///
     /// # Errors
-    /// See [`OpenError`]: there is a database at that place already, say, or the registry was closed. It goes on as a standby
-    /// then.
+    /// If the database exists already or the registry is closed, for example, see [`OpenError`]. It then stays a standby.
     pub async fn promote(&self, copy: impl AsRef<Path>, database: impl AsRef<Path>) -> Result<(), OpenError> {
-        let (done, answer) = oneshot::channel();
+        let (done, outcome) = oneshot::channel();
         let (copy, database) = (copy.as_ref().to_owned(), database.as_ref());
-        self.order(Order::Promote { copy, database: database.to_owned(), done }, answer, database).await
+        self.send(StandbyCommand::Promote { copy, database: database.to_owned(), done }, outcome, database)
+            .await
     }
 
-    async fn order(
+    async fn send(
         &self,
-        order: Order,
-        answer: oneshot::Receiver<Result<(), OpenError>>,
+        command: StandbyCommand,
+        outcome: oneshot::Receiver<Result<(), OpenError>>,
         path: &Path,
     ) -> Result<(), OpenError> {
-        let sent = self.orders.send(order).await;
-        let answered = if sent.is_ok() { answer.await.ok() } else { None };
-        // Nobody takes orders any more who is a primary, or closed.
-        answered.unwrap_or_else(|| {
+        let sent = self.commands.send(command).await;
+        let outcome = if sent.is_ok() { outcome.await.ok() } else { None };
+        // Without an outcome the task has ended: the registry was promoted or closed.
+        outcome.unwrap_or_else(|| {
             if self.registry.is_standby() {
                 let reason = std::io::Error::other("the registry was closed");
                 return Err(OpenError::Io { path: path.to_owned(), reason });
@@ -149,31 +150,31 @@ impl Standby {
     }
 }
 
-/// The task behind a standby. Promoted, it is that of a primary.
-struct Following {
+/// The task behind a standby. On promotion it becomes a [`WriterTask`].
+struct StandbyTask {
     options: Options,
-    seat: Seat,
-    orders: mpsc::Receiver<Order>,
+    context: TaskContext,
+    commands: mpsc::Receiver<StandbyCommand>,
 }
 
-impl Following {
+impl StandbyTask {
     async fn run(mut self) {
-        let mut closing = self.seat.closing.clone();
+        let mut closing = self.context.closing.clone();
         loop {
-            let order = tokio::select! {
+            let command = tokio::select! {
                 biased;
-                () = asked_to_close(&mut closing) => break,
-                // Nobody sends commands to a standby: this is the end of its last handle.
-                _ = self.seat.waiting.next() => break,
-                Some(order) = self.orders.recv() => order,
+                () = close_requested(&mut closing) => break,
+                // A standby gets no commands from its handles: all of them have been dropped.
+                _ = self.context.commands.next() => break,
+                Some(command) = self.commands.recv() => command,
             };
-            match order {
-                Order::Follow(copy, done) => {
+            match command {
+                StandbyCommand::Follow(copy, done) => {
                     let _ = done.send(self.follow(&copy).await);
                 }
-                Order::Promote { copy, database, done } => match self.open(&copy, &database).await {
-                    Ok((writer, beside)) => {
-                        let task = self.into_task(writer, beside);
+                StandbyCommand::Promote { copy, database, done } => match self.open(&copy, &database).await {
+                    Ok((writer, lease_file)) => {
+                        let task = self.into_task(writer, lease_file);
                         let _ = done.send(Ok(()));
                         return task.run().await;
                     }
@@ -183,71 +184,75 @@ impl Following {
                 },
             }
         }
-        if let Some(readers) = self.seat.inner.readers.write().await.take() {
-            settled(readers.close()).await;
+        if let Some(readers) = self.context.inner.readers.write().await.take() {
+            await_sqlite(readers.close()).await;
         }
-        self.seat.closed.send_replace(true);
+        self.context.closed.send_replace(true);
     }
 
     async fn follow(&self, copy: &Path) -> Result<(), OpenError> {
-        let copied = Copied::open(copy).await?;
-        self.seat.inner.counts.copied(copied.committed_at);
-        // Whoever reads is done with the copy before.
-        let mut readers = self.seat.inner.readers.write().await;
-        let committed = copied.committed;
-        let before = readers.replace(copied.succeed(&self.seat.inner.live));
-        self.seat.inner.lease_clock.set(committed);
+        let snapshot = SnapshotDatabase::open(copy).await?;
+        self.context.inner.counters.record_snapshot(snapshot.committed_at);
+        // Waits until no reader uses the previous copy.
+        let mut readers = self.context.inner.readers.write().await;
+        let committed = snapshot.committed;
+        let previous = readers.replace(snapshot.replace_in(&self.context.inner.state));
+        self.context.inner.lease_clock.set(committed);
         drop(readers);
-        if let Some(before) = before {
-            settled(before.close()).await;
+        if let Some(previous) = previous {
+            await_sqlite(previous.close()).await;
         }
         Ok(())
     }
 
-    /// Opens the database of the primary that this one is to be.
-    async fn open(&self, copy: &Path, database: &Path) -> Result<(store::Writer, store::Beside), OpenError> {
+    /// Installs and opens the database of the future primary.
+    async fn open(
+        &self,
+        copy: &Path,
+        database: &Path,
+    ) -> Result<(store::Writer, store::LeaseFile), OpenError> {
         let location = Location::of(database)?;
         if location == Location::Memory {
-            let reason = std::io::Error::other("a primary that is to go on needs a database in a file");
+            let reason = std::io::Error::other("a promoted registry needs a database in a file");
             return Err(OpenError::Io { path: database.to_owned(), reason });
         }
-        // The lock is held until it is a primary, or the place is empty again.
-        let mut beside = store::adopt(copy, location.path()).await?;
-        match self.open_adopted(&location, &mut beside).await {
-            Ok(writer) => Ok((writer, beside)),
+        // The lock is held until the promotion is complete or the database is moved back.
+        let mut lease_file = store::install_copy(copy, location.path()).await?;
+        match self.open_installed(&location, &mut lease_file).await {
+            Ok(writer) => Ok((writer, lease_file)),
             Err(error) => {
-                // Another try is to find what this one has found.
+                // Move the copy back, so that the promotion can be retried.
                 let _ = std::fs::rename(location.path(), copy);
                 Err(error)
             }
         }
     }
 
-    async fn open_adopted(
+    async fn open_installed(
         &self,
         location: &Location,
-        beside: &mut store::Beside,
+        lease_file: &mut store::LeaseFile,
     ) -> Result<store::Writer, OpenError> {
-        let wall = self.seat.clock.wall().timestamp_millis();
-        let mut readers = self.seat.inner.readers.write().await;
-        let known = Known::Of(Arc::clone(&self.seat.inner.live));
+        let wall = self.context.clock.wall().timestamp_millis();
+        let mut readers = self.context.inner.readers.write().await;
+        let known = InitialState::Existing(Arc::clone(&self.context.inner.state));
         let (mut writer, opened) = store::open_locked(location.path(), known).await?;
-        let lease = recovery::lease_time(&mut writer, Some(beside), wall).await;
-        let lease = lease.map_err(|error| recovery::failed(location, &error))?;
-        let before = readers.replace(opened);
-        self.seat.inner.lease_clock.set(lease);
+        let lease = recovery::recover_lease_time(&mut writer, Some(lease_file), wall).await;
+        let lease = lease.map_err(|error| recovery::recovery_error(location, &error))?;
+        let previous = readers.replace(opened);
+        self.context.inner.lease_clock.set(lease);
         drop(readers);
-        let _ = self.seat.inner.database.set(location.path().to_owned());
-        if let Some(before) = before {
-            settled(before.close()).await;
+        let _ = self.context.inner.database.set(location.path().to_owned());
+        if let Some(previous) = previous {
+            await_sqlite(previous.close()).await;
         }
         Ok(writer)
     }
 
-    fn into_task(self, writer: store::Writer, beside: store::Beside) -> Task {
-        self.seat.inner.lease_clock.resume();
-        self.seat.inner.standby.store(false, Ordering::SeqCst);
-        tracing::warn!(epoch = writer.revision().epoch, "promoted: a primary from now on, in a new epoch");
-        self.options.task(self.seat, writer, Some(beside))
+    fn into_task(self, writer: store::Writer, lease_file: store::LeaseFile) -> WriterTask {
+        self.context.inner.lease_clock.resume();
+        self.context.inner.standby.store(false, Ordering::SeqCst);
+        tracing::warn!(epoch = writer.revision().epoch, "promoted to primary, with a new epoch");
+        self.options.writer_task(self.context, writer, Some(lease_file))
     }
 }

@@ -1,4 +1,4 @@
-//! Tokens, in process. They matter to who reaches the registry over HTTP: see [`crate::http`].
+//! Tokens of the registry, which authenticate clients of its HTTP API.
 
 use std::sync::Arc;
 
@@ -7,17 +7,18 @@ use crate::model::{Role, Secret, TokenInfo, TokenName, Tokens};
 use crate::store::{Command, TokenChange};
 
 impl Registry {
-    /// Makes a token. What it gives is shown this once; the registry keeps only its hash. As soon as there is one, the
-    /// HTTP API lets in nobody without.
+    /// Creates a token and returns its secret, of which the registry stores only the hash. Once a token exists, the HTTP API
+    /// requires one.
     ///
     /// # Errors
-    /// [`Error::TokenExists`]; [`Error::Random`]; [`Error::StorageFull`] and the like.
+    /// [`Error::TokenExists`] if the name is taken, [`Error::Random`] if no secret can be generated, or an error of the
+    /// write: [`Error::StorageFull`], [`Error::Overloaded`], [`Error::Standby`], [`Error::Closed`], [`Error::Storage`].
     pub async fn create_token(&self, name: TokenName, role: Role) -> Result<Secret, Error> {
         let secret = Secret::random().map_err(|error| Error::Random(error.to_string()))?;
         let created_at = crate::store::time(self.now().wall);
         let token = TokenInfo { name: name.clone(), role, created_at };
         let change = TokenChange::Create { token, hash: secret.hash() };
-        if self.ask(change, Command::Token).await? {
+        if self.execute(change, Command::Token).await? {
             tracing::info!(name = name.as_str(), role = role.as_str(), "token created");
             Ok(secret)
         } else {
@@ -25,12 +26,13 @@ impl Registry {
         }
     }
 
-    /// Revokes a token: it is worth nothing when this returns. What was registered with it stays.
+    /// Revokes a token: it is invalid once this returns. Servers registered with it stay registered.
     ///
     /// # Errors
-    /// [`Error::NoToken`]; [`Error::StorageFull`] and the like.
+    /// [`Error::NoToken`] if no token has this name, or an error of the write: [`Error::StorageFull`],
+    /// [`Error::Overloaded`], [`Error::Standby`], [`Error::Closed`], [`Error::Storage`].
     pub async fn revoke_token(&self, name: &TokenName) -> Result<(), Error> {
-        if self.ask(TokenChange::Revoke(name.clone()), Command::Token).await? {
+        if self.execute(TokenChange::Revoke(name.clone()), Command::Token).await? {
             tracing::info!(name = name.as_str(), "token revoked");
             Ok(())
         } else {
@@ -38,16 +40,16 @@ impl Registry {
         }
     }
 
-    /// The tokens there are, by name.
+    /// Returns all tokens, sorted by name.
     ///
     /// # Errors
-    /// [`Error::Closed`].
+    /// [`Error::Closed`] if the registry is closed.
     pub fn tokens(&self) -> Result<Vec<TokenInfo>, Error> {
         self.check_open()?;
-        Ok(self.tokens_held().list())
+        Ok(self.current_tokens().list())
     }
 
-    pub(crate) fn tokens_held(&self) -> Arc<Tokens> {
-        self.inner.live.tokens()
+    pub(crate) fn current_tokens(&self) -> Arc<Tokens> {
+        self.inner.state.tokens()
     }
 }

@@ -1,45 +1,45 @@
-//! The size of the write-ahead log, looked at once in a while.
+//! Monitors the size of the write-ahead log.
 //!
-//! SQLite folds it into the database when nobody reads an older state. Somebody who holds a read transaction open for long
-//! (sqlite3 at its prompt, a backup, a stuck replicator) keeps it growing. Nothing goes wrong but disk space, and the log
-//! says why.
+//! SQLite can checkpoint and reuse the log only if no reader needs an older state. A process that keeps a read transaction
+//! open (an sqlite3 prompt, a backup, a stuck replicator) makes it grow. That only costs disk space, and a warning names the
+//! cause.
 
 use std::path::Path;
 use std::time::Duration;
 
-use crate::store::beside;
+use crate::store::Companion;
 
-/// How often it is looked at.
-pub(super) const LOOK: Duration = Duration::from_secs(5);
-/// It is cut back to half of this by itself.
-const LARGE: u64 = 128 * 1024 * 1024;
+/// How often the size is checked.
+pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// The size from which a warning is logged. Without long readers the log is truncated to half of this.
+const WARN_BYTES: u64 = 128 * 1024 * 1024;
 
-/// The bytes of the log beside a database; 0 when there is none.
-pub(crate) fn bytes(database: &Path) -> u64 {
-    std::fs::metadata(beside(database, "-wal")).map_or(0, |file| file.len())
+/// Returns the size of the log of a database in bytes; 0 if there is none.
+pub(crate) fn wal_bytes(database: &Path) -> u64 {
+    std::fs::metadata(Companion::Wal.path(database)).map_or(0, |file| file.len())
 }
 
-/// See the [module](self).
+/// Warns about a large write-ahead log.
 #[derive(Debug, Default)]
-pub(super) struct WalWatch {
-    /// The size that was last complained of.
-    told: u64,
+pub(super) struct WalMonitor {
+    /// The size of the last warning; 0 without one.
+    warned_bytes: u64,
 }
 
-impl WalWatch {
-    /// Says it once when the log has become large, and again whenever it has doubled.
-    pub(super) fn look(&mut self, bytes: u64) {
+impl WalMonitor {
+    /// Logs a warning when the log has become large and each time it has doubled.
+    pub(super) fn check(&mut self, bytes: u64) {
         let mebibytes = bytes / (1024 * 1024);
-        if bytes >= LARGE.max(self.told * 2) {
-            self.told = bytes;
+        if bytes >= WARN_BYTES.max(self.warned_bytes * 2) {
+            self.warned_bytes = bytes;
             tracing::warn!(
                 mebibytes,
-                "the write-ahead log grows: another program holds a read transaction open on the database (sqlite3, a \
-                 backup, Litestream), so that it cannot be folded in; it shrinks when that one ends"
+                "the write-ahead log is growing: another process keeps a read transaction open (sqlite3, a backup, \
+                 Litestream) and blocks checkpoints; it shrinks when that transaction ends"
             );
-        } else if self.told > 0 && bytes < LARGE {
-            self.told = 0;
-            tracing::info!(mebibytes, "the write-ahead log was folded in again");
+        } else if self.warned_bytes > 0 && bytes < WARN_BYTES {
+            self.warned_bytes = 0;
+            tracing::info!(mebibytes, "the write-ahead log has been checkpointed again");
         }
     }
 }

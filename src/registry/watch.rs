@@ -1,8 +1,8 @@
-//! Watching: a snapshot, and then every change in its order, with no gap and no repeat.
+//! Watching the catalog: a snapshot, and then every change in order, without gaps or duplicates.
 //!
-//! A watcher subscribes first and reads then, so that nothing falls in between; what it has read already is left out by its
-//! number. It reads the table `changes` to resume, and when it was too slow for its box of news; where that does not reach
-//! back far enough, or belongs to another history, it begins with a snapshot again.
+//! A watcher subscribes before it reads, so that it misses no change; changes that it has already read are skipped by their
+//! number. It reads the table `changes` to resume, and to catch up after its mailbox has overflowed. If the table does not
+//! reach back far enough or belongs to another epoch, the watcher starts again with a snapshot.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,203 +10,208 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::{Error, Registry};
-use crate::model::{Change, ChangeKind, Filter, Revision, Snapshot, Watched};
-use crate::store::{Entry, Event, Moment, Side, Subscription, Which, time};
+use crate::model::{Change, ChangeKind, Filter, Revision, Snapshot, WatchEvent};
+use crate::store::{Entry, Event, EventSide, Moment, Side, Subscription, time};
 
 /// A watcher of a registry, see [`Registry::watch`].
 ///
-/// It holds the registry as any other handle does.
+/// It keeps the registry open like any other handle.
 #[derive(Debug)]
 pub struct Watch {
     registry: Registry,
     filter: Filter,
     subscription: Subscription,
     closing: watch::Receiver<bool>,
-    place: Place,
-    /// The number of the change that it has come to, and the history that this belongs to.
-    reached: Revision,
-    ready: VecDeque<Arc<Event>>,
+    state: WatchState,
+    /// The last change that was returned or skipped.
+    revision: Revision,
+    pending: VecDeque<Arc<Event>>,
 }
 
-/// Where a watcher goes on.
+/// How a watcher continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum WatchState {
     /// With a snapshot.
     Snapshot,
-    /// In the table.
-    Table,
-    /// With what it is told.
-    News,
+    /// With changes from the table.
+    CatchUp,
+    /// With changes from its mailbox.
+    Live,
 }
 
-/// One thing that a watcher is told, not parsed.
-pub(crate) enum Item {
+/// An event of a watcher, not parsed.
+pub(crate) enum WatchItem {
     Snapshot { servers: Vec<Entry>, revision: Revision, now: Moment },
-    Change { kind: ChangeKind, which: Which, event: Arc<Event> },
+    Change { kind: ChangeKind, which: EventSide, event: Arc<Event> },
 }
 
 impl Registry {
-    /// Tells of the servers that match a filter: all of them first, and then every change of them, in its order.
+    /// Watches the servers that match a filter: first a snapshot of all of them, and then each change, in order.
     ///
-    /// Servers in it are alive. `expired` comes when a lease runs out, `registered` also when a late refresh revives it;
-    /// refreshes and the later deletion are no change. A slow watcher holds nobody up.
+    /// The snapshot contains healthy servers. `expired` is reported when a lease expires, and `registered` also when a late
+    /// refresh revives it. Refreshes and the later deletion are not reported. A slow watcher does not delay others.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use paulina::{Filter, Registration, Registry, Watched};
+    /// use paulina::{Filter, Registration, Registry, WatchEvent};
     ///
     /// let registry = Registry::in_memory().await?;
     /// let mut watch = registry.watch(Filter::new().tool("read_file"))?;
-    /// let Watched::Snapshot(snapshot) = watch.next().await? else { unreachable!() };
+    /// let WatchEvent::Snapshot(snapshot) = watch.next().await? else { unreachable!() };
     /// assert!(snapshot.servers.is_empty());
     /// registry.register(Registration::stdio("files", ["mcp-files"]).tool("read_file")).await?;
-    /// let Watched::Change(change) = watch.next().await? else { unreachable!() };
+    /// let WatchEvent::Change(change) = watch.next().await? else { unreachable!() };
     /// assert_eq!(change.server.name, "files");
     /// # registry.close().await;
     /// # Ok(()) }
     /// ```
     ///
     /// # Errors
-    /// [`Error::InvalidFilter`] for what cannot be watched: `q`, a cursor, definitions in full, what is unhealthy.
+    /// [`Error::InvalidFilter`] if the filter cannot be watched: it has a search, a cursor or the full view, or selects
+    /// unhealthy servers. [`Error::Closed`] if the registry is closed.
     pub fn watch(&self, filter: Filter) -> Result<Watch, Error> {
         self.watch_from(filter, None)
     }
 
-    /// As [`watch`](Self::watch), going on right after a revision that was told before, of whichever run of this registry.
-    /// Where that cannot be, since it is too long ago or belongs to another history, it begins with a snapshot.
+    /// Like [`watch`](Self::watch), but resumes after a revision that was reported before, even before a restart of the
+    /// registry. If that is not possible, since the revision is too old or of another epoch, it starts with a snapshot.
     ///
     /// # Errors
-    /// As [`watch`](Self::watch).
+    /// See [`watch`](Self::watch).
     pub fn watch_since(&self, filter: Filter, since: Revision) -> Result<Watch, Error> {
         self.watch_from(filter, Some(since))
     }
 
-    /// The revision of what was written last.
-    pub(crate) fn newest(&self) -> Revision {
-        self.inner.live.revision()
+    /// Returns the revision of the last change.
+    pub(crate) fn revision(&self) -> Revision {
+        self.inner.state.revision()
     }
 
     pub(crate) fn watch_from(&self, filter: Filter, since: Option<Revision>) -> Result<Watch, Error> {
         filter.check_watch()?;
         self.check_open()?;
-        let subscription = self.inner.live.subscribe(&filter);
-        let here = self.newest();
-        let known = since.filter(|since| since.epoch == here.epoch && since.number <= here.number);
-        let place = if known.is_some() { Place::Table } else { Place::Snapshot };
+        let subscription = self.inner.state.subscribe(&filter);
+        let current = self.revision();
+        let known = since.filter(|since| since.epoch == current.epoch && since.number <= current.number);
+        let state = if known.is_some() { WatchState::CatchUp } else { WatchState::Snapshot };
         Ok(Watch {
             registry: self.clone(),
             filter,
             subscription,
             closing: self.inner.closing.subscribe(),
-            place,
-            reached: known.unwrap_or(here),
-            ready: VecDeque::new(),
+            state,
+            revision: known.unwrap_or(current),
+            pending: VecDeque::new(),
         })
     }
 }
 
 impl Watch {
-    /// Waits for the next thing to tell. Nothing is lost when this is dropped before it is done.
+    /// Waits for the next event. It is cancel safe: if the future is dropped, no event is lost.
     ///
     /// # Errors
-    /// [`Error::Closed`], [`Error::Storage`].
-    pub async fn next(&mut self) -> Result<Watched, Error> {
+    /// [`Error::Closed`] if the registry is closed, and [`Error::Storage`] if the database fails.
+    pub async fn next(&mut self) -> Result<WatchEvent, Error> {
         loop {
             match self.next_item().await? {
-                Item::Snapshot { servers, revision, now } => {
+                WatchItem::Snapshot { servers, revision, now } => {
                     let servers = servers.iter().map(|entry| entry.server(now)).collect::<Result<_, _>>()?;
-                    return Ok(Watched::Snapshot(Snapshot { servers, revision }));
+                    return Ok(WatchEvent::Snapshot(Snapshot { servers, revision }));
                 }
-                Item::Change { kind, which, event } => {
+                WatchItem::Change { kind, which, event } => {
                     let Some(server) = event.side(which).and_then(Side::server).cloned() else { continue };
-                    let revision = Revision { number: event.revision, ..self.reached.clone() };
-                    return Ok(Watched::Change(Change { revision, kind, at: time(event.at), server }));
+                    let revision = Revision { number: event.revision, ..self.revision.clone() };
+                    return Ok(WatchEvent::Change(Change { revision, kind, at: time(event.at), server }));
                 }
             }
         }
     }
 
-    /// As [`next`](Self::next), not parsed.
-    pub(crate) async fn next_item(&mut self) -> Result<Item, Error> {
+    /// Like [`next`](Self::next), but does not parse the event.
+    pub(crate) async fn next_item(&mut self) -> Result<WatchItem, Error> {
         loop {
             self.registry.check_open()?;
-            while let Some(event) = self.ready.pop_front() {
-                if event.revision <= self.reached.number {
+            while let Some(event) = self.pending.pop_front() {
+                if event.revision <= self.revision.number {
                     continue;
                 }
-                self.reached.number = event.revision;
-                if let Some((kind, which)) = event.seen_by(&self.filter) {
-                    return Ok(Item::Change { kind, which, event });
+                self.revision.number = event.revision;
+                if let Some((kind, which)) = event.project_for(&self.filter) {
+                    return Ok(WatchItem::Change { kind, which, event });
                 }
             }
-            match self.place {
-                Place::Snapshot => return self.snapshot().await,
-                Place::Table => self.read_on().await?,
-                Place::News => self.listen().await,
+            match self.state {
+                WatchState::Snapshot => return self.snapshot().await,
+                WatchState::CatchUp => self.read_changes().await?,
+                WatchState::Live => self.listen().await,
             }
         }
     }
 
-    /// Whether the next thing is a snapshot, which is there at once.
+    /// Returns whether the next event is a snapshot, which is available without waiting.
     #[cfg(feature = "server")]
-    pub(crate) fn begins_anew(&self) -> bool {
-        self.place == Place::Snapshot
+    pub(crate) fn is_snapshot_next(&self) -> bool {
+        self.state == WatchState::Snapshot
     }
 
-    /// How far it has come.
+    /// Returns the revision of the last event.
     #[cfg(feature = "server")]
-    pub(crate) fn reached(&self) -> &Revision {
-        &self.reached
+    pub(crate) fn revision(&self) -> &Revision {
+        &self.revision
     }
 
-    async fn snapshot(&mut self) -> Result<Item, Error> {
+    async fn snapshot(&mut self) -> Result<WatchItem, Error> {
         {
-            // What is told from here on is newer than what is read then, or the same.
-            let mut news = self.subscription.news();
-            news.take();
-            (news.overflowed, news.outdated) = (false, false);
+            // Changes that arrive from here on are in the snapshot, or newer.
+            let mut mailbox = self.subscription.mailbox();
+            mailbox.take();
+            (mailbox.overflowed, mailbox.outdated) = (false, false);
         }
         let now = self.registry.now();
         let (servers, revision) = self.registry.readers().await?.snapshot(&self.filter, now).await?;
-        self.reached = revision.clone();
-        self.place = Place::News;
-        Ok(Item::Snapshot { servers, revision, now })
+        self.revision = revision.clone();
+        self.state = WatchState::Live;
+        Ok(WatchItem::Snapshot { servers, revision, now })
     }
 
-    /// Reads the table on from where it has come to.
-    async fn read_on(&mut self) -> Result<(), Error> {
-        let passage = self.registry.readers().await?.changes_after(self.reached.number).await?;
-        let same = passage.reached.epoch == self.reached.epoch;
-        let next = passage.events.first().map(|event| event.revision);
-        let whole =
-            passage.events.windows(2).all(|two| matches!(two, [a, b] if a.revision + 1 == b.revision));
-        match next {
-            _ if !same || passage.reached.number < self.reached.number => self.place = Place::Snapshot,
-            None if passage.reached.number == self.reached.number => self.place = Place::News,
-            Some(number) if whole && number == self.reached.number + 1 => self.ready.extend(passage.events),
-            // What came in between is no longer kept.
-            _ => self.place = Place::Snapshot,
+    /// Reads the next changes from the table.
+    async fn read_changes(&mut self) -> Result<(), Error> {
+        let page = self.registry.readers().await?.changes_after(self.revision.number).await?;
+        if !is_continuation(&self.revision, &page.events, &page.revision) {
+            self.state = WatchState::Snapshot;
+        } else if page.events.is_empty() {
+            self.state = WatchState::Live;
+        } else {
+            self.pending.extend(page.events);
         }
         Ok(())
     }
 
-    /// Waits until it is told something, or the registry closes.
+    /// Waits for changes in the mailbox or until the registry closes.
     async fn listen(&mut self) {
         {
-            let mut news = self.subscription.news();
-            if std::mem::take(&mut news.outdated) {
-                self.place = Place::Snapshot;
-            } else if std::mem::take(&mut news.overflowed) {
-                self.place = Place::Table;
+            let mut mailbox = self.subscription.mailbox();
+            if std::mem::take(&mut mailbox.outdated) {
+                self.state = WatchState::Snapshot;
+            } else if std::mem::take(&mut mailbox.overflowed) {
+                self.state = WatchState::CatchUp;
             } else {
-                self.ready = news.take();
+                self.pending = mailbox.take();
             }
         }
-        if self.place == Place::News && self.ready.is_empty() {
+        if self.state == WatchState::Live && self.pending.is_empty() {
             tokio::select! {
-                () = self.subscription.told() => {}
+                () = self.subscription.notified() => {}
                 _ = self.closing.wait_for(|closing| *closing) => {}
             }
         }
     }
+}
+
+/// Returns whether changes continue right after a revision: they are of the same epoch, and none is missing.
+fn is_continuation(after: &Revision, events: &[Arc<Event>], current: &Revision) -> bool {
+    let is_gapless = (after.number + 1..).zip(events).all(|(number, event)| event.revision == number);
+    let is_complete =
+        if events.is_empty() { current.number == after.number } else { current.number >= after.number };
+    current.epoch == after.epoch && is_gapless && is_complete
 }

@@ -1,8 +1,8 @@
-//! The one task that writes: it drains its queue, commits, answers, moves the lease clock on, and prunes.
+//! The only task that writes: it executes commands, advances the lease clock and prunes.
 //!
-//! A lone command is run at once; what comes in while it commits waits together and shares the next commit. Pruning is
-//! a command like any other, taken in bites behind whoever waits, so that it stands in order with the refreshes: no
-//! refresh that was answered is followed by an expiry before its time.
+//! A single command is executed at once; commands that arrive during a commit share the next one. Pruning is a command like
+//! any other, executed in batches after waiting commands, so that it is ordered with refreshes: an acknowledged refresh is
+//! never followed by an early expiry.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,76 +10,99 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::Inner;
-use super::lease_clock::TICK;
-use super::queue::{Batch, Waiting};
+use super::lease_clock::TICK_MS;
+use super::queue::{Batch, CommandReceiver};
 use super::wal_monitor;
-use super::wal_monitor::WalWatch;
+use super::wal_monitor::WalMonitor;
 use crate::clock::Clock;
-use crate::store::{Beside, Command, Job, Kept, Moment, Pruned, StoreError, Tally, Writer};
-use crate::sync::settled;
+use crate::store::{
+    BatchCounts, ChangeRetention, Command, Job, LeaseFile, Moment, PruneOutcome, StoreError, Writer,
+};
+use crate::sync::await_sqlite;
 
 /// How often the oldest changes are deleted.
 const TRIM_INTERVAL: Duration = Duration::from_mins(1);
 
-/// What the task behind a registry holds, whether it writes or waits to be promoted.
-pub(super) struct Seat {
+/// What the task of a primary and that of a standby have in common.
+pub(super) struct TaskContext {
     pub(super) inner: Arc<Inner>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) waiting: Waiting,
+    pub(super) commands: CommandReceiver,
     pub(super) closing: watch::Receiver<bool>,
     pub(super) closed: watch::Sender<bool>,
 }
 
-pub(super) struct Task {
+/// The task behind a primary.
+pub(super) struct WriterTask {
     pub(super) inner: Arc<Inner>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) waiting: Waiting,
+    pub(super) commands: CommandReceiver,
     pub(super) writer: Writer,
-    pub(super) beside: Option<Beside>,
+    pub(super) lease_file: Option<LeaseFile>,
     pub(super) prune_interval: Duration,
     pub(super) retention: i64,
-    pub(super) kept: Kept,
-    pub(super) wal: WalWatch,
+    pub(super) change_retention: ChangeRetention,
+    pub(super) wal_monitor: WalMonitor,
     pub(super) closing: watch::Receiver<bool>,
     pub(super) closed: watch::Sender<bool>,
 }
 
-/// When what is due next.
+/// The recurring jobs of a tick.
 struct Schedule {
-    tick: Duration,
-    prune: Duration,
-    trim: Duration,
-    wal: Duration,
+    prune: Timer,
+    trim: Timer,
+    wal: Timer,
 }
 
-impl Task {
-    /// Works until the registry is closed or nobody holds it any more.
-    pub(super) async fn run(mut self) {
-        self.note(self.inner.lease_clock.now(), false);
-        if let Some(Err(error)) = self.beside.as_ref().map(Beside::sync) {
-            tracing::warn!(%error, "cannot sync the file beside the database");
+/// When a recurring job is due.
+struct Timer {
+    interval: Duration,
+    next: Duration,
+}
+
+impl Timer {
+    fn new(interval: Duration, now: Duration) -> Self {
+        Self { interval, next: now + interval }
+    }
+
+    /// Returns whether the job is due, and schedules its next run if so.
+    fn is_due(&mut self, now: Duration) -> bool {
+        let is_due = now >= self.next;
+        if is_due {
+            self.next = now + self.interval;
         }
-        let tick = Duration::from_millis(TICK.unsigned_abs());
+        is_due
+    }
+}
+
+impl WriterTask {
+    /// Runs until the registry is closed or all handles are dropped.
+    pub(super) async fn run(mut self) {
+        self.persist_lease_clock(self.inner.lease_clock.now(), false);
+        if let Some(Err(error)) = self.lease_file.as_ref().map(LeaseFile::sync) {
+            tracing::warn!(%error, "cannot sync the lease file");
+        }
+        let tick = Duration::from_millis(TICK_MS.unsigned_abs());
         let start = self.clock.monotonic();
-        let mut due = Schedule {
-            tick: start + tick,
-            prune: start + self.prune_interval,
-            trim: start + TRIM_INTERVAL,
-            wal: start + wal_monitor::LOOK,
+        let mut schedule = Schedule {
+            prune: Timer::new(self.prune_interval, start),
+            trim: Timer::new(TRIM_INTERVAL, start),
+            wal: Timer::new(wal_monitor::POLL_INTERVAL, start),
         };
+        let mut next_tick = start + tick;
         let mut closing = self.closing.clone();
         loop {
             tokio::select! {
                 biased;
-                () = asked_to_close(&mut closing) => break,
-                () = self.clock.sleep_until(due.tick) => {
-                    due.tick = Duration::MAX;
-                    self.tick(&mut due).await;
-                    // From the end of it: one that had to wait for a lock is not due again before those who wait.
-                    due.tick = due.tick.min(self.clock.monotonic() + tick);
+                () = close_requested(&mut closing) => break,
+                () = self.clock.sleep_until(next_tick) => {
+                    let started = self.clock.monotonic();
+                    let has_more_work = self.tick(&mut schedule).await;
+                    // From the end of the tick: if it had to wait for a lock, waiting commands come before the next one.
+                    next_tick = if has_more_work { started } else { self.clock.monotonic() + tick };
                 }
-                command = self.waiting.next() => match command {
-                    Some(command) => self.batch(command).await,
+                command = self.commands.next() => match command {
+                    Some(command) => self.execute(command).await,
                     None => break,
                 },
             }
@@ -87,161 +110,158 @@ impl Task {
         self.close().await;
     }
 
-    /// Runs what waits, from this command on. A bite of pruning keeps to itself, behind all others: nobody is to wait for
-    /// what it deletes.
-    async fn batch(&mut self, first: Command) {
+    /// Executes a command and all waiting ones. Pruning has a commit of its own after the others, so that no caller waits
+    /// for it.
+    async fn execute(&mut self, first: Command) {
         let mut batch = Batch::of(first);
         loop {
-            // Who is about to ask gets to ask, and shares the commit. A lone caller loses a microsecond.
+            // Callers that are about to send a command can share the commit. A single caller loses a microsecond.
             tokio::task::yield_now().await;
-            if !self.waiting.fill(&mut batch) {
+            if !self.commands.fill(&mut batch) {
                 break;
             }
         }
         batch.commands.retain(|command| !command.is_abandoned());
-        let (bites, others): (Vec<_>, Vec<_>) = batch.commands.into_iter().partition(Command::is_prune);
+        let (prunes, others): (Vec<_>, Vec<_>) = batch.commands.into_iter().partition(Command::is_prune);
         if !others.is_empty() {
             self.commit(others).await;
         }
-        if !bites.is_empty() {
-            self.commit(bites).await;
+        if !prunes.is_empty() {
+            self.commit(prunes).await;
         }
     }
 
     async fn commit(&mut self, mut batch: Vec<Command>) {
         let now = self.inner.lease_clock.tick();
-        let told = self.writer.revision();
+        let revision_before = self.writer.revision();
         let begin = self.clock.monotonic();
-        match settled(self.writer.run(&mut batch, now)).await {
+        match await_sqlite(self.writer.run(&mut batch, now)).await {
             Ok(committed) => {
-                let mut tally = Tally::default();
+                let mut counts = BatchCounts::default();
                 for command in &batch {
-                    command.tally(&mut tally);
+                    command.count_into(&mut counts);
                 }
                 let took = self.clock.monotonic().saturating_sub(begin);
-                self.inner.counts.committed(batch.len(), took, now.wall, tally);
+                self.inner.counters.record_commit(batch.len(), took, now.wall, counts);
                 if committed && self.inner.lease_clock.is_paused() {
                     self.inner.lease_clock.resume();
-                    tracing::info!("the database takes writes again; leases run on after a standstill");
+                    tracing::info!("the database is writable again; leases continue after the grace period");
                 }
             }
             Err(error) => {
-                // Whatever keeps heartbeats from being committed stops the leases. A registration that is too large for
-                // what is left of the disk does not.
-                let lasting = matches!(error, StoreError::Busy) || batch.iter().any(Command::is_refresh);
-                if lasting || !self.can_commit().await {
+                // Leases are paused if heartbeats cannot be committed, but not for a registration that is too large for the
+                // rest of the disk.
+                let blocks_refreshes =
+                    matches!(error, StoreError::Busy) || batch.iter().any(Command::is_refresh);
+                if blocks_refreshes || !self.can_commit().await {
                     self.pause(&error);
                 }
             }
         }
-        if self.writer.revision() != told {
-            self.note(now, false);
+        if self.writer.revision() != revision_before {
+            self.persist_lease_clock(now, false);
         }
-        batch.into_iter().for_each(Command::answer);
+        batch.into_iter().for_each(Command::reply);
         self.writer.publish();
     }
 
-    /// Whether the smallest commit there is succeeds.
+    /// Returns whether an empty commit succeeds.
     async fn can_commit(&mut self) -> bool {
         let now = self.inner.lease_clock.tick();
-        settled(self.writer.run(&mut [Command::Commit(Job::new(()).0)], now)).await.is_ok()
+        await_sqlite(self.writer.run(&mut [Command::Commit(Job::new(()).0)], now)).await.is_ok()
     }
 
     fn pause(&self, error: &StoreError) {
         if !self.inner.lease_clock.is_paused() {
             self.inner.lease_clock.pause();
-            tracing::error!(%error, "the database takes no writes; leases stand still until it does");
+            tracing::error!(%error, "the database is not writable; leases are paused until it is");
         }
     }
 
-    /// Four times a second: moves the lease clock on and does what is due.
-    async fn tick(&mut self, due: &mut Schedule) {
+    /// Advances the lease clock and runs the jobs that are due. Returns whether there is more work to do at once.
+    async fn tick(&mut self, schedule: &mut Schedule) -> bool {
         let now = self.inner.lease_clock.tick();
-        self.note(now, false);
+        self.persist_lease_clock(now, false);
         let monotonic = self.clock.monotonic();
-        if monotonic >= due.wal {
-            due.wal = monotonic + wal_monitor::LOOK;
-            self.wal.look(self.inner.wal_bytes());
+        if schedule.wal.is_due(monotonic) {
+            self.wal_monitor.check(self.inner.wal_bytes());
         }
         if self.inner.lease_clock.is_paused() {
-            // Together with what waits: who asks meanwhile shares the attempt, and does not wait for the next one.
-            self.batch(Command::Commit(Job::new(()).0)).await;
-            return;
+            // Together with waiting commands, so that their callers do not wait for the next attempt.
+            self.execute(Command::Commit(Job::new(()).0)).await;
+            return false;
         }
-        match settled(self.writer.is_overtaken()).await {
+        match await_sqlite(self.writer.modified_externally()).await {
             Ok(false) => {}
             Ok(true) => self.commit(vec![Command::Commit(Job::new(()).0)]).await,
             Err(error) => {
-                tracing::error!(%error, "cannot see whether somebody else has written to the database");
+                tracing::error!(%error, "cannot determine whether another process has written to the database");
             }
         }
-        if monotonic >= due.prune {
-            due.prune = monotonic + self.prune_interval;
-            if self.prune(now).await {
-                due.prune = monotonic;
-                due.tick = monotonic;
-            }
+        let mut has_more_work = false;
+        if schedule.prune.is_due(monotonic) && self.prune(now).await {
+            schedule.prune.next = monotonic;
+            has_more_work = true;
         }
         if self.writer.is_unindexed() {
-            let (job, mut answer) = Job::new(());
-            self.batch(Command::Index(job)).await;
-            // At once again, with whoever waits, until all are made. After an error not before the next turn.
-            if matches!(answer.try_recv(), Ok(Ok(()))) {
-                due.tick = monotonic;
-            }
+            let (job, mut outcome) = Job::new(());
+            self.execute(Command::Index(job)).await;
+            // Repeated at once until all servers are indexed, but after an error not before the next tick.
+            has_more_work |= matches!(outcome.try_recv(), Ok(Ok(())));
         }
-        if monotonic >= due.trim {
-            due.trim = monotonic + TRIM_INTERVAL;
-            self.commit(vec![Command::Trim(Job::new(self.kept).0)]).await;
+        if schedule.trim.is_due(monotonic) {
+            self.commit(vec![Command::Trim(Job::new(self.change_retention).0)]).await;
         }
+        has_more_work
     }
 
-    /// Takes one bite, together with what waits, if there is anything to prune; says whether there is more.
+    /// Prunes one batch, together with waiting commands. Returns whether there is more to prune.
     async fn prune(&mut self, now: Moment) -> bool {
         if !self.writer.is_prunable(self.retention, now) {
             return false;
         }
-        let (job, mut answer) = Job::new(self.retention);
-        self.batch(Command::Prune(job)).await;
-        answer.try_recv().is_ok_and(|pruned| pruned.is_ok_and(|pruned| tell(&pruned)))
+        let (job, mut outcome) = Job::new(self.retention);
+        self.execute(Command::Prune(job)).await;
+        outcome.try_recv().is_ok_and(|pruned| pruned.is_ok_and(|pruned| log_expired(&pruned)))
     }
 
-    /// Keeps the lease clock in the file beside the database.
-    fn note(&mut self, now: Moment, clean: bool) {
-        let Some(beside) = &mut self.beside else { return };
-        if let Err(error) = beside.write(&super::recovery::record(&self.writer, now, clean)) {
-            tracing::warn!(%error, "cannot keep the lease clock beside the database");
+    /// Writes the lease clock to the lease file.
+    fn persist_lease_clock(&mut self, now: Moment, clean: bool) {
+        let Some(lease_file) = &mut self.lease_file else { return };
+        if let Err(error) = lease_file.write(&super::recovery::lease_file_contents(&self.writer, now, clean))
+        {
+            tracing::warn!(%error, "cannot write the lease file");
         }
     }
 
     async fn close(mut self) {
-        self.waiting.close();
-        while let Some(command) = self.waiting.next().await {
-            self.batch(command).await;
+        self.commands.close();
+        while let Some(command) = self.commands.next().await {
+            self.execute(command).await;
         }
-        let (job, answer) = Job::new(());
+        let (job, outcome) = Job::new(());
         self.commit(vec![Command::Commit(job)]).await;
-        let clean = matches!(answer.await, Ok(Ok(())));
+        let clean = matches!(outcome.await, Ok(Ok(())));
         let now = self.inner.lease_clock.now();
-        self.note(now, clean);
+        self.persist_lease_clock(now, clean);
         if let Some(readers) = self.inner.readers.write().await.take() {
-            settled(readers.close()).await;
+            await_sqlite(readers.close()).await;
         }
-        settled(self.writer.close()).await;
-        drop(self.beside);
+        await_sqlite(self.writer.close()).await;
+        drop(self.lease_file);
         self.closed.send_replace(true);
     }
 }
 
-/// Logs what has expired, and says whether there is more to prune.
-pub(super) fn tell(pruned: &Pruned) -> bool {
+/// Logs the expired servers of a prune. Returns whether there is more to prune.
+pub(super) fn log_expired(pruned: &PruneOutcome) -> bool {
     for (id, name) in &pruned.expired {
         tracing::info!(id, name, "expired");
     }
     pruned.more
 }
 
-pub(super) async fn asked_to_close(closing: &mut watch::Receiver<bool>) {
-    // The sender lives in `Inner`, which the task holds itself.
+pub(super) async fn close_requested(closing: &mut watch::Receiver<bool>) {
+    // The sender is in `Inner`, which the task owns.
     let _ = closing.wait_for(|closing| *closing).await;
 }

@@ -1,19 +1,19 @@
-//! Documents as bytes, as they are stored.
+//! The binary format of stored documents.
 //!
-//! Of each document its name, the number of its words, the words, and its vector. A word is the word itself and a byte: in its
-//! highest bit whether the word is prominent, in the others its weight. Texts, and
-//! the vector, come with their length in front, as a LEB128 number (<https://en.wikipedia.org/wiki/LEB128>).
+//! A document consists of its name, the number of its terms, the terms and its vector. A term consists of its word and a
+//! byte: the highest bit says whether the term is prominent, the other bits are its weight. Words and vectors are preceded
+//! by their length as a LEB128 number (<https://en.wikipedia.org/wiki/LEB128>).
 
-use super::document::{Document, HEAVIEST, Term};
+use super::document::{Document, MAX_WEIGHT, Term};
 
-/// The bytes of documents.
+/// Encodes documents.
 pub(crate) fn encode(documents: &[Document]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(documents.len() * 768);
     for Document { name, terms, vector } in documents {
-        put(&mut bytes, name.as_bytes());
+        put_bytes(&mut bytes, name.as_bytes());
         put_number(&mut bytes, terms.len());
         for Term { word, weight, is_prominent } in terms {
-            put(&mut bytes, word.as_bytes());
+            put_bytes(&mut bytes, word.as_bytes());
             put_weight(&mut bytes, *weight, *is_prominent);
         }
         let vector = vector.as_deref().unwrap_or_default();
@@ -23,66 +23,70 @@ pub(crate) fn encode(documents: &[Document]) -> Vec<u8> {
     bytes
 }
 
-/// A document that is stored.
+/// A decoded document, which borrows from the stored bytes.
 #[derive(Debug, PartialEq)]
-pub(super) struct Stored<'a> {
+pub(super) struct StoredDocument<'a> {
     pub(super) name: &'a str,
-    pub(super) words: Vec<StoredWord<'a>>,
-    /// Signed bytes; none if it has no vector.
+    pub(super) terms: Vec<StoredTerm<'a>>,
+    /// Signed bytes; `None` if the document has no vector.
     pub(super) vector: Option<&'a [u8]>,
 }
 
-/// A word of it.
+/// A term of a decoded document.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct StoredWord<'a> {
+pub(super) struct StoredTerm<'a> {
     pub(super) word: &'a str,
     pub(super) weight: u8,
     pub(super) is_prominent: bool,
 }
 
-/// The documents that bytes stand for; none if somebody has edited them into something else.
-pub(super) fn decode(bytes: &[u8]) -> Option<Vec<Stored<'_>>> {
+/// Decodes documents; returns `None` if the bytes are not valid.
+pub(super) fn decode(bytes: &[u8]) -> Option<Vec<StoredDocument<'_>>> {
     let mut rest = bytes;
     let mut documents = Vec::new();
     while !rest.is_empty() {
-        let name = text(&mut rest)?;
-        let count = number(&mut rest)?;
-        let mut words = Vec::with_capacity(count.min(rest.len()));
+        let name = take_text(&mut rest)?;
+        let count = take_number(&mut rest)?;
+        let mut terms = Vec::with_capacity(count.min(rest.len()));
         for _ in 0..count {
-            let word = text(&mut rest)?;
-            let (weight, is_prominent) = weight(&mut rest)?;
-            words.push(StoredWord { word, weight, is_prominent });
+            let word = take_text(&mut rest)?;
+            let (weight, is_prominent) = take_weight(&mut rest)?;
+            terms.push(StoredTerm { word, weight, is_prominent });
         }
-        let vector = take(&mut rest)?;
-        documents.push(Stored { name, words, vector: Some(vector).filter(|vector| is_whole(vector)) });
+        let vector = take_bytes(&mut rest)?;
+        documents.push(StoredDocument {
+            name,
+            terms,
+            vector: Some(vector).filter(|vector| has_all_dimensions(vector)),
+        });
     }
     Some(documents).filter(|documents| !documents.is_empty())
 }
 
 #[cfg(feature = "semantic")]
-fn is_whole(vector: &[u8]) -> bool {
+fn has_all_dimensions(vector: &[u8]) -> bool {
     vector.len() == super::embedding::dimensions()
 }
 
 #[cfg(not(feature = "semantic"))]
-fn is_whole(_: &[u8]) -> bool {
+fn has_all_dimensions(_: &[u8]) -> bool {
     false
 }
 
-fn put(bytes: &mut Vec<u8>, text: &[u8]) {
+fn put_bytes(bytes: &mut Vec<u8>, text: &[u8]) {
     put_number(bytes, text.len());
     bytes.extend_from_slice(text);
 }
 
 pub(super) fn put_weight(bytes: &mut Vec<u8>, weight: u8, is_prominent: bool) {
-    bytes.push(weight & HEAVIEST | if is_prominent { !HEAVIEST } else { 0 });
+    bytes.push(weight & MAX_WEIGHT | if is_prominent { !MAX_WEIGHT } else { 0 });
 }
 
 #[inline]
-pub(super) fn weight(rest: &mut &[u8]) -> Option<(u8, bool)> {
+pub(super) fn take_weight(rest: &mut &[u8]) -> Option<(u8, bool)> {
     let (byte, after) = rest.split_first()?;
     *rest = after;
-    Some((byte & HEAVIEST, byte & !HEAVIEST != 0))
+    Some((byte & MAX_WEIGHT, byte & !MAX_WEIGHT != 0))
 }
 
 pub(super) fn put_number(bytes: &mut Vec<u8>, mut number: usize) {
@@ -97,15 +101,15 @@ pub(super) fn put_number(bytes: &mut Vec<u8>, mut number: usize) {
 }
 
 #[inline]
-pub(super) fn number(rest: &mut &[u8]) -> Option<usize> {
+pub(super) fn take_number(rest: &mut &[u8]) -> Option<usize> {
     if let [byte @ 0..0x80, after @ ..] = rest {
         *rest = after;
         return Some(usize::from(*byte));
     }
-    long_number(rest)
+    take_long_number(rest)
 }
 
-fn long_number(rest: &mut &[u8]) -> Option<usize> {
+fn take_long_number(rest: &mut &[u8]) -> Option<usize> {
     let mut number = 0;
     for place in 0..5 {
         let (byte, after) = rest.split_first()?;
@@ -118,15 +122,15 @@ fn long_number(rest: &mut &[u8]) -> Option<usize> {
     None
 }
 
-fn take<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let length = number(rest)?;
+fn take_bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let length = take_number(rest)?;
     let (taken, after) = rest.split_at_checked(length)?;
     *rest = after;
     Some(taken)
 }
 
-fn text<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
-    std::str::from_utf8(take(rest)?).ok()
+fn take_text<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
+    std::str::from_utf8(take_bytes(rest)?).ok()
 }
 
 #[cfg(test)]
@@ -136,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_encoded_is_read_back() {
+    fn encoded_documents_can_be_decoded() {
         let term = |word: &str, weight, is_prominent| Term { word: word.to_owned(), weight, is_prominent };
         let long = "x".repeat(300);
         let terms = vec![term("files", 127, true), term(&long, 1, false), term("文件", 64, true)];
@@ -144,11 +148,15 @@ mod tests {
             Document { name: String::new(), terms, vector: None },
             Document { name: "read_file".to_owned(), terms: Vec::new(), vector: None },
         ]);
-        let word = |word, weight, is_prominent| StoredWord { word, weight, is_prominent };
-        let words = vec![word("files", 127, true), word(&long, 1, false), word("文件", 64, true)];
+        let stored_term = |word, weight, is_prominent| StoredTerm { word, weight, is_prominent };
+        let terms = vec![
+            stored_term("files", 127, true),
+            stored_term(&long, 1, false),
+            stored_term("文件", 64, true),
+        ];
         let expected = vec![
-            Stored { name: "", words, vector: None },
-            Stored { name: "read_file", words: Vec::new(), vector: None },
+            StoredDocument { name: "", terms, vector: None },
+            StoredDocument { name: "read_file", terms: Vec::new(), vector: None },
         ];
         assert_eq!(decode(&bytes), Some(expected));
         assert_eq!(decode(&[]), None);
@@ -156,7 +164,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_do_harm(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn decoding_arbitrary_bytes_does_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = decode(&bytes);
         }
     }

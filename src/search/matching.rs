@@ -1,242 +1,251 @@
-//! Which documents hold a word that is searched for: as it is, as the beginning of another one, or with a typing error.
+//! Finds the documents that match a query word: exactly, by stem, as a prefix, or with a typo.
 
 use std::ops::Bound;
 
-use super::document::{HEAVIEST, cut};
+use super::document::{MAX_WEIGHT, truncate_term};
 use super::index::Index;
 use crate::model::{Word, stem};
 
-/// How much a match counts that is not the word itself.
-const BEGINNING: f32 = 0.6;
-const BEGINNING_OF_OTHERS: f32 = 0.3;
-const JOINED: f32 = 0.9;
-const TYPO: f32 = 0.7;
+/// The quality of inexact matches; that of the word itself is 1.
+const PREFIX_QUALITY: f32 = 0.6;
+const PREFIX_QUALITY_OF_KNOWN_WORD: f32 = 0.3;
+const COMPOUND_QUALITY: f32 = 0.9;
+const TYPO_QUALITY: f32 = 0.7;
 
-/// Shorter words are looked for as they are, or as the beginning of others, but not with a typing error.
-const TYPO_LETTERS: usize = 5;
+/// The minimum length of a word that is matched with a typo.
+const MIN_TYPO_CHARACTERS: usize = 5;
 
-/// The first letters of a word stand for it when they are at least so many.
-const BEGINNING_LETTERS: usize = 3;
+/// The minimum length of an unknown word that is matched as a prefix.
+const MIN_PREFIX_CHARACTERS: usize = 3;
 
-/// A stem whose forms a word matches.
+/// A stem whose forms match a query word.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Matched {
+struct StemMatch {
     stem: u32,
-    /// The form that is the word itself.
+    /// The form that equals the query word.
     exact: Option<u32>,
     quality: f32,
-    kind: Kind,
+    kind: MatchKind,
 }
 
-/// How a word matches another one.
+/// How a query word matches, from worst to best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
-    /// Nearly.
+pub(super) enum MatchKind {
+    /// With a typo.
     Typo,
-    /// As its beginning.
-    Beginning,
+    /// As a prefix.
+    Prefix,
     /// As the same word, or one of the same stem.
     Word,
-    /// As that, in a name, a title, a tag or the beginning of a description.
+    /// Like `Word`, in a name, a title, a tag or the lead of a description.
     Prominent,
 }
 
-/// A document that a word matches, how well, and how.
+/// A document that matches a query word.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Hit {
     pub(super) document: u32,
     pub(super) weight: f32,
-    pub(super) kind: Kind,
-    /// Whether the document holds the word as it was typed, not only another one of its stem.
+    pub(super) kind: MatchKind,
+    /// Whether the document contains the word itself, not only another form of its stem.
     pub(super) is_exact: bool,
 }
 
-/// How far to go for a word.
+/// Which inexact matches of a query word are allowed.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reach {
-    /// Whether it may be the beginning of a word even where it is a word itself.
-    pub(super) beginnings: bool,
-    /// Whether it may be mistyped.
+pub(super) struct MatchOptions {
+    /// Whether a known word also matches as a prefix; unknown words always do.
+    pub(super) prefixes: bool,
+    /// Whether an unknown word matches with a typo.
     pub(super) typos: bool,
-    /// Of how many words it may be the beginning, the most frequent ones.
-    pub(super) words: usize,
+    /// The maximum number of stems that it matches as a prefix, the most frequent ones.
+    pub(super) max_prefix_stems: usize,
 }
 
 impl Index {
-    /// What a word matches, by document. `joined` is what it makes together with the next one, or with the one before.
-    pub(super) fn hits(&self, word: &Word, joined: &[String], reach: Reach) -> Vec<Hit> {
-        let mut matched = Vec::new();
-        if !word.is_pairs {
-            matched = self.matched(&word.text, reach);
-            let joined = joined.iter().filter_map(|joined| self.terms.get(joined.as_str()));
-            matched.extend(joined.map(|form| Matched {
+    /// Returns the hits of a query word, ordered by document. `compounds` are its concatenations with adjacent words.
+    pub(super) fn hits(&self, word: &Word, compounds: &[String], options: MatchOptions) -> Vec<Hit> {
+        let mut stems = Vec::new();
+        if !word.is_bigrams {
+            stems = self.matching_stems(&word.text, options);
+            let compounds = compounds.iter().filter_map(|compound| self.terms.get(compound.as_str()));
+            stems.extend(compounds.map(|form| StemMatch {
                 stem: self.stem_of(*form),
                 exact: None,
-                quality: JOINED,
-                kind: Kind::Word,
+                quality: COMPOUND_QUALITY,
+                kind: MatchKind::Word,
             }));
         }
-        let mut hits = self.holding(&matched);
+        let mut hits = self.hits_of_stems(&stems);
         let parts = match &word.parts[..] {
-            // The last character alone is there for who looks for it alone.
-            [pairs @ .., _] if word.is_pairs && !pairs.is_empty() => pairs,
+            // The last character is only a part of its own to match queries of a single character.
+            [bigrams @ .., _] if word.is_bigrams && !bigrams.is_empty() => bigrams,
             parts => parts,
         };
         if parts.is_empty() {
             return hits;
         }
-        let reach = Reach { beginnings: reach.beginnings || word.is_pairs && parts.len() == 1, ..reach };
-        hits.extend(self.in_parts(parts, reach));
-        self.best_of_each(hits)
+        let prefixes = options.prefixes || word.is_bigrams && parts.len() == 1;
+        hits.extend(self.hits_of_parts(parts, MatchOptions { prefixes, ..options }));
+        self.best_per_document(hits)
     }
 
-    /// The documents that hold some of the forms.
-    fn holding(&self, matched: &[Matched]) -> Vec<Hit> {
+    /// Returns the documents that contain a form of one of the stems.
+    fn hits_of_stems(&self, stems: &[StemMatch]) -> Vec<Hit> {
         let mut hits = Vec::new();
         let mut forms = 0;
-        for Matched { stem, exact, quality, kind } in matched {
-            let scale = quality / f32::from(HEAVIEST);
+        for StemMatch { stem, exact, quality, kind } in stems {
+            let scale = quality / f32::from(MAX_WEIGHT);
             for (form, postings) in self.forms_of(*stem).filter(|(_, postings)| postings.len() > 0) {
                 forms += 1;
                 hits.reserve(postings.len());
                 postings.each(|posting| {
-                    let is_prominent = *kind == Kind::Word && posting.is_prominent;
+                    let is_prominent = *kind == MatchKind::Word && posting.is_prominent;
                     hits.push(Hit {
                         document: posting.document,
                         weight: f32::from(posting.weight) * scale,
-                        kind: if is_prominent { Kind::Prominent } else { *kind },
+                        kind: if is_prominent { MatchKind::Prominent } else { *kind },
                         is_exact: *exact == Some(form),
                     });
                 });
             }
         }
-        if forms > 1 { self.best_of_each(hits) } else { hits }
+        if forms > 1 { self.best_per_document(hits) } else { hits }
     }
 
-    /// A word of several parts matches as far as its parts do, and as a whole if all of them do.
-    fn in_parts(&self, parts: &[String], reach: Reach) -> Vec<Hit> {
+    /// Returns the hits of a word of several parts. Its weight is the mean of those of its parts.
+    fn hits_of_parts(&self, parts: &[String], options: MatchOptions) -> Vec<Hit> {
         #[expect(clippy::cast_precision_loss, reason = "a few parts")]
         let share = 1.0 / parts.len() as f32;
         let mut all: Vec<Hit> = Vec::new();
         for part in parts {
-            all.extend(self.holding(&self.matched(part, reach)));
+            all.extend(self.hits_of_stems(&self.matching_stems(part, options)));
         }
         all.sort_unstable_by_key(|hit| hit.document);
-        let same = |one: &Hit, other: &Hit| one.document == other.document;
-        let whole = |hits: &[Hit]| {
+        let is_same_document = |one: &Hit, other: &Hit| one.document == other.document;
+        let combined = |hits: &[Hit]| {
             let document = hits.first()?.document;
             let weight = hits.iter().map(|hit| hit.weight).sum::<f32>() * share;
             let kind = hits.iter().map(|hit| hit.kind).min()?;
-            // Some of its parts are as good as a typing error.
-            let kind = if hits.len() == parts.len() { kind } else { Kind::Typo };
+            // If only some of the parts match, that counts as a typo.
+            let kind = if hits.len() == parts.len() { kind } else { MatchKind::Typo };
             Some(Hit { document, weight, kind, is_exact: false })
         };
-        all.chunk_by(same).filter_map(whole).collect()
+        all.chunk_by(is_same_document).filter_map(combined).collect()
     }
 
-    /// Of the hits in each document the best weight and the best kind, in the order of the documents.
-    fn best_of_each(&self, mut hits: Vec<Hit>) -> Vec<Hit> {
-        let better = |kept: &mut Hit, next: &Hit| {
+    /// Merges the hits of each document: the best weight and the best kind, ordered by document.
+    fn best_per_document(&self, mut hits: Vec<Hit>) -> Vec<Hit> {
+        let merge = |kept: &mut Hit, next: &Hit| {
             kept.weight = kept.weight.max(next.weight);
             kept.kind = kept.kind.max(next.kind);
             kept.is_exact |= next.is_exact;
         };
-        // A first letter is in many lists: a place for each document is quicker than sorting.
+        // Short prefixes have many hits. A slot for each document is then faster than sorting.
         if hits.len() > self.documents.len() / 4 {
             let mut best: Vec<Option<Hit>> = vec![None; self.documents.len()];
             for hit in hits {
                 match best.get_mut(hit.document as usize) {
-                    Some(Some(kept)) => better(kept, &hit),
-                    Some(place) => *place = Some(hit),
+                    Some(Some(kept)) => merge(kept, &hit),
+                    Some(slot) => *slot = Some(hit),
                     None => {}
                 }
             }
             return best.into_iter().flatten().collect();
         }
-        // It consists of a few runs that are in order, which this sort makes use of.
+        // The hits consist of a few sorted runs, which a stable sort takes advantage of.
         hits.sort_by_key(|hit| hit.document);
         hits.dedup_by(|next, kept| {
             let is_same = next.document == kept.document;
             if is_same {
-                better(kept, next);
+                merge(kept, next);
             }
             is_same
         });
         hits
     }
 
-    /// Whether a word is in the index, or one of its stem.
-    pub(super) fn has(&self, word: &Word) -> bool {
+    /// Returns whether the index contains a word or its stem.
+    pub(super) fn contains_word(&self, word: &Word) -> bool {
         self.terms.contains_key(word.text.as_str()) || self.terms.contains_key(&*stem(&word.text))
     }
 
-    /// The word that one is meant to be that nobody knows: the most frequent one that it begins, or else is near.
+    /// Returns the most likely word for an unknown one: the most frequent word that it is a prefix of, or else that is
+    /// within one edit.
     #[cfg(feature = "semantic")]
-    pub(super) fn completed(&self, word: &str) -> Option<&str> {
-        let is_known = || self.terms.contains_key(word) || super::embedding::knows(word);
-        let is_short = word.chars().count() < BEGINNING_LETTERS;
+    pub(super) fn completion(&self, word: &str) -> Option<&str> {
+        let is_known = || self.terms.contains_key(word) || super::embedding::has_word(word);
+        let is_short = word.chars().count() < MIN_PREFIX_CHARACTERS;
         if is_short || !word.chars().all(char::is_alphabetic) || is_known() {
             return None;
         }
-        let often = |(term, stem)| (self.often(stem), term);
-        let near = || self.near(word).map(often).max();
-        self.begun(word).map(often).max().or_else(near).map(|(_, term)| term)
+        let by_frequency = |(term, stem)| (self.frequency(stem), term);
+        let corrected = || self.terms_within_one_edit(word).map(by_frequency).max();
+        self.terms_with_prefix(word).map(by_frequency).max().or_else(corrected).map(|(_, term)| term)
     }
 
-    /// How often a document holds a form of a stem.
-    fn often(&self, stem: u32) -> usize {
+    /// Returns the number of postings of a stem.
+    fn frequency(&self, stem: u32) -> usize {
         self.forms_of(stem).map(|(_, postings)| postings.len()).sum()
     }
 
-    /// The longer words that a word begins, and their stems.
-    fn begun(&self, word: &str) -> impl Iterator<Item = (&str, u32)> {
+    /// Returns the longer terms that begin with a word, and their stems.
+    fn terms_with_prefix(&self, word: &str) -> impl Iterator<Item = (&str, u32)> {
         let longer = self.terms.range::<str, _>((Bound::Excluded(word), Bound::Unbounded));
         let longer = longer.take_while(move |(term, _)| term.starts_with(word));
         longer.map(|(term, form)| (&**term, self.stem_of(*form)))
     }
 
-    /// The words that a word may be with a typing error, and their stems.
-    fn near(&self, word: &str) -> impl Iterator<Item = (&str, u32)> {
-        let may_be_mistyped = word.chars().count() >= TYPO_LETTERS && word.chars().all(char::is_alphabetic);
-        let all = may_be_mistyped.then(|| self.terms.iter()).into_iter().flatten();
-        all.filter(move |(term, _)| is_near(word, term)).map(|(term, form)| (&**term, self.stem_of(*form)))
+    /// Returns the terms that differ from a word by one edit, and their stems.
+    fn terms_within_one_edit(&self, word: &str) -> impl Iterator<Item = (&str, u32)> {
+        let may_have_typo =
+            word.chars().count() >= MIN_TYPO_CHARACTERS && word.chars().all(char::is_alphabetic);
+        let all = may_have_typo.then(|| self.terms.iter()).into_iter().flatten();
+        all.filter(move |(term, _)| is_within_one_edit(word, term))
+            .map(|(term, form)| (&**term, self.stem_of(*form)))
     }
 
-    fn matched(&self, word: &str, reach: Reach) -> Vec<Matched> {
-        let word = cut(word);
+    /// Returns the stems that match a word.
+    fn matching_stems(&self, word: &str, options: MatchOptions) -> Vec<StemMatch> {
+        let word = truncate_term(word);
         let exact = self.terms.get(word).copied();
-        let same = exact.or_else(|| self.terms.get(&*stem(word)).copied()).map(|form| self.stem_of(form));
-        let matched = |stem: u32| Matched { stem, exact, quality: 1.0, kind: Kind::Word };
-        let mut found: Vec<Matched> = same.map(matched).into_iter().collect();
-        if reach.beginnings || found.is_empty() && word.chars().count() >= BEGINNING_LETTERS {
-            let mut stems = each_once(self.begun(word));
-            if stems.len() > reach.words {
-                stems.sort_by_key(|stem| std::cmp::Reverse(self.often(*stem)));
-                stems.truncate(reach.words);
+        let own_stem = exact.or_else(|| self.terms.get(&*stem(word)).copied()).map(|form| self.stem_of(form));
+        let stem_match = |stem: u32| StemMatch { stem, exact, quality: 1.0, kind: MatchKind::Word };
+        let mut matches: Vec<StemMatch> = own_stem.map(stem_match).into_iter().collect();
+        if options.prefixes || matches.is_empty() && word.chars().count() >= MIN_PREFIX_CHARACTERS {
+            let mut stems = distinct_stems(self.terms_with_prefix(word));
+            if stems.len() > options.max_prefix_stems {
+                stems.sort_by_key(|stem| std::cmp::Reverse(self.frequency(*stem)));
+                stems.truncate(options.max_prefix_stems);
             }
-            let stems = stems.into_iter().filter(|stem| Some(*stem) != same);
-            // Where the word itself is there, it is hardly half of another one.
-            let quality = if same.is_none() { BEGINNING } else { BEGINNING_OF_OTHERS };
-            found.extend(stems.map(|stem| Matched { quality, kind: Kind::Beginning, ..matched(stem) }));
+            let stems = stems.into_iter().filter(|stem| Some(*stem) != own_stem);
+            // A known word is rarely an incomplete one.
+            let quality = if own_stem.is_none() { PREFIX_QUALITY } else { PREFIX_QUALITY_OF_KNOWN_WORD };
+            matches.extend(stems.map(|stem| StemMatch {
+                quality,
+                kind: MatchKind::Prefix,
+                ..stem_match(stem)
+            }));
         }
-        if found.is_empty() && reach.typos {
-            let stems = each_once(self.near(word)).into_iter();
-            found.extend(stems.map(|stem| Matched { quality: TYPO, kind: Kind::Typo, ..matched(stem) }));
+        if matches.is_empty() && options.typos {
+            let stems = distinct_stems(self.terms_within_one_edit(word)).into_iter();
+            let kind = MatchKind::Typo;
+            matches.extend(stems.map(|stem| StemMatch { quality: TYPO_QUALITY, kind, ..stem_match(stem) }));
         }
-        found
+        matches
     }
 }
 
-/// The stems of some words.
-fn each_once<'a>(terms: impl Iterator<Item = (&'a str, u32)>) -> Vec<u32> {
+/// Returns the distinct stems of terms.
+fn distinct_stems<'a>(terms: impl Iterator<Item = (&'a str, u32)>) -> Vec<u32> {
     let mut stems: Vec<u32> = terms.map(|(_, stem)| stem).collect();
     stems.sort_unstable();
     stems.dedup();
     stems
 }
 
-/// Whether two words differ by one letter: one too many, one missing, another one, or two neighbors exchanged.
-fn is_near(word: &str, other: &str) -> bool {
+/// Returns whether two words differ by one edit: an insertion, a deletion, a substitution or a transposition.
+fn is_within_one_edit(word: &str, other: &str) -> bool {
     if word.len().abs_diff(other.len()) > 4 {
         return false;
     }
@@ -260,17 +269,20 @@ fn is_near(word: &str, other: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_near;
+    use super::is_within_one_edit;
 
     #[test]
-    fn one_letter_may_be_wrong() {
+    fn words_that_differ_by_one_edit_match() {
         for other in ["screnshot", "screeenshot", "screemshot", "scerenshot", "creenshot", "screenshots"] {
-            assert!(is_near("screenshot", other), "{other}");
+            assert!(is_within_one_edit("screenshot", other), "{other}");
         }
-        assert!(is_near("screenshot", "screenhsot"), "two neighbors exchanged");
-        assert!(is_near("größe", "grüße") && !is_near("größe", "grosse"), "letters of two bytes");
+        assert!(is_within_one_edit("screenshot", "screenhsot"), "a transposition");
+        assert!(
+            is_within_one_edit("größe", "grüße") && !is_within_one_edit("größe", "grosse"),
+            "letters of two bytes"
+        );
         for other in ["screen", "screenshoot2", "scrnshot", "shot"] {
-            assert!(!is_near("screenshot", other), "{other}");
+            assert!(!is_within_one_edit("screenshot", other), "{other}");
         }
     }
 }

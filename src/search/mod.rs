@@ -1,26 +1,26 @@
-//! Search by words and by meaning, without SQL.
+//! Hybrid lexical and semantic search, without SQL.
 //!
-//! A registration becomes documents of words and vectors, which the store keeps. An [`Index`] of all documents
-//! is held in memory, and a [`Ranking`] holds a [`Query`] against it.
+//! A registration is turned into documents of terms and vectors, which the store persists. An [`Index`] of all documents
+//! is kept in memory, and a [`Ranking`] ranks them by a [`Query`].
 
 mod document;
 #[cfg(feature = "semantic")]
 mod embedding;
 mod encoding;
 mod index;
+mod lexical_score;
 mod matching;
-mod meaning;
 mod postings;
 mod query;
+mod query_embedding;
 mod ranking;
 mod results;
-mod tally;
 
 pub(crate) use document::{Digest, digest, documents_of, version};
 pub(crate) use encoding::encode;
 pub(crate) use index::Index;
 pub(crate) use query::Query;
-#[cfg(feature = "bench")]
-pub(crate) use ranking::By;
 pub(crate) use ranking::Ranking;
-pub(crate) use results::{Part, Ranked};
+#[cfg(feature = "bench")]
+pub(crate) use ranking::SearchSignal;
+pub(crate) use results::{PageBounds, Ranked};

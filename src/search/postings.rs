@@ -1,20 +1,20 @@
-//! Which documents hold a word: a list, as small as can be.
+//! Compressed posting lists: which documents contain a term.
 //!
-//! Documents come in the order of their numbers. Of each the list has the distance to the one before, as a LEB128 number
-//! (<https://en.wikipedia.org/wiki/LEB128>), and the byte of its weight (see [`super::encoding`]).
+//! Documents are ordered by number. For each, the list contains the gap to the previous one as a LEB128 number
+//! (<https://en.wikipedia.org/wiki/LEB128>) and the byte of its weight (see [`super::encoding`]).
 
-use super::encoding::{number, put_number, put_weight, weight};
+use super::encoding::{put_number, put_weight, take_number, take_weight};
 
-/// See the [module](self).
+/// The posting list of a term.
 #[derive(Debug, Default)]
 pub(super) struct Postings {
     bytes: Vec<u8>,
-    /// The number after that of the last document.
+    /// One more than the number of the last document.
     next: u32,
     count: u32,
 }
 
-/// A document that holds a word.
+/// An occurrence of a term in a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Posting {
     pub(super) document: u32,
@@ -23,7 +23,7 @@ pub(super) struct Posting {
 }
 
 impl Postings {
-    /// Adds a document, whose number is higher than all before.
+    /// Adds a document. Its number has to be higher than all previous ones.
     pub(super) fn push(&mut self, Posting { document, weight, is_prominent }: Posting) {
         put_number(&mut self.bytes, document.saturating_sub(self.next) as usize);
         put_weight(&mut self.bytes, weight, is_prominent);
@@ -31,25 +31,25 @@ impl Postings {
         self.count += 1;
     }
 
-    /// How many documents there are.
+    /// Returns the number of documents.
     pub(super) fn len(&self) -> usize {
         self.count as usize
     }
 
-    /// Calls back with each document, in order. It is quicker than an iterator would be: most searches spend their time here.
+    /// Calls a function with each posting, in order. It is faster than an iterator, and dominates the time of most searches.
     pub(super) fn each(&self, mut posting: impl FnMut(Posting)) {
         let mut rest = &self.bytes[..];
         let mut next = 0;
-        while let Some(Ok(distance)) = number(&mut rest).map(u32::try_from)
-            && let Some((weight, is_prominent)) = weight(&mut rest)
+        while let Some(Ok(gap)) = take_number(&mut rest).map(u32::try_from)
+            && let Some((weight, is_prominent)) = take_weight(&mut rest)
         {
-            let document = next + distance;
+            let document = next + gap;
             next = document + 1;
             posting(Posting { document, weight, is_prominent });
         }
     }
 
-    /// Gives back what was reserved for growing.
+    /// Releases unused capacity.
     pub(super) fn shrink(&mut self) {
         self.bytes.shrink_to_fit();
     }
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_put_in_comes_out() {
+    fn postings_are_read_back_in_order() {
         let numbers = [0, 1, 2, 129, 130, 16_514, 2_200_000, 2_200_001];
         let posting =
             |document: u32| Posting { document, weight: 127, is_prominent: document.is_multiple_of(2) };

@@ -1,28 +1,28 @@
-//! What somebody searches for, read once.
+//! A search query, ready to be matched.
 
-use crate::model::{Word, is_stop_word};
+use crate::model::{SearchText, Word, is_stop_word};
 
-/// So many parts of one word are looked for.
-const PARTS: usize = 16;
+/// The maximum number of parts of one word that are matched.
+const MAX_PARTS: usize = 16;
 
-/// What somebody searches for.
+/// A search query.
 #[derive(Debug, Clone)]
 pub(crate) struct Query {
-    /// As it was typed, without space around it.
+    /// The text without surrounding white space.
     pub(super) text: String,
-    /// All words, each once.
+    /// The distinct words.
     pub(super) words: Vec<Word>,
-    has_content: bool,
+    has_content_words: bool,
 }
 
 impl Query {
-    /// Reads a text.
-    pub(crate) fn new(text: &str) -> Self {
+    /// Prepares the text of a search.
+    pub(crate) fn new(search: &SearchText) -> Self {
         let mut words: Vec<Word> = Vec::new();
-        for mut word in crate::model::words(text) {
+        for mut word in search.words().iter().cloned() {
             let mut seen: Vec<String> = Vec::new();
             word.parts.retain(|part| {
-                let is_new = seen.len() < PARTS && !seen.contains(part);
+                let is_new = seen.len() < MAX_PARTS && !seen.contains(part);
                 seen.extend(is_new.then(|| part.clone()));
                 is_new
             });
@@ -31,14 +31,14 @@ impl Query {
             }
         }
         Self {
-            text: text.trim().to_owned(),
-            has_content: words.iter().any(|word| !is_stop_word(&word.text)),
+            text: search.text().trim().to_owned(),
+            has_content_words: words.iter().any(|word| !is_stop_word(&word.text)),
             words,
         }
     }
 
-    /// Whether a word counts: a stop word does if there are no others.
-    pub(super) fn counts(&self, word: &Word) -> bool {
-        !self.has_content || !is_stop_word(&word.text)
+    /// Returns whether a word is scored. Stop words are scored only if there are no other words.
+    pub(super) fn is_scored(&self, word: &Word) -> bool {
+        !self.has_content_words || !is_stop_word(&word.text)
     }
 }

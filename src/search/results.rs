@@ -1,4 +1,4 @@
-//! The best results of a ranking, a page of them.
+//! Selection of the best results: one page of them.
 
 use crate::model::Match;
 
@@ -9,46 +9,46 @@ pub(crate) struct Ranked<T> {
     pub(crate) score: f64,
 }
 
-/// Which part of the results is wanted.
+/// The bounds of a page of results.
 #[derive(Debug, Clone)]
-pub(crate) struct Part<T> {
-    /// The score of the last one that was seen, and what it was.
+pub(crate) struct PageBounds<T> {
+    /// The score and the item of the last result of the previous page.
     pub(crate) after: Option<(f64, T)>,
     pub(crate) limit: usize,
 }
 
-/// What comes not nearly as near as the best is no result: one word of a sentence is in many texts.
-const FAR: f64 = 0.3;
+/// Results with less than this share of the best score are dropped: many texts contain one word of a sentence.
+const MIN_RELATIVE_SCORE: f64 = 0.3;
 
-/// The best results after one that was seen, and no more of them than wanted, in order.
-pub(super) fn best_of<T: Ord>(
-    found: impl Iterator<Item = Ranked<T>> + Clone,
+/// Returns the best results after a given one, in order, at most `limit`.
+pub(super) fn top_results<T: Ord>(
+    results: impl Iterator<Item = Ranked<T>> + Clone,
     matching: Match,
     after: Option<(f64, T)>,
     limit: usize,
 ) -> Vec<Ranked<T>> {
-    let least = match matching {
+    let min_score = match matching {
         Match::All => 0.0,
         Match::Any => {
-            let best = found.clone().map(|found| found.score).fold(0.0, f64::max);
-            best.min(best.fract()) * FAR
+            let best = results.clone().map(|result| result.score).fold(0.0, f64::max);
+            best.min(best.fract()) * MIN_RELATIVE_SCORE
         }
     };
-    let seen = after.map(|(score, item)| Ranked { item, score });
-    let is_wanted = |found: &Ranked<T>| {
-        found.score >= least && seen.as_ref().is_none_or(|seen| found.order(seen).is_gt())
+    let previous = after.map(|(score, item)| Ranked { item, score });
+    let is_in_page = |result: &Ranked<T>| {
+        result.score >= min_score && previous.as_ref().is_none_or(|previous| result.order(previous).is_gt())
     };
-    let mut found: Vec<Ranked<T>> = found.filter(is_wanted).collect();
-    if found.len() > limit {
-        found.select_nth_unstable_by(limit, Ranked::order);
-        found.truncate(limit);
+    let mut page: Vec<Ranked<T>> = results.filter(is_in_page).collect();
+    if page.len() > limit {
+        page.select_nth_unstable_by(limit, Ranked::order);
+        page.truncate(limit);
     }
-    found.sort_unstable_by(Ranked::order);
-    found
+    page.sort_unstable_by(Ranked::order);
+    page
 }
 
 impl<T: Ord> Ranked<T> {
-    /// The best first; equals by what they are.
+    /// Orders by descending score, then by item.
     fn order(&self, other: &Self) -> std::cmp::Ordering {
         other.score.total_cmp(&self.score).then_with(|| self.item.cmp(&other.item))
     }

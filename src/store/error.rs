@@ -1,4 +1,4 @@
-//! What can go wrong with the database, sorted by what the layer above does about it.
+//! Errors of the database, sorted by the remedy.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,13 +6,13 @@ use std::path::PathBuf;
 /// A statement failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
-    /// The disk is full: nothing was written, reads go on.
+    /// The disk is full: nothing was written, reads continue.
     #[error("the disk is full")]
     Full,
-    /// Somebody else has held the write lock for as long as we wait: try again.
+    /// Another program held the write lock until the timeout: try again.
     #[error("another program holds the database's write lock")]
     Busy,
-    /// Anything else: a damaged file, a failing disk, a row edited into something that is no registration.
+    /// Anything else: a damaged file, a failing disk, a row that was edited into an invalid registration.
     #[error(transparent)]
     Failed(sqlx::Error),
 }
@@ -39,122 +39,122 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// A row holds what is no part of a registration: somebody edited it.
-pub(super) fn odd_row(server: &str) -> sqlx::Error {
+/// Returns the error for a row that was edited into an invalid registration.
+pub(super) fn unreadable_row(server: &str) -> sqlx::Error {
     sqlx::Error::Decode(format!("the server {server:?} in the database cannot be read").into())
 }
 
-/// A row of `tokens` holds what is no token: somebody edited it.
-pub(super) fn odd_token(name: &str) -> sqlx::Error {
+/// Returns the error for a row of `tokens` that was edited into an invalid token.
+pub(super) fn unreadable_token(name: &str) -> sqlx::Error {
     sqlx::Error::Decode(format!("the token {name:?} in the database cannot be read; delete its row").into())
 }
 
-/// Why a database was not opened. The file is as it was.
+/// Why a database was not opened. The file is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The file cannot be opened or created: mend the path or its permissions.
+    /// The file cannot be opened or created: fix the path or its permissions.
     #[error("cannot open the database {path}: {reason}. Check that its folder exists and can be written.")]
     Io {
-        /// The file.
+        /// The path of the database.
         path: PathBuf,
-        /// What the operating system says.
+        /// The error of the operating system.
         reason: io::Error,
     },
-    /// The file is no SQLite database: name another file.
+    /// The file is not a SQLite database: name another file.
     #[error(
-        "{path} is not a SQLite database. Name another file, or move this one away to begin a new registry."
+        "{path} is not a SQLite database. Name another file, or move this one away to start a new registry."
     )]
     NotADatabase {
-        /// The file.
+        /// The path of the database.
         path: PathBuf,
     },
-    /// The file is a database of some other program: name another file.
+    /// The file is a database of another program: name another file.
     #[error("{path} is a SQLite database, but not Paulina's. Name another file.")]
     ForeignDatabase {
-        /// The file.
+        /// The path of the database.
         path: PathBuf,
     },
-    /// A newer Paulina has written the file: run that one, or restore a backup from before the upgrade.
+    /// A newer Paulina has written the file: run that version, or restore a backup from before the upgrade.
     #[error(
-        "{path} was written by a newer Paulina (schema {found}; this one knows {known}). \
-         Run the newer one, or restore a backup from before the upgrade."
+        "{path} was written by a newer Paulina (schema {found}; this version supports {known}). \
+         Run the newer version, or restore a backup from before the upgrade."
     )]
     NewerDatabase {
-        /// The file.
+        /// The path of the database.
         path: PathBuf,
         /// The version of its schema.
         found: i32,
-        /// The newest version that this program knows.
+        /// The newest version that this program supports.
         known: i32,
     },
-    /// Another process serves the file: ask that one, stop it, or name another file.
+    /// Another process serves the file: use that process, stop it, or name another file.
     #[error(
-        "{path} is served by another process{}. Ask that one, stop it, or name another file.",
+        "{path} is served by another process{}. Use that process, stop it, or name another file.",
         process.map_or(String::new(), |id| format!(" (process id {id})"))
     )]
     Served {
-        /// The file.
+        /// The path of the database.
         path: PathBuf,
-        /// The id of that process, where it is known.
+        /// The id of that process, if it is known.
         process: Option<u32>,
     },
-    /// Litestream still replicates the file that lay there before, and would mix the two: end it.
+    /// Litestream still replicates the previous file at this path, and would mix the two: stop it.
     #[error(
-        "Litestream{} still replicates the database that lay at {path} before, and would mix the two. End it.",
+        "Litestream{} still replicates the previous database at {path}, and would mix the two. Stop it.",
         process.map_or(String::new(), |id| format!(" (process id {id})"))
     )]
     Replicated {
-        /// The file.
+        /// The path of the database.
         path: PathBuf,
-        /// The id of its process, where it is known.
+        /// The id of the Litestream process, if it is known.
         process: Option<u32>,
     },
     /// The file is damaged: restore a backup.
-    #[error("{path} is damaged: {detail}. Restore a backup, or move it away to begin a new registry.")]
+    #[error("{path} is damaged: {detail}. Restore a backup, or move it away to start a new registry.")]
     Damaged {
-        /// The file.
+        /// The path of the database.
         path: PathBuf,
-        /// What SQLite says.
+        /// SQLite's description of the damage.
         detail: String,
     },
-    /// The schema cannot be brought up to date: see the reason.
+    /// The schema cannot be migrated: see the detail.
     #[error("cannot prepare the database {path}: {detail}")]
     Migration {
-        /// The file.
+        /// The path of the database.
         path: PathBuf,
-        /// What SQLite or refinery says.
+        /// The error of SQLite or refinery.
         detail: String,
     },
 }
 
 impl OpenError {
-    /// The same of another file.
-    pub(super) fn at(self, other: &std::path::Path) -> Self {
-        let other = other.to_owned();
+    /// Returns the same error for another path.
+    pub(super) fn with_path(self, path: &std::path::Path) -> Self {
+        let path = path.to_owned();
         match self {
-            Self::Io { reason, .. } => Self::Io { path: other, reason },
-            Self::NotADatabase { .. } => Self::NotADatabase { path: other },
-            Self::ForeignDatabase { .. } => Self::ForeignDatabase { path: other },
-            Self::NewerDatabase { found, known, .. } => Self::NewerDatabase { path: other, found, known },
-            Self::Served { process, .. } => Self::Served { path: other, process },
-            Self::Replicated { process, .. } => Self::Replicated { path: other, process },
-            Self::Damaged { detail, .. } => Self::Damaged { path: other, detail },
-            Self::Migration { detail, .. } => Self::Migration { path: other, detail },
+            Self::Io { reason, .. } => Self::Io { path, reason },
+            Self::NotADatabase { .. } => Self::NotADatabase { path },
+            Self::ForeignDatabase { .. } => Self::ForeignDatabase { path },
+            Self::NewerDatabase { found, known, .. } => Self::NewerDatabase { path, found, known },
+            Self::Served { process, .. } => Self::Served { path, process },
+            Self::Replicated { process, .. } => Self::Replicated { path, process },
+            Self::Damaged { detail, .. } => Self::Damaged { path, detail },
+            Self::Migration { detail, .. } => Self::Migration { path, detail },
         }
     }
 
-    /// The same of what fails once the schema is there.
-    pub(super) fn unreadable(path: &std::path::Path, error: &StoreError) -> Self {
+    /// Converts an error that occurred after the migration.
+    pub(super) fn from_store(path: &std::path::Path, error: &StoreError) -> Self {
         match error {
-            StoreError::Failed(error) => Self::sqlite(path, error),
+            StoreError::Failed(error) => Self::from_sqlite(path, error),
             StoreError::Full | StoreError::Busy => {
                 Self::Migration { path: path.to_owned(), detail: error.to_string() }
             }
         }
     }
 
-    /// Sorts what SQLite says when a file is opened.
-    pub(super) fn sqlite(path: &std::path::Path, error: &sqlx::Error) -> Self {
+    /// Converts an error that occurred when the file was opened.
+    pub(super) fn from_sqlite(path: &std::path::Path, error: &sqlx::Error) -> Self {
         let path = path.to_owned();
         match primary_code(error) {
             Some(NOTADB) => Self::NotADatabase { path },

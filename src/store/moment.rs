@@ -1,15 +1,15 @@
-//! The time at which something is read or written.
+//! The time of a read or write.
 
 use chrono::{DateTime, Utc};
 
-/// The time at which something is read or written, in milliseconds.
+/// The time of a read or write, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Moment {
-    /// Lease time, which leases are measured in.
+    /// The lease time.
     pub(crate) lease: i64,
-    /// The wall clock.
+    /// The wall time.
     pub(crate) wall: i64,
-    /// What added to a lease time gives the wall time that it will be then.
+    /// The difference between wall time and lease time.
     pub(crate) offset: i64,
 }
 
@@ -19,7 +19,7 @@ impl Moment {
     }
 }
 
-/// Milliseconds as a time; what no calendar holds becomes 1970.
+/// Converts milliseconds to a time; 1970 if they are out of range.
 pub(crate) fn time(milliseconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(milliseconds).unwrap_or_default()
 }

@@ -1,48 +1,81 @@
-//! A record from its tables, as the JSON that the API answers with.
+//! A server's record in its tables, and as the JSON of the API.
 //!
-//! SQL builds the part of it that no refresh changes (its *head*); what a refresh changes is written between and behind
-//! when an answer is sent. So an answer over HTTP is put together without parsing what it says, and the texts are
-//! shared by all answers that hold them. A caller in process gets a [`Record`], parsed once.
+//! SQL builds the part of the JSON that no refresh changes (its *head*); the rest is added when a response is written. So
+//! an HTTP response is built without parsing, and all responses share the text of a record. An in-process caller gets a
+//! [`Record`], parsed once.
 //!
-//! A server is one text and a page is one row: every row and every column of an sqlx query crosses two channels.
+//! A server is one text and a page is one row, because every row and every column of an sqlx query crosses two channels.
 
 use std::hash::{BuildHasher, Hasher};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use sqlx::Sqlite;
+use sqlx::query_builder::Separated;
 
 use super::error::StoreError;
-use super::error::odd_row;
+use super::error::unreadable_row;
 use super::moment::{Moment, time};
-use crate::model::{Health, Record, Rest, Server, View, push_time};
+use crate::model::{Health, Input, Record, Server, ServerState, View, push_time};
 
-/// The head of a record, given how each table's rows are told. Its members stand in the order of
-/// [`Record::head`](crate::model::Record::head).
-macro_rules! head {
-    ($tool:expr, $resource:expr, $prompt:expr) => {
-        concat!(
-            "'{\"id\":' || json_quote(s.id) || ',\"name\":' || json_quote(s.name) || \
-             ',\"title\":' || json_quote(s.title) || ',\"version\":' || json_quote(s.version) || \
-             ',\"description\":' || json_quote(s.description) || ',\"transport\":' || json_quote(s.transport) || \
-             ',\"command\":' || coalesce(s.command, 'null') || ',\"url\":' || json_quote(s.url) || \
-             ',\"environment\":' || s.environment || ',\"headers\":' || s.headers || \
-             ',\"capabilities\":{\"tools\":[' || coalesce((SELECT group_concat(",
-            $tool,
-            ", ',' ORDER BY position) FROM tools WHERE server = s.number), '') || \
-             '],\"resources\":[' || coalesce((SELECT group_concat(",
-            $resource,
-            ", ',' ORDER BY position) FROM resources WHERE server = s.number), '') || \
-             '],\"prompts\":[' || coalesce((SELECT group_concat(",
-            $prompt,
-            ", ',' ORDER BY position) FROM prompts WHERE server = s.number), '') || \
-             ']' || coalesce((SELECT group_concat(',' || json_quote(name) || ':' || options, '' ORDER BY name) \
-             FROM capabilities WHERE server = s.number AND name NOT IN ('tools', 'resources', 'prompts')), '') || \
-             '},\"tags\":' || (SELECT json_group_array(tag ORDER BY tag) FROM tags WHERE server = s.number) || \
-             ',\"metadata\":' || (SELECT json_group_object(key, value ORDER BY key) FROM metadata WHERE server = s.number) || \
-             ',\"owner\":' || json_quote(s.owner) || '}'"
-        )
-    };
+/// The columns of `servers` except its number, in the order of [`bind_columns`].
+pub(super) static COLUMNS: LazyLock<String> = LazyLock::new(|| {
+    let texts = Record::TEXTS.map(|member| member.name).join(", ");
+    format!(
+        "id, name, {texts}, transport, command, url, environment, headers, owner, registered_at, updated_at"
+    )
+});
+
+/// Binds the values of [`COLUMNS`].
+pub(super) fn bind_columns(
+    row: &mut Separated<'_, Sqlite, &'static str>,
+    record: &Record,
+    times: RecordTimes,
+) {
+    // Members in the order of the record's JSON. Serializing texts cannot fail.
+    let inputs = |inputs: &[Input]| serde_json::to_string(inputs).unwrap_or_default();
+    row.push_bind(&record.id).push_bind(&record.name);
+    for member in &Record::TEXTS {
+        row.push_bind((member.get)(record));
+    }
+    row.push_bind(record.transport.kind().as_str())
+        .push_bind(record.transport.command().map(|words| json!(words).to_string()))
+        .push_bind(record.transport.url())
+        .push_bind(inputs(record.transport.environment()))
+        .push_bind(inputs(record.transport.headers()))
+        .push_bind(&record.owner)
+        .push_bind(times.registered_at.timestamp_millis())
+        .push_bind(times.updated_at.timestamp_millis());
 }
 
-/// A member of an object that is left out when it is NULL.
+/// Returns the SQL of a record's head, given how each table's rows are written. The JSON of [`Record`] has the same members
+/// in the same order.
+fn head(tool: &str, resource: &str, prompt: &str) -> String {
+    let texts =
+        Record::TEXTS.map(|member| format!(" || ',\"{0}\":' || json_quote(s.{0})", member.name)).concat();
+    let rows = |table: &str, row: &str| {
+        format!(
+            "coalesce((SELECT group_concat({row}, ',' ORDER BY position) FROM {table} WHERE server = s.number), '')"
+        )
+    };
+    let (tools, resources, prompts) =
+        (rows("tools", tool), rows("resources", resource), rows("prompts", prompt));
+    format!(
+        "'{{\"id\":' || json_quote(s.id) || ',\"name\":' || json_quote(s.name){texts} || \
+         ',\"transport\":' || json_quote(s.transport) || ',\"command\":' || coalesce(s.command, 'null') || \
+         ',\"url\":' || json_quote(s.url) || ',\"environment\":' || s.environment || ',\"headers\":' || s.headers || \
+         ',\"capabilities\":{{\"tools\":[' || {tools} || '],\"resources\":[' || {resources} || \
+         '],\"prompts\":[' || {prompts} || ']' || \
+         coalesce((SELECT group_concat(',' || json_quote(name) || ':' || options, '' ORDER BY name) FROM capabilities \
+         WHERE server = s.number AND name NOT IN ('tools', 'resources', 'prompts')), '') || \
+         '}},\"tags\":' || (SELECT json_group_array(tag ORDER BY tag) FROM tags WHERE server = s.number) || \
+         ',\"metadata\":' || (SELECT json_group_object(key, value ORDER BY key) FROM metadata WHERE server = s.number) || \
+         ',\"owner\":' || json_quote(s.owner) || '}}'"
+    )
+}
+
+/// A member of an object that is omitted if it is NULL.
 macro_rules! member {
     ($column:literal, $key:literal) => {
         concat!(" || iif(", $column, " IS NULL, '', ',\"", $key, "\":' || json_quote(", $column, "))")
@@ -50,116 +83,128 @@ macro_rules! member {
 }
 
 /// A tool or prompt in a summary.
-macro_rules! definition {
-    () => {
-        concat!(
-            "'{\"name\":' || json_quote(name)",
-            member!("title", "title"),
-            member!("description", "description"),
-            " || '}'"
-        )
-    };
-}
-
-/// The head of a summary: the one place that says what [`summaries`](super::summaries) caches.
-macro_rules! summary {
-    () => {
-        head!(
-            definition!(),
-            concat!(
-                "'{' || iif(uri IS NULL, '\"uri_template\":' || json_quote(uri_template), '\"uri\":' || json_quote(uri))",
-                member!("name", "name"),
-                member!("title", "title"),
-                member!("description", "description"),
-                member!("mime_type", "mimeType"),
-                " || '}'"
-            ),
-            definition!()
-        )
-    };
-}
-
-/// Makes the summaries that are missing, because somebody edited the tables or brought them from an older version.
-pub(super) const MAKE_SUMMARIES: &str = concat!(
-    "UPDATE summaries SET record = (SELECT ",
-    summary!(),
-    " FROM servers s WHERE s.number = summaries.server) WHERE record IS NULL"
+const DEFINITION: &str = concat!(
+    "'{\"name\":' || json_quote(name)",
+    member!("title", "title"),
+    member!("description", "description"),
+    " || '}'"
 );
 
-/// Servers whose row somebody has taken out of the cache.
-pub(super) const MISSING_SUMMARIES: &str = "INSERT INTO summaries (server) SELECT number FROM servers WHERE number NOT IN (SELECT server FROM summaries)";
+/// A resource in a summary.
+const RESOURCE: &str = concat!(
+    "'{' || iif(uri IS NULL, '\"uri_template\":' || json_quote(uri_template), '\"uri\":' || json_quote(uri))",
+    member!("name", "name"),
+    member!("title", "title"),
+    member!("description", "description"),
+    member!("mime_type", "mimeType"),
+    " || '}'"
+);
 
-/// What parts the rows of a page: no JSON text holds it.
+/// The head of a summary, as cached in the table `summaries`.
+static SUMMARY_HEAD: LazyLock<String> = LazyLock::new(|| head(DEFINITION, RESOURCE, DEFINITION));
+
+/// Fills in the summaries that are missing because the tables were edited or come from an older version.
+pub(super) static FILL_SUMMARIES: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "UPDATE summaries SET record = (SELECT {} FROM servers s WHERE s.number = summaries.server) WHERE record IS NULL",
+        *SUMMARY_HEAD
+    )
+});
+
+/// Inserts the rows of `summaries` that were deleted by hand.
+pub(super) const ADD_MISSING_SUMMARIES: &str = "INSERT INTO summaries (server) SELECT number FROM servers WHERE number NOT IN (SELECT server FROM summaries)";
+
+/// Separates the rows of a page; no JSON text contains it.
 pub(super) const SEPARATOR: char = '\u{1e}';
 
-/// What a record is selected from, `s`, `l` and `c`: numbers, and then its head.
-pub(super) const SUMMARY: &str = concat!(
-    "concat_ws(' ', s.number, l.ttl, l.expires_at, l.refreshed_at, s.registered_at, s.updated_at, \
-     coalesce(c.record, ",
-    summary!(),
-    "))"
-);
-
-/// The same with all definitions as they were sent.
-pub(super) const FULL: &str = concat!(
-    "concat_ws(' ', s.number, l.ttl, l.expires_at, l.refreshed_at, s.registered_at, s.updated_at, ",
-    head!("definition", "definition", "definition"),
-    ")"
-);
-
-/// The expression of a record's text.
+/// Returns the expression of a record's text over the tables `s`, `l` and `c`: numbers, followed by its head. In the full
+/// view, every definition is as it was registered.
 pub(super) fn columns(view: View) -> &'static str {
+    static COLUMNS: LazyLock<[String; 2]> = LazyLock::new(|| {
+        let summary = format!("coalesce(c.record, {})", *SUMMARY_HEAD);
+        [summary, head("definition", "definition", "definition")].map(|head| {
+            format!("concat_ws(' ', s.number, l.ttl, l.expires_at, l.refreshed_at, s.registered_at, s.updated_at, {head})")
+        })
+    });
+    let [summary, full] = &*COLUMNS;
     match view {
-        View::Summary => SUMMARY,
-        View::Full => FULL,
+        View::Summary => summary,
+        View::Full => full,
     }
 }
 
-/// The head of a record and what stands beside it until it is registered anew.
+/// A registration's lease duration and timestamps, which a refresh does not change and the head does not contain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RecordTimes {
+    /// In seconds.
+    pub(super) ttl: u32,
+    pub(super) registered_at: DateTime<Utc>,
+    pub(super) updated_at: DateTime<Utc>,
+}
+
+/// A record as JSON, except for its lease. All responses share it until the server is registered again.
 #[derive(Debug)]
 pub(crate) struct Rendered {
     pub(super) number: i64,
     view: View,
-    pub(super) rest: Rest,
-    head: usize,
+    pub(super) times: RecordTimes,
+    head_length: usize,
     before_health: Box<str>,
     after_health: Box<str>,
-    tag: OnceLock<u64>,
+    fingerprint: OnceLock<u64>,
     record: OnceLock<Arc<Record>>,
 }
 
-/// When a lease runs out, in lease time, and when it was last refreshed, by the wall clock.
+/// When a lease expires, in lease time, and when it was last refreshed, by the wall clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Times {
+pub(crate) struct LeaseTimes {
     pub(super) expires_at: i64,
     pub(super) refreshed_at: i64,
 }
 
-impl Times {
+impl RecordTimes {
+    pub(super) fn state(self, lease: LeaseTimes, now: Moment) -> ServerState {
+        let Self { ttl, registered_at, updated_at } = self;
+        ServerState {
+            ttl,
+            health: lease.health(now),
+            registered_at,
+            updated_at,
+            refreshed_at: time(lease.refreshed_at),
+            expires_at: now.wall_of(lease.expires_at),
+        }
+    }
+}
+
+impl LeaseTimes {
     pub(super) fn health(self, now: Moment) -> Health {
         if self.expires_at > now.lease { Health::Healthy } else { Health::Unhealthy }
     }
 }
 
-/// A server in an answer.
+/// A server in a response.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(super) rendered: Arc<Rendered>,
-    pub(super) times: Times,
+    pub(super) lease: LeaseTimes,
 }
 
 impl Entry {
-    /// A server as it is about to be stored, given the head of its summary.
-    pub(super) fn of(number: i64, record: &Record, head: &str, times: Times) -> Result<Self, StoreError> {
-        let rest =
-            Rest { ttl: record.ttl, registered_at: record.registered_at, updated_at: record.updated_at };
-        let rendered = Rendered::new(number, View::Summary, head, rest).ok_or_else(|| odd_row(&record.id))?;
-        Ok(Self { rendered: Arc::new(rendered), times })
+    /// Creates the entry of a server that is about to be stored, given the head of its summary.
+    pub(super) fn new(
+        number: i64,
+        id: &str,
+        head: &str,
+        times: RecordTimes,
+        lease: LeaseTimes,
+    ) -> Result<Self, StoreError> {
+        let rendered = Rendered::new(number, View::Summary, head, times).ok_or_else(|| unreadable_row(id))?;
+        Ok(Self { rendered: Arc::new(rendered), lease })
     }
 
-    /// Reads the text that [`columns`] selects.
+    /// Parses the text that [`columns`] selects.
     pub(super) fn parse(text: &str, view: View) -> Result<Self, StoreError> {
-        Self::read(text, view).ok_or_else(|| odd_row(text.get(..60).unwrap_or(text)).into())
+        Self::read(text, view).ok_or_else(|| unreadable_row(text.get(..60).unwrap_or(text)).into())
     }
 
     fn read(text: &str, view: View) -> Option<Self> {
@@ -167,34 +212,29 @@ impl Entry {
         let mut next = || fields.next()?.parse::<i64>().ok();
         let (number, ttl, expires_at, refreshed_at) = (next()?, next()?, next()?, next()?);
         let (registered_at, updated_at) = (next()?, next()?);
-        let rest = Rest {
+        let times = RecordTimes {
             ttl: u32::try_from(ttl).ok()?,
             registered_at: time(registered_at),
             updated_at: time(updated_at),
         };
-        let rendered = Arc::new(Rendered::new(number, view, fields.next()?, rest)?);
-        Some(Self { rendered, times: Times { expires_at, refreshed_at } })
+        let rendered = Arc::new(Rendered::new(number, view, fields.next()?, times)?);
+        Some(Self { rendered, lease: LeaseTimes { expires_at, refreshed_at } })
     }
 
-    /// The record in process.
+    /// Returns the server for an in-process caller.
     pub(crate) fn server(&self, now: Moment) -> Result<Server, StoreError> {
-        Ok(Server::new(
-            self.rendered.record()?,
-            self.times.health(now),
-            time(self.times.refreshed_at),
-            now.wall_of(self.times.expires_at),
-        ))
+        Ok(Server::new(self.rendered.record()?, self.rendered.times.state(self.lease, now)))
     }
 
-    /// Writes the record as the API answers it.
+    /// Appends the record as JSON.
     pub(crate) fn write_json(&self, json: &mut String, now: Moment) {
         let Rendered { before_health, after_health, .. } = &*self.rendered;
         json.push_str(before_health);
-        json.push_str(self.times.health(now).as_str());
+        json.push_str(self.lease.health(now).as_str());
         json.push_str(after_health);
-        push_time(json, &time(self.times.refreshed_at));
+        push_time(json, &time(self.lease.refreshed_at));
         json.push_str("\",\"expires_at\":\"");
-        push_time(json, &now.wall_of(self.times.expires_at));
+        push_time(json, &now.wall_of(self.lease.expires_at));
         json.push_str("\"}");
     }
 
@@ -204,43 +244,43 @@ impl Entry {
         json
     }
 
-    /// About how many bytes its JSON takes.
+    /// Returns the approximate size of its JSON in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.rendered.bytes()
     }
 
-    /// A number for all of it but the times of the lease.
+    /// Returns a hash of everything except the times of the lease.
     pub(crate) fn fingerprint(&self, now: Moment) -> u64 {
-        self.rendered.tag() ^ u64::from(self.times.health(now) == Health::Healthy)
+        self.rendered.fingerprint() ^ u64::from(self.lease.health(now) == Health::Healthy)
     }
 }
 
 impl Rendered {
-    pub(super) fn new(number: i64, view: View, head: &str, rest: Rest) -> Option<Self> {
+    pub(super) fn new(number: i64, view: View, head: &str, times: RecordTimes) -> Option<Self> {
         let open = head.strip_suffix('}')?;
-        let ttl = rest.ttl.to_string();
+        let ttl = times.ttl.to_string();
         let before_health = [open, ",\"ttl\":", &ttl, ",\"health\":\""].concat();
         let mut after_health = String::with_capacity(130);
         after_health.push_str("\",\"registered_at\":\"");
-        push_time(&mut after_health, &rest.registered_at);
+        push_time(&mut after_health, &times.registered_at);
         after_health.push_str("\",\"updated_at\":\"");
-        push_time(&mut after_health, &rest.updated_at);
+        push_time(&mut after_health, &times.updated_at);
         after_health.push_str("\",\"refreshed_at\":\"");
         Some(Self {
             number,
             view,
-            rest,
-            head: open.len(),
+            times,
+            head_length: open.len(),
             before_health: before_health.into(),
             after_health: after_health.into(),
-            tag: OnceLock::new(),
+            fingerprint: OnceLock::new(),
             record: OnceLock::new(),
         })
     }
 
-    /// A number for its JSON.
-    fn tag(&self) -> u64 {
-        *self.tag.get_or_init(|| {
+    /// Returns a hash of its JSON.
+    fn fingerprint(&self) -> u64 {
+        *self.fingerprint.get_or_init(|| {
             let mut hasher = foldhash::quality::FixedState::default().build_hasher();
             hasher.write(self.before_health.as_bytes());
             hasher.write(self.after_health.as_bytes());
@@ -248,25 +288,25 @@ impl Rendered {
         })
     }
 
-    /// What the column `summaries.record` holds, in summary.
+    /// Returns the head; of a summary, the value of `summaries.record`.
     pub(super) fn head(&self) -> String {
-        let open = self.before_health.get(..self.head).unwrap_or_default();
+        let open = self.before_health.get(..self.head_length).unwrap_or_default();
         format!("{open}}}")
     }
 
-    /// About how many bytes an answer takes that holds it.
+    /// Returns the approximate size in bytes of a response that contains it.
     pub(super) fn bytes(&self) -> usize {
         self.before_health.len() + self.after_health.len() + 64
     }
 
-    /// The record in process. A summary is parsed once and shared; with all definitions it is parsed at every call, since
-    /// both together would take three times the memory.
+    /// Returns the record for an in-process caller. A summary is parsed once and shared. A full record is parsed at every
+    /// call, since keeping both forms would take three times the memory.
     pub(super) fn record(&self) -> Result<Arc<Record>, StoreError> {
         if let Some(record) = self.record.get() {
             return Ok(Arc::clone(record));
         }
-        let record = Record::from_head(&self.head(), self.view, self.rest)
-            .ok_or_else(|| odd_row(&format!("number {}", self.number)))?;
+        let record = serde_json::from_str(&self.head());
+        let record: Record = record.map_err(|_| unreadable_row(&format!("number {}", self.number)))?;
         let record = Arc::new(record);
         Ok(match self.view {
             View::Summary => Arc::clone(self.record.get_or_init(|| record)),
@@ -274,8 +314,8 @@ impl Rendered {
         })
     }
 
-    /// About how many bytes it takes while it is kept: the text, and about twice that parsed.
-    pub(super) fn kept_bytes(&self) -> usize {
+    /// Returns its approximate size in bytes in the cache: the text, plus about twice that for the parsed record.
+    pub(super) fn cached_bytes(&self) -> usize {
         match self.view {
             View::Summary => self.bytes() * 3,
             View::Full => self.bytes(),

@@ -1,15 +1,15 @@
-//! Bad bodies, queries and paths: each gives its documented problem, never a 500.
+//! Invalid bodies, queries and paths: each is rejected with its documented problem, never with a 500.
 
 use reqwest::Method;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::bad_input::good;
-use crate::support::Api;
+use crate::bad_registrations::valid_registration;
+use crate::support::{Api, pretty_bodies};
 
 #[tokio::test]
-async fn bodies_that_are_no_json_or_not_ours() {
+async fn bodies_that_are_not_json_or_not_a_registration_are_rejected() {
     let api = Api::new().await;
     let deep = |levels: usize| {
         let nested = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
@@ -19,7 +19,7 @@ async fn bodies_that_are_no_json_or_not_ours() {
     };
     let surrogate = r#"{"name":"n","transport":"stdio","command":["x"],"title":"\ud800"}"#;
     let twice = r#"{"name":"n","name":"m","transport":"stdio","command":["x"]}"#;
-    let mut non_utf8 = good().to_string().into_bytes();
+    let mut non_utf8 = valid_registration().to_string().into_bytes();
     non_utf8[8] = 0xff;
     let cases: [(&str, Vec<u8>, u16, &str); 17] = [
         ("empty", Vec::new(), 400, "malformed_json"),
@@ -47,8 +47,10 @@ async fn bodies_that_are_no_json_or_not_ours() {
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (status, code), "{name}");
     }
     for kind in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", ""] {
-        let request =
-            api.request(Method::POST, "/v1/servers").header("content-type", kind).body(good().to_string());
+        let request = api
+            .request(Method::POST, "/v1/servers")
+            .header("content-type", kind)
+            .body(valid_registration().to_string());
         let answer = api.send(request).await;
         assert_eq!(
             (answer.status.as_u16(), answer.code().as_str()),
@@ -65,7 +67,7 @@ async fn bodies_that_are_no_json_or_not_ours() {
 }
 
 #[tokio::test]
-async fn a_body_of_unknown_length_over_the_limit() {
+async fn a_chunked_body_over_the_limit_is_rejected() {
     let api = Api::new().await;
     let mut stream = TcpStream::connect(api.address).await.unwrap();
     let head = format!(
@@ -85,9 +87,9 @@ async fn a_body_of_unknown_length_over_the_limit() {
 }
 
 #[tokio::test]
-async fn a_body_cut_off_half_way_registers_nothing() {
+async fn a_truncated_body_registers_nothing() {
     let api = Api::new().await;
-    let body = good().to_string();
+    let body = valid_registration().to_string();
     let head = format!(
         "POST /v1/servers HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
         api.address,
@@ -104,7 +106,7 @@ async fn a_body_cut_off_half_way_registers_nothing() {
 }
 
 #[tokio::test]
-async fn batch_refreshes() {
+async fn invalid_batch_refreshes_are_rejected() {
     let api = Api::new().await;
     let many: Vec<String> = (0..10_001).map(|n| n.to_string()).collect();
     let cases = [
@@ -125,13 +127,13 @@ async fn batch_refreshes() {
 }
 
 #[tokio::test]
-async fn each_query_parameter() {
+async fn invalid_query_parameters_are_rejected() {
     let api = Api::new().await;
     let texts = ["name", "tool", "prompt", "resource", "capability", "tag", "version", "owner"];
     let mut paths: Vec<String> = texts.iter().map(|name| format!("/v1/servers?{name}=")).collect();
     paths.extend(texts.iter().map(|name| format!("/v1/servers?{name}=%ff")));
     for query in [
-        "colour=red",
+        "color=red",
         "=",
         "x",
         "tags=",
@@ -183,14 +185,14 @@ async fn each_query_parameter() {
         assert_eq!(api.put(&format!("/v1/servers/a/refresh?{path}")).await.code(), "invalid_query", "{path}");
         assert_eq!(api.delete(&format!("/v1/servers/a?{path}")).await.code(), "invalid_query", "{path}");
     }
-    // Long texts are no error: nothing matches them.
+    // Long texts are allowed; nothing matches them.
     assert_eq!(api.ids(&format!("name={}", "x".repeat(5_000))).await, Vec::<String>::new());
     assert_eq!(api.ids(&format!("resource={}", "x".repeat(5_000))).await, Vec::<String>::new());
     assert_eq!(api.ids(&vec!["tag=a"; 32].join("&")).await, Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn ids_in_paths_that_nobody_can_have() {
+async fn invalid_ids_in_paths_are_not_found() {
     let api = Api::new().await;
     for id in ["%ff", "a%20b", "%00", "a%2Fb", &"x".repeat(5_000)] {
         for answer in [
@@ -203,4 +205,164 @@ async fn ids_in_paths_that_nobody_can_have() {
             assert!(["not_registered", "not_found"].contains(&answer.code().as_str()));
         }
     }
+}
+
+#[tokio::test]
+async fn problems_of_bodies() {
+    let api = Api::new().await;
+    let post = |kind: &'static str, body: Vec<u8>| {
+        api.send(api.request(Method::POST, "/v1/servers").header("content-type", kind).body(body))
+    };
+    let responses = [
+        post("application/json", br#"{"name": "n""#.to_vec()).await,
+        post("text/plain", valid_registration().to_string().into_bytes()).await,
+        post("application/json", vec![b' '; 5 * 1024 * 1024]).await,
+    ];
+    insta::assert_snapshot!(pretty_bodies(&responses), @r#"
+    {
+      "type": "urn:paulina:problem:malformed_json",
+      "title": "The body is not JSON",
+      "status": 400,
+      "detail": "the body is not JSON: EOF while parsing an object at line 1 column 12",
+      "code": "malformed_json",
+      "errors": []
+    }
+    {
+      "type": "urn:paulina:problem:unsupported_media_type",
+      "title": "The body is not application/json",
+      "status": 415,
+      "detail": "send the body with content-type: application/json",
+      "code": "unsupported_media_type",
+      "errors": []
+    }
+    {
+      "type": "urn:paulina:problem:payload_too_large",
+      "title": "The body is too large",
+      "status": 413,
+      "detail": "the body exceeds the limit of 4194304 bytes",
+      "code": "payload_too_large",
+      "errors": []
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn problems_of_queries() {
+    let api = Api::new().await;
+    let responses = [
+        api.get("/v1/servers?color=red").await,
+        api.get("/v1/tools?limit=0").await,
+        api.get("/v1/servers?tool=").await,
+        api.delete("/v1/servers/a?lease=x").await,
+    ];
+    insta::assert_snapshot!(pretty_bodies(&responses), @r#"
+    {
+      "type": "urn:paulina:problem:invalid_query",
+      "title": "The query is invalid",
+      "status": 400,
+      "detail": "query parameter \"color\" is not known here",
+      "code": "invalid_query",
+      "errors": []
+    }
+    {
+      "type": "urn:paulina:problem:invalid_query",
+      "title": "The query is invalid",
+      "status": 400,
+      "detail": "query parameter \"limit\" must be a whole number between 1 and 1000",
+      "code": "invalid_query",
+      "errors": []
+    }
+    {
+      "type": "urn:paulina:problem:invalid_query",
+      "title": "The query is invalid",
+      "status": 400,
+      "detail": "query parameter \"tool\" must not be empty",
+      "code": "invalid_query",
+      "errors": []
+    }
+    {
+      "type": "urn:paulina:problem:invalid_query",
+      "title": "The query is invalid",
+      "status": 400,
+      "detail": "query parameter \"lease\" must be a UUID",
+      "code": "invalid_query",
+      "errors": []
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn problems_of_paths_and_methods() {
+    let api = Api::new().await;
+    let responses = [
+        api.get("/v1/servers/gone").await,
+        api.get("/v1/servers/gone/health").await,
+        api.get("/nothing").await,
+        api.send(api.request(Method::PATCH, "/v1/servers")).await,
+    ];
+    insta::assert_snapshot!(pretty_bodies(&responses), @r#"
+    {
+      "type": "urn:paulina:problem:not_registered",
+      "title": "The server is not registered",
+      "status": 404,
+      "detail": "no server with id \"gone\" is registered; register it again",
+      "code": "not_registered",
+      "errors": []
+    }
+    {
+      "type": "urn:paulina:problem:not_registered",
+      "title": "The server is not registered",
+      "status": 404,
+      "detail": "no server with id \"gone\" is registered; register it again",
+      "code": "not_registered",
+      "errors": [],
+      "health": "unhealthy"
+    }
+    {
+      "type": "urn:paulina:problem:not_found",
+      "title": "No such route",
+      "status": 404,
+      "detail": "no route \"/nothing\"; see /openapi.json",
+      "code": "not_found",
+      "errors": []
+    }
+    {
+      "type": "urn:paulina:problem:method_not_allowed",
+      "title": "The method is not allowed",
+      "status": 405,
+      "detail": "PATCH is not allowed for \"/v1/servers\"; see Allow",
+      "code": "method_not_allowed",
+      "errors": []
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn problems_of_conflicts() {
+    let api = Api::new().await;
+    let lease = api.register(&valid_registration()).await["lease"].as_str().unwrap().to_owned();
+    api.register(&valid_registration()).await;
+    let new_only = api.request(Method::POST, "/v1/servers").header("if-none-match", "*");
+    let responses = [
+        api.send(new_only.json(&valid_registration())).await,
+        api.put(&format!("/v1/servers/good/refresh?lease={lease}")).await,
+    ];
+    insta::assert_snapshot!(pretty_bodies(&responses), @r#"
+    {
+      "type": "urn:paulina:problem:already_registered",
+      "title": "The id is already registered",
+      "status": 412,
+      "detail": "the id \"good\" is registered already",
+      "code": "already_registered",
+      "errors": []
+    }
+    {
+      "type": "urn:paulina:problem:lease_replaced",
+      "title": "The lease was replaced",
+      "status": 409,
+      "detail": "the lease of \"good\" was replaced: another process has registered this id",
+      "code": "lease_replaced",
+      "errors": []
+    }
+    "#);
 }

@@ -1,4 +1,4 @@
-//! The client, against the real API on a socket.
+//! The client against the real API on a socket.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,38 +24,38 @@ fn files() -> Registration {
         .version("1.0.0")
         .tool(paulina::Tool::from_json(tool).unwrap())
         .resource("file:///{path}")
-        .prompt("summarise")
+        .prompt("summarize")
         .capability("logging")
         .tag("local")
         .metadata("team", "search")
 }
 
 #[tokio::test]
-async fn says_what_the_registry_in_process_says() {
+async fn the_client_returns_the_same_as_the_registry_in_process() {
     let api = Api::new().await;
     let client = client(&api);
     let registered = client.register(files()).await.unwrap();
     assert!(registered.created);
-    assert!(!client.register(files()).await.unwrap().created, "the same again");
+    assert!(!client.register(files()).await.unwrap().created, "the id is registered already");
     let registered = client.register(files().description("new")).await.unwrap();
     assert_eq!(client.refresh(&registered).await.unwrap().refresh_after_ms, 15_000);
 
-    let own = api.registry.get("files-1").await.unwrap().unwrap();
-    let told = client.get("files-1").await.unwrap().unwrap();
-    assert_eq!(told.record(), own.record(), "to the last digit of a schema");
+    let stored = api.registry.get("files-1").await.unwrap().unwrap();
+    let fetched = client.get("files-1").await.unwrap().unwrap();
+    assert_eq!(fetched.record(), stored.record(), "schemas keep every digit");
     assert_eq!(client.get("other").await.unwrap(), None);
     let full = client.find(Filter::new().tool("read_file").view(View::Full)).await.unwrap();
-    assert_eq!(full.servers[0].record(), own.record());
+    assert_eq!(full.servers[0].record(), stored.record());
     let page = client.find(Filter::new().resource("file:///etc/hosts").tags(["local"])).await.unwrap();
     assert_eq!(page.servers[0].id, "files-1");
     let found = api.registry.find(Filter::new()).await.unwrap();
     assert_eq!((page.revision, page.next_cursor), (found.revision, None));
-    let tools = client.tools(Filter::new().words("read")).await.unwrap();
-    assert_eq!(tools.tools, api.registry.tools(Filter::new().words("read")).await.unwrap().tools);
-    let searched = client.find(Filter::new().words("read")).await.unwrap();
-    let own_search = api.registry.find(Filter::new().words("read")).await.unwrap();
-    assert_eq!((searched.servers.len(), searched.servers[0].score), (1, own_search.servers[0].score));
-    assert!(searched.servers[0].score.is_some() && own.score.is_none());
+    let tools = client.tools(Filter::new().search("read")).await.unwrap();
+    assert_eq!(tools.tools, api.registry.tools(Filter::new().search("read")).await.unwrap().tools);
+    let searched = client.find(Filter::new().search("read")).await.unwrap();
+    let stored_search = api.registry.find(Filter::new().search("read")).await.unwrap();
+    assert_eq!((searched.servers.len(), searched.servers[0].score), (1, stored_search.servers[0].score));
+    assert!(searched.servers[0].score.is_some() && stored.score.is_none());
     assert_eq!(client.stats().await.unwrap(), api.registry.stats().await.unwrap());
     let health = client.health("files-1").await.unwrap().unwrap();
     assert_eq!((health.name.as_str(), health.ttl), ("files", 30));
@@ -71,7 +71,7 @@ async fn says_what_the_registry_in_process_says() {
 }
 
 #[tokio::test]
-async fn pages_are_followed_to_the_end() {
+async fn find_all_follows_every_page() {
     let api = Api::new().await;
     for number in 0..25 {
         let server = Registration::stdio("s", ["x"]).id(format!("s-{number}")).tool(format!("t-{number:02}"));
@@ -79,7 +79,7 @@ async fn pages_are_followed_to_the_end() {
     }
     let client = client(&api);
     let filter = Filter::new().name("s").limit(10);
-    // In tasks of their own, as their users would.
+    // In tasks, to check that the futures are `Send`.
     let all = tokio::spawn({
         let (client, filter) = (client.clone(), filter.clone());
         async move { client.find_all(filter).await }
@@ -93,37 +93,35 @@ async fn pages_are_followed_to_the_end() {
 }
 
 #[tokio::test]
-async fn what_is_refused_says_why() {
+async fn errors_carry_the_problem_of_the_api() {
     let api = Api::new().await;
     let client = client(&api);
     let refused = client.register(files().ttl(0).tag("a,b")).await.unwrap_err();
-    let ClientError::Refused(refusal) = refused else { panic!("{refused}") };
+    let ClientError::Api(refusal) = refused else { panic!("{refused}") };
     assert_eq!((refusal.status, refusal.code.as_str()), (422, "invalid_registration"));
     assert_eq!(refusal.errors.len(), 2, "{refusal:?}");
     let empty = client.find(Filter::new().tool("")).await.unwrap_err();
     assert!(matches!(empty, ClientError::InvalidFilter(_)) && !empty.is_temporary());
 
     client.register_new(files()).await.unwrap();
-    let occupied = client.register_new(files()).await.unwrap_err();
-    assert!(
-        matches!(&occupied, ClientError::Refused(refusal) if refusal.code == "already_registered"),
-        "{occupied}"
-    );
+    let taken = client.register_new(files()).await.unwrap_err();
+    assert!(matches!(&taken, ClientError::Api(error) if error.code == "already_registered"), "{taken}");
     let first = client.register(files()).await.unwrap();
     client.register(files()).await.unwrap();
     let replaced = LeaseRef::new("files-1", Some(first.lease));
     assert!(matches!(client.refresh(replaced.clone()).await, Err(ClientError::LeaseReplaced { .. })));
     assert!(matches!(client.deregister(replaced).await, Err(ClientError::LeaseReplaced { .. })));
 
-    let token = api.token("reader", Role::Read).await;
+    let bearer = api.token("reader", Role::Read).await;
     let denied = client.stats().await.unwrap_err();
-    assert!(matches!(&denied, ClientError::Refused(refusal) if refusal.code == "unauthorized"), "{denied}");
-    let options = ClientOptions::new().address(client.addresses()).token(token.trim_start_matches("Bearer "));
+    assert!(matches!(&denied, ClientError::Api(error) if error.code == "unauthorized"), "{denied}");
+    let options =
+        ClientOptions::new().address(client.addresses()).token(bearer.trim_start_matches("Bearer "));
     assert_eq!(options.build().unwrap().stats().await.unwrap().servers.total, 1);
 }
 
 #[tokio::test]
-async fn one_of_the_healthy_is_picked() {
+async fn pick_returns_a_random_healthy_server() {
     let api = Api::new().await;
     let client = client(&api);
     let none = client.pick("files").await.unwrap_err();
@@ -135,11 +133,11 @@ async fn one_of_the_healthy_is_picked() {
     for _ in 0..200 {
         seen.insert(client.pick("files").await.unwrap().id.clone());
     }
-    assert_eq!(seen.len(), 3, "each comes up once in two hundred times");
+    assert_eq!(seen.len(), 3, "200 picks return each of the three servers");
 }
 
 #[tokio::test]
-async fn another_address_is_asked_when_one_does_not_answer() {
+async fn requests_fail_over_to_the_next_address() {
     let api = Api::new().await;
     let closed = free_address().await;
     let good = format!("http://{}", api.address);
@@ -150,22 +148,26 @@ async fn another_address_is_asked_when_one_does_not_answer() {
 
     let busy = Api::with(Limits { requests: 0, ..Limits::default() }, &[]).await;
     let options = ClientOptions::new().address(format!("http://{}", busy.address)).address(&good);
-    assert_eq!(options.build().unwrap().stats().await.unwrap().servers.total, 1, "503 there, an answer here");
-    let alone = Client::new(format!("http://{}", busy.address)).unwrap();
-    let overloaded = alone.stats().await.unwrap_err();
-    assert!(matches!(&overloaded, ClientError::Refused(refusal) if refusal.code == "overloaded"));
+    assert_eq!(
+        options.build().unwrap().stats().await.unwrap().servers.total,
+        1,
+        "503 at the first address, a response from the second"
+    );
+    let busy_only = Client::new(format!("http://{}", busy.address)).unwrap();
+    let overloaded = busy_only.stats().await.unwrap_err();
+    assert!(matches!(&overloaded, ClientError::Api(error) if error.code == "overloaded"));
     assert!(overloaded.is_temporary());
 
-    let nobody = Client::new(format!("http://{closed}")).unwrap().stats().await.unwrap_err();
-    let text = nobody.to_string();
+    let unreachable = Client::new(format!("http://{closed}")).unwrap().stats().await.unwrap_err();
+    let text = unreachable.to_string();
     assert!(
-        text.starts_with(&format!("no registry answers at http://{closed}: ")) && nobody.is_temporary(),
+        text.starts_with(&format!("no registry answers at http://{closed}: ")) && unreachable.is_temporary(),
         "{text}"
     );
 }
 
-/// A way to the registry on which every answer is lost.
-async fn lossy(to: SocketAddr, asked: Arc<AtomicUsize>) -> SocketAddr {
+/// Starts a proxy to the registry that drops every response, and counts the requests.
+async fn proxy_that_drops_responses(to: SocketAddr, requests: Arc<AtomicUsize>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -174,7 +176,7 @@ async fn lossy(to: SocketAddr, asked: Arc<AtomicUsize>) -> SocketAddr {
             let mut server = TcpStream::connect(to).await.unwrap();
             let mut request = vec![0; 65_536];
             let count = client.read(&mut request).await.unwrap();
-            asked.fetch_add(1, Ordering::Relaxed);
+            requests.fetch_add(1, Ordering::Relaxed);
             server.write_all(&request[..count]).await.unwrap();
             assert!(server.read(&mut request).await.unwrap() > 0);
         }
@@ -183,29 +185,34 @@ async fn lossy(to: SocketAddr, asked: Arc<AtomicUsize>) -> SocketAddr {
 }
 
 #[tokio::test]
-async fn what_is_asked_twice_is_done_once() {
+async fn retried_writes_take_effect_once() {
     let api = Api::new().await;
-    let asked = Arc::new(AtomicUsize::new(0));
-    let lost = lossy(api.address, Arc::clone(&asked)).await;
-    let client =
-        ClientOptions::new().address(format!("http://{lost}")).address(format!("http://{}", api.address));
-    let fresh = || client.clone().build().unwrap();
+    let requests = Arc::new(AtomicUsize::new(0));
+    let lossy_address = proxy_that_drops_responses(api.address, Arc::clone(&requests)).await;
+    let client = ClientOptions::new()
+        .address(format!("http://{lossy_address}"))
+        .address(format!("http://{}", api.address));
+    let new_client = || client.clone().build().unwrap();
     let nameless = Registration::stdio("files", ["x"]);
-    let registered = fresh().register(nameless).await.unwrap();
-    assert_eq!(api.registry.stats().await.unwrap().servers.total, 1, "under the id that the client gave it");
-    fresh().deregister(&registered).await.unwrap();
+    let registered = new_client().register(nameless).await.unwrap();
+    assert_eq!(
+        api.registry.stats().await.unwrap().servers.total,
+        1,
+        "both attempts register the id that the client generated"
+    );
+    new_client().deregister(&registered).await.unwrap();
     assert_eq!(api.registry.stats().await.unwrap().servers.total, 0);
-    let before = asked.load(Ordering::Relaxed);
-    let unsure = fresh().register_new(files()).await.unwrap_err();
+    let before = requests.load(Ordering::Relaxed);
+    let unsure = new_client().register_new(files()).await.unwrap_err();
     assert!(
         matches!(unsure, ClientError::Unreachable { .. }),
-        "the second try would take the first for another's"
+        "a second attempt would report its own registration as another server's"
     );
-    assert_eq!(asked.load(Ordering::Relaxed), before + 1);
+    assert_eq!(requests.load(Ordering::Relaxed), before + 1);
 }
 
 #[tokio::test]
-async fn what_is_no_registry_is_told_from_one() {
+async fn a_server_that_is_not_a_registry_is_recognized() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let app = axum::Router::new().fallback(|| async { "<html>Welcome</html>" });
@@ -220,7 +227,7 @@ async fn what_is_no_registry_is_told_from_one() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_unix_socket_and_a_path_in_front() {
+async fn unix_sockets_and_path_prefixes_work() {
     let folder = tempfile::tempdir().unwrap();
     let socket = format!("unix:{}", folder.path().join("p.sock").display());
     let _binary = Binary::with(&folder.path().join("paulina.db"), &["--listen", &socket]);
@@ -236,13 +243,13 @@ async fn a_unix_socket_and_a_path_in_front() {
     assert_eq!(Client::new(nested).unwrap().stats().await.unwrap().servers.total, 0);
 }
 
-/// An address at which nobody listens.
+/// Returns an address at which nothing listens.
 pub(crate) async fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
 
 #[tokio::test]
-async fn what_no_url_can_name_is_not_registered() {
+async fn ids_that_no_url_can_name_are_not_registered() {
     let api = Api::new().await;
     let client = client(&api);
     for id in [".", ".."] {
@@ -257,7 +264,7 @@ async fn what_no_url_can_name_is_not_registered() {
 }
 
 #[tokio::test]
-async fn a_watcher_is_told_that_there_is_no_registry() {
+async fn watch_fails_on_a_server_that_is_not_a_registry() {
     for status in ["404 Not Found", "200 OK"] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());

@@ -1,11 +1,11 @@
-//! Finding: every filter, both views, strict search, resources, cursors.
+//! Finding servers and tools: filters, views, `match=all`, resources and pagination.
 
 use paulina::{Filter, Registration, View};
 use serde_json::{Value, json};
 
 use crate::support::{Api, Fixture, ids};
 
-async fn catalogue() -> Api {
+async fn catalog() -> Api {
     let api = Api::new().await;
     let schema = json!({"type": "object", "properties": {"path": {"type": "string"}}});
     let servers = [
@@ -31,8 +31,8 @@ async fn catalogue() -> Api {
 }
 
 #[tokio::test]
-async fn every_filter_is_exact_and_all_of_them_hold() {
-    let api = catalogue().await;
+async fn filters_match_exactly_and_are_combined_with_and() {
+    let api = catalog().await;
     let cases: [(&str, &[&str]); 34] = [
         ("", &["fs", "git", "cafe"]),
         ("name=git", &["git"]),
@@ -54,7 +54,7 @@ async fn every_filter_is_exact_and_all_of_them_hold() {
         ("transport=http", &["git"]),
         ("transport=streamable-http", &["git"]),
         ("version=2.0.0", &["git"]),
-        ("owner=somebody", &[]),
+        ("owner=another", &[]),
         ("metadata=team:search", &["fs"]),
         ("metadata=zone:a:b", &["fs"]),
         ("metadata=team:other", &[]),
@@ -75,8 +75,8 @@ async fn every_filter_is_exact_and_all_of_them_hold() {
 }
 
 #[tokio::test]
-async fn full_text_finds_the_beginnings_of_words_in_any_place() {
-    let api = catalogue().await;
+async fn match_all_finds_prefixes_of_words_in_every_field() {
+    let api = catalog().await;
     let cases: [(&str, &[&str]); 22] = [
         ("read", &["fs", "git"]),
         ("rea", &["fs", "git"]),
@@ -107,7 +107,7 @@ async fn full_text_finds_the_beginnings_of_words_in_any_place() {
         found.sort_by_key(|id| ["fs", "git", "cafe"].iter().position(|known| known == id));
         assert_eq!(found, expected, "{query}");
     }
-    // What is half typed keeps matching: the stem of the whole word is not needed for its beginning.
+    // Every prefix of a word matches, also one that is shorter than its stem.
     for end in 1..="repositories".len() {
         let found = api.ids(&format!("match=all&q={}", &"repositories"[..end])).await;
         assert!(found.contains(&"fs".to_owned()), "{end}");
@@ -116,8 +116,8 @@ async fn full_text_finds_the_beginnings_of_words_in_any_place() {
 }
 
 #[tokio::test]
-async fn a_summary_leaves_definitions_out_and_a_full_view_keeps_all() {
-    let api = catalogue().await;
+async fn summary_view_omits_definitions_and_full_view_returns_them() {
+    let api = catalog().await;
     let summary = &api.get("/v1/servers?name=filesystem").await.json()["servers"][0]["capabilities"];
     assert_eq!(
         summary["tools"],
@@ -142,8 +142,8 @@ async fn a_summary_leaves_definitions_out_and_a_full_view_keeps_all() {
 }
 
 #[tokio::test]
-async fn tools_are_listed_once_with_who_offers_them() {
-    let api = catalogue().await;
+async fn each_tool_is_listed_once_with_its_servers() {
+    let api = catalog().await;
     let page = api.get("/v1/tools").await.json();
     let names: Vec<&str> =
         page["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
@@ -152,7 +152,7 @@ async fn tools_are_listed_once_with_who_offers_them() {
     assert_eq!(
         (&read["title"], &read["description"]),
         (&Value::Null, &json!("Reads a file")),
-        "of the first"
+        "of the server that was registered first"
     );
     assert_eq!(read["definitions"], 2);
     assert_eq!(
@@ -173,7 +173,7 @@ async fn tools_are_listed_once_with_who_offers_them() {
     assert_eq!(names(api.get("/v1/tools?q=write&match=all").await.json()), ["writeFile"]);
     assert_eq!(names(api.get("/v1/tools?healthy=false").await.json()), Vec::<String>::new());
     let local = api.get("/v1/tools?tool=read_file&tag=local").await.json();
-    assert_eq!(local["tools"][0]["servers"].as_array().unwrap().len(), 1, "the other filters choose servers");
+    assert_eq!(local["tools"][0]["servers"].as_array().unwrap().len(), 1, "the other filters select servers");
 
     let mut seen = Vec::new();
     let mut path = "/v1/tools?limit=1".to_owned();
@@ -187,7 +187,7 @@ async fn tools_are_listed_once_with_who_offers_them() {
 }
 
 #[tokio::test]
-async fn pages_hold_while_rows_come_and_go() {
+async fn pagination_is_stable_while_servers_are_added_and_removed() {
     let api = Api::new().await;
     let register = |number: usize| {
         let body = json!({"id": format!("s{number}"), "name": "s", "transport": "stdio", "command": ["x"], "tags": ["t"]});
@@ -201,7 +201,7 @@ async fn pages_hold_while_rows_come_and_go() {
     let mut seen = ids(&page);
     let mut next = 10;
     while let Some(cursor) = page["next_cursor"].as_str().map(str::to_owned) {
-        // One that was seen goes, one that is to come goes, one is replaced, and one comes.
+        // One server from an earlier page is removed, one from a later page is removed, and one is added.
         api.delete(&format!("/v1/servers/{}", seen[0])).await;
         api.delete("/v1/servers/s7").await;
         register(next).await;
@@ -212,11 +212,11 @@ async fn pages_hold_while_rows_come_and_go() {
     }
     let expected: Vec<String> =
         (0..next).filter(|number| *number != 7).map(|number| format!("s{number}")).collect();
-    assert_eq!(seen, expected, "nothing is skipped or seen twice");
+    assert_eq!(seen, expected, "no server is skipped or returned twice");
 }
 
 #[tokio::test]
-async fn pages_of_a_ranking_hold_every_match_once() {
+async fn ranked_pages_contain_every_match_once() {
     let api = Api::new().await;
     for number in 0..25 {
         let text = "word ".repeat(number % 5 + 1);
@@ -246,8 +246,8 @@ async fn pages_of_a_ranking_hold_every_match_once() {
 }
 
 #[tokio::test]
-async fn a_cursor_belongs_to_its_question() {
-    let api = catalogue().await;
+async fn a_cursor_is_valid_only_for_its_query() {
+    let api = catalog().await;
     let page = api.get("/v1/servers?limit=1").await.json();
     let cursor = page["next_cursor"].as_str().unwrap();
     for path in [
@@ -262,9 +262,9 @@ async fn a_cursor_belongs_to_its_question() {
     assert_eq!(api.ids(&format!("cursor={cursor}&limit=1&view=summary")).await, ["git"]);
 }
 
-/// Definitions of megabytes: a page ends before it is too large to be made, and the next one goes on.
+/// Definitions of several megabytes: a page ends before it becomes too large, and the next one continues.
 #[tokio::test]
-async fn a_page_ends_early_when_it_is_heavy() {
+async fn a_page_with_large_definitions_ends_early() {
     const SERVERS: usize = 14;
     let fixture = Fixture::new().await;
     for number in 0..SERVERS {
@@ -275,7 +275,7 @@ async fn a_page_ends_early_when_it_is_heavy() {
         fixture.registry.register(registration).await.unwrap();
     }
     for view in [View::Summary, View::Full] {
-        for filter in [Filter::new().tool("t"), Filter::new().words("heavy")] {
+        for filter in [Filter::new().tool("t"), Filter::new().search("heavy")] {
             let mut filter = filter.view(view).limit(1_000);
             let (mut pages, mut found) = (0, Vec::new());
             loop {
@@ -297,7 +297,7 @@ async fn a_page_ends_early_when_it_is_heavy() {
             assert_eq!(found.len(), SERVERS, "{view:?}");
         }
     }
-    let page = fixture.registry.find(Filter::new().name("nobody").view(View::Full)).await.unwrap();
+    let page = fixture.registry.find(Filter::new().name("unknown").view(View::Full)).await.unwrap();
     assert_eq!((page.servers.len(), page.next_cursor), (0, None));
     fixture.registry.close().await;
 }

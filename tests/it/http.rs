@@ -1,4 +1,4 @@
-//! The HTTP API: names, statuses, headers.
+//! The HTTP API: members, statuses and headers.
 
 use axum::Router;
 use reqwest::{Method, StatusCode};
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::support::Api;
 
 #[tokio::test]
-async fn registering_answers_201_then_200_with_a_lease_of_its_own() {
+async fn registering_returns_201_then_200_each_with_a_new_lease() {
     let api = Api::new().await;
     let body = json!({"id": "fs", "name": "filesystem", "transport": "stdio", "command": ["/x"]});
     let first = api.post("/v1/servers", &body).await;
@@ -47,7 +47,7 @@ async fn registering_answers_201_then_200_with_a_lease_of_its_own() {
     assert_eq!(sorted, expected);
 
     let record = api.get("/v1/servers/fs").await.json();
-    assert_eq!(record.get("lease"), None, "the answer to registering alone carries it");
+    assert_eq!(record.get("lease"), None, "only the response to a registration contains the lease");
     let lease = again["lease"].as_str().unwrap();
     assert_eq!(api.put(&format!("/v1/servers/fs/refresh?lease={lease}")).await.status, 200);
     let old = first["lease"].as_str().unwrap();
@@ -55,15 +55,15 @@ async fn registering_answers_201_then_200_with_a_lease_of_its_own() {
     assert_eq!((refused.status.as_u16(), refused.code().as_str()), (409, "lease_replaced"));
     let refused = api.delete(&format!("/v1/servers/fs?lease={old}")).await;
     assert_eq!((refused.status.as_u16(), refused.code().as_str()), (409, "lease_replaced"));
-    let gone = api.delete(&format!("/v1/servers/fs?lease={lease}")).await;
-    assert_eq!((gone.status.as_u16(), gone.text.as_str()), (204, ""));
+    let deleted = api.delete(&format!("/v1/servers/fs?lease={lease}")).await;
+    assert_eq!((deleted.status.as_u16(), deleted.text.as_str()), (204, ""));
     for answer in [api.delete("/v1/servers/fs").await, api.put("/v1/servers/fs/refresh").await] {
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (404, "not_registered"));
     }
 }
 
 #[tokio::test]
-async fn if_none_match_registers_only_what_is_new() {
+async fn if_none_match_registers_only_new_ids() {
     let api = Api::new().await;
     let body = json!({"id": "fs", "name": "filesystem", "transport": "sse", "url": "http://x/sse"});
     let new_only = || api.request(Method::POST, "/v1/servers").header("if-none-match", "*").json(&body);
@@ -73,7 +73,7 @@ async fn if_none_match_registers_only_what_is_new() {
 }
 
 #[tokio::test]
-async fn an_id_is_made_of_the_name() {
+async fn a_missing_id_is_generated_from_the_name() {
     let api = Api::new().await;
     let record =
         api.register(&json!({"name": "@acme/File System", "transport": "stdio", "command": ["x"]})).await;
@@ -84,7 +84,7 @@ async fn an_id_is_made_of_the_name() {
 }
 
 #[tokio::test]
-async fn leases_over_http() {
+async fn leases_are_refreshed_and_read_over_http() {
     let api = Api::new().await;
     for id in ["a", "b"] {
         api.register(&json!({"id": id, "name": "n", "transport": "stdio", "command": ["x"], "ttl": 60}))
@@ -100,13 +100,13 @@ async fn leases_over_http() {
     let health = api.get("/v1/servers/a/health").await.json();
     assert_eq!((health["health"].as_str(), health["ttl"].as_u64()), (Some("healthy"), Some(60)));
     assert!(health["expires_in_ms"].as_u64().unwrap() > 50_000);
-    let gone = api.get("/v1/servers/gone/health").await;
-    assert_eq!((gone.status.as_u16(), gone.code().as_str()), (404, "not_registered"));
-    assert_eq!(gone.json()["health"], "unhealthy");
+    let unknown = api.get("/v1/servers/gone/health").await;
+    assert_eq!((unknown.status.as_u16(), unknown.code().as_str()), (404, "not_registered"));
+    assert_eq!(unknown.json()["health"], "unhealthy");
 }
 
 #[tokio::test]
-async fn an_etag_stands_for_everything_but_lease_times() {
+async fn etags_cover_everything_except_lease_times() {
     let api = Api::new().await;
     api.register(&json!({"id": "a", "name": "n", "transport": "stdio", "command": ["x"]})).await;
     for path in ["/v1/servers/a", "/v1/servers", "/v1/tools", "/v1/stats"] {
@@ -134,7 +134,7 @@ async fn an_etag_stands_for_everything_but_lease_times() {
 }
 
 #[tokio::test]
-async fn what_there_is_no_route_for() {
+async fn unknown_routes_and_methods_are_rejected() {
     let api = Api::new().await;
     for path in ["/nothing", "/v1", "/v1/servers/", "/v1/servers/a/b", "/v2/servers"] {
         let answer = api.get(path).await;
@@ -155,19 +155,19 @@ async fn what_there_is_no_route_for() {
 }
 
 #[tokio::test]
-async fn every_response_carries_a_request_id() {
+async fn every_response_has_a_request_id() {
     let api = Api::new().await;
     let with = |id: &str| api.request(Method::GET, "/healthz").header("x-request-id", id.to_owned());
     assert_eq!(api.send(with("mine-1")).await.header("x-request-id"), "mine-1");
     let long = "x".repeat(200);
-    for odd in ["has space", "", &long] {
-        let answer = api.send(with(odd)).await;
-        assert_eq!(answer.header("x-request-id").len(), 36, "a new one for {odd:?}");
+    for invalid in ["has space", "", &long] {
+        let answer = api.send(with(invalid)).await;
+        assert_eq!(answer.header("x-request-id").len(), 36, "a new one for {invalid:?}");
     }
 }
 
 #[tokio::test]
-async fn only_hosts_and_origins_that_are_its_own() {
+async fn unknown_hosts_and_origins_are_rejected() {
     let api = Api::with(paulina::http::Limits::default(), &["registry.example"]).await;
     let with = |name: &'static str, value: &str| {
         api.request(Method::GET, "/v1/servers").header(name, value.to_owned())
@@ -179,7 +179,7 @@ async fn only_hosts_and_origins_that_are_its_own() {
 }
 
 #[tokio::test]
-async fn answers_are_compressed_for_who_asks() {
+async fn responses_are_compressed_for_clients_that_accept_gzip() {
     let api = Api::new().await;
     let plain = api.get("/openapi.json").await;
     assert_eq!(plain.header("content-encoding"), "");
@@ -190,11 +190,11 @@ async fn answers_are_compressed_for_who_asks() {
     let body = json!({"name": "n", "transport": "stdio", "command": ["x"]});
     let refusing =
         api.request(Method::POST, "/v1/servers").header("accept-encoding", "identity;q=0").json(&body);
-    assert_eq!(api.send(refusing).await.status, 201, "what is committed is not answered with a refusal");
+    assert_eq!(api.send(refusing).await.status, 201, "a committed write is not answered with an error");
 }
 
 #[tokio::test]
-async fn the_router_nests_in_an_application() {
+async fn the_router_can_be_nested_in_an_application() {
     let registry = paulina::Registry::in_memory().await.unwrap();
     let app = Router::new()
         .route("/", axum::routing::get(|| async { "the orchestrator" }))
@@ -218,7 +218,7 @@ async fn the_router_nests_in_an_application() {
 }
 
 #[tokio::test]
-async fn totals_add_up() {
+async fn stats_count_servers_and_definitions() {
     let api = Api::new().await;
     for (id, name, tags) in [("a", "one", json!(["x", "y"])), ("b", "two", json!(["y"]))] {
         let capabilities = json!({"tools": ["t", "u"], "prompts": ["p"], "resources": ["r:*"], "sampling": {}, "logging": false});

@@ -1,4 +1,4 @@
-//! What a server takes from its clients, and how it ends.
+//! Limits on clients, and shutdown.
 
 use std::time::Duration;
 
@@ -14,61 +14,63 @@ use tokio::net::TcpStream;
 use crate::support::Api;
 use crate::support::binary::Binary;
 
-const SHORT: Duration = Duration::from_millis(200);
+const SHORT_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// Sends a beginning, and reads until the server ends the connection.
-async fn send_and_wait(api: &Api, beginning: &str) -> String {
+/// Sends the start of a request, and reads until the server closes the connection.
+async fn send_and_read_to_end(api: &Api, start_of_request: &str) -> String {
     let mut stream = TcpStream::connect(api.address).await.unwrap();
-    stream.write_all(beginning.as_bytes()).await.unwrap();
+    stream.write_all(start_of_request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     answer
 }
 
 #[tokio::test]
-async fn a_header_that_never_ends_ends_the_connection() {
-    let api = Api::with(Limits { header_time: SHORT, idle_time: SHORT, ..Limits::default() }, &[]).await;
-    assert_eq!(send_and_wait(&api, "").await, "");
-    assert_eq!(send_and_wait(&api, "GET /healthz HTTP/1.1\r\nhost: local").await, "");
+async fn incomplete_headers_and_idle_connections_are_closed() {
+    let api =
+        Api::with(Limits { header_time: SHORT_TIMEOUT, idle_time: SHORT_TIMEOUT, ..Limits::default() }, &[])
+            .await;
+    assert_eq!(send_and_read_to_end(&api, "").await, "");
+    assert_eq!(send_and_read_to_end(&api, "GET /healthz HTTP/1.1\r\nhost: local").await, "");
     let idle = format!("GET /healthz HTTP/1.1\r\nhost: {}\r\n\r\n", api.address);
     assert!(
-        send_and_wait(&api, &idle).await.starts_with("HTTP/1.1 200"),
-        "an idle connection is closed as well"
+        send_and_read_to_end(&api, &idle).await.starts_with("HTTP/1.1 200"),
+        "an idle connection is closed after its response"
     );
 }
 
 #[tokio::test]
-async fn a_body_that_never_ends_is_answered_408() {
-    let api = Api::with(Limits { body_time: SHORT, ..Limits::default() }, &[]).await;
+async fn an_incomplete_body_gets_408() {
+    let api = Api::with(Limits { body_time: SHORT_TIMEOUT, ..Limits::default() }, &[]).await;
     let slow = format!(
         "POST /v1/servers HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{{",
         api.address
     );
-    let answer = send_and_wait(&api, &slow).await;
+    let answer = send_and_read_to_end(&api, &slow).await;
     assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("request_timeout"), "{answer}");
 }
 
 #[tokio::test]
-async fn bodies_that_never_end_lock_nobody_out() {
+async fn slow_bodies_do_not_lock_out_other_clients() {
     let api = Api::with(Limits { connections: 2, ..Limits::default() }, &[]).await;
-    let beginning = format!(
+    let start_of_request = format!(
         "POST /v1/servers HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{{",
         api.address
     );
-    let mut trickling = Vec::new();
+    let mut slow_clients = Vec::new();
     for _ in 0..5 {
         let mut stream = TcpStream::connect(api.address).await.unwrap();
-        stream.write_all(beginning.as_bytes()).await.unwrap();
-        trickling.push(stream);
+        stream.write_all(start_of_request.as_bytes()).await.unwrap();
+        slow_clients.push(stream);
     }
     assert_eq!(api.get("/healthz").await.status, 200);
-    assert_eq!(trickling[0].read(&mut [0]).await.unwrap_or(0), 0, "the oldest one made room");
+    assert_eq!(slow_clients[0].read(&mut [0]).await.unwrap_or(0), 0, "the oldest connection was closed");
 }
 
 #[tokio::test]
-async fn a_request_that_takes_too_long_is_answered_503() {
+async fn a_request_that_takes_too_long_gets_503() {
     let api = Api::with(Limits { request_time: Duration::ZERO, ..Limits::default() }, &[]).await;
-    // Somebody else holds the write lock: it cannot be done in time.
+    // Another connection holds the write lock, so that the request cannot finish in time.
     let options = SqliteConnectOptions::new().filename(api.database());
     let mut other = options.connect().await.unwrap();
     sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
@@ -80,14 +82,14 @@ async fn a_request_that_takes_too_long_is_answered_503() {
 }
 
 #[tokio::test]
-async fn a_smaller_body_limit() {
+async fn the_body_limit_is_configurable() {
     let api = Api::with(Limits { body_bytes: 10, ..Limits::default() }, &[]).await;
     let body = json!({"name": "n", "transport": "stdio", "command": ["x"]});
     assert_eq!(api.post("/v1/servers", &body).await.code(), "payload_too_large");
 }
 
 #[tokio::test]
-async fn a_closed_registry_is_not_ready_and_says_so() {
+async fn a_closed_registry_is_not_ready() {
     let api = Api::new().await;
     assert_eq!(api.get("/readyz").await.status, 200);
     assert_eq!(api.get("/healthz").await.json(), json!({"status": "ok"}));
@@ -98,7 +100,7 @@ async fn a_closed_registry_is_not_ready_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_stopping_server_finishes_what_runs_and_takes_nothing_new() {
+async fn a_stopping_server_finishes_running_requests_and_accepts_no_new_ones() {
     let mut api = Api::new().await;
     let body = json!({"id": "late", "name": "n", "transport": "stdio", "command": ["x"]}).to_string();
     let head = format!(
@@ -108,7 +110,7 @@ async fn a_stopping_server_finishes_what_runs_and_takes_nothing_new() {
     );
     let mut running = TcpStream::connect(api.address).await.unwrap();
     running.write_all(head.as_bytes()).await.unwrap();
-    // An answer on another connection, so that the first one is surely accepted.
+    // A response on another connection proves that the first one was accepted.
     assert_eq!(api.get("/healthz").await.status, 200);
     api.stop();
     while TcpStream::connect(api.address).await.is_ok() {
@@ -122,7 +124,7 @@ async fn a_stopping_server_finishes_what_runs_and_takes_nothing_new() {
 }
 
 #[tokio::test]
-async fn sigterm_and_sigint_end_the_process_in_order() {
+async fn sigterm_and_sigint_shut_down_cleanly() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("paulina.db");
     let client = crate::support::http_client();
@@ -135,7 +137,7 @@ async fn sigterm_and_sigint_end_the_process_in_order() {
         let (status, log) = binary.wait();
         assert_eq!(status.code(), Some(0), "{log}");
         assert!(log.contains("\"registered\"") && log.contains("stopped"), "{log}");
-        assert!(!folder.path().join("paulina.db-wal").exists(), "the file is clean");
+        assert!(!folder.path().join("paulina.db-wal").exists(), "the WAL was checkpointed and removed");
     }
     let registry = Registry::open(&path).await.unwrap();
     assert_eq!(registry.stats().await.unwrap().servers.total, 2);
@@ -143,7 +145,7 @@ async fn sigterm_and_sigint_end_the_process_in_order() {
 }
 
 #[tokio::test]
-async fn what_is_over_a_limit_is_turned_away_and_counted() {
+async fn requests_over_a_limit_are_rejected_and_counted() {
     let api = Api::with(Limits { memory_bytes: 60, body_bytes: 200, ..Limits::default() }, &[]).await;
     let body = |padding: usize| json!({"name": "n", "transport": "stdio", "command": ["x"], "description": "x".repeat(padding)});
     for (padding, status, code) in [(1, 503, "overloaded"), (200, 413, "payload_too_large")] {
@@ -156,7 +158,7 @@ async fn what_is_over_a_limit_is_turned_away_and_counted() {
     assert!(metrics.header("content-type").starts_with("application/openmetrics-text"), "{metrics:?}");
     for line in [
         "paulina_requests_shed_total{limit=\"memory\"} 1",
-        "paulina_bodies_refused_total{reason=\"size\"} 1",
+        "paulina_request_bodies_rejected_total{reason=\"size\"} 1",
         "paulina_requests_denied_total{code=\"host_not_allowed\"} 1",
         "paulina_in_flight_bytes 0",
         "paulina_requests_in_flight 0",
@@ -168,7 +170,7 @@ async fn what_is_over_a_limit_is_turned_away_and_counted() {
 }
 
 #[tokio::test]
-async fn a_request_that_could_be_read_in_two_ways_is_refused_and_ends_the_connection() {
+async fn ambiguous_requests_are_rejected_and_close_the_connection() {
     let api = Api::new().await;
     let host = format!("host: {}\r\n", api.address);
     let twice = format!("{host}{host}");
@@ -182,7 +184,7 @@ async fn a_request_that_could_be_read_in_two_ways_is_refused_and_ends_the_connec
     ] {
         let request =
             format!("POST /v1/servers HTTP/1.1\r\ncontent-type: application/json\r\n{headers}\r\n{rest}");
-        let answer = send_and_wait(&api, &request).await;
+        let answer = send_and_read_to_end(&api, &request).await;
         assert!(answer.starts_with("HTTP/1.1 400"), "{headers:?}: {answer}");
     }
 }

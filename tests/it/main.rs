@@ -1,6 +1,6 @@
-//! One integration binary, one module an area, over real files and real sockets.
+//! The integration tests: one binary, with one module per area, on real files and real sockets.
 //!
-//! Time is a `ManualClock` wherever it matters; nothing here sleeps to let time pass, and nothing asserts how long
+//! Time comes from a `ManualClock` wherever it matters. No test sleeps to let time pass, and none asserts how long
 //! something took.
 
 #![expect(
@@ -11,33 +11,33 @@
     reason = "a test fails by panicking"
 )]
 
-mod access;
-mod answers;
-mod bad_input;
+mod auth;
+mod bad_registrations;
 mod bad_requests;
 mod cli;
 mod client;
 mod crash;
-mod day;
 mod doctor;
-mod document;
 mod find;
 mod heartbeat;
 mod http;
 mod lease_time;
 mod limits;
+mod load;
 mod mcp;
-mod mcp_news;
+mod mcp_notifications;
 mod model;
-mod observe;
-mod official;
-mod operations;
+mod observability;
+mod official_registry;
+mod openapi;
+mod operator_commands;
 mod registry;
+mod response_cache;
 mod search;
 mod search_texts;
 mod standby;
 mod standby_http;
-mod start;
+mod startup;
 mod summaries;
 mod support;
 mod tokens;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::binary::Binary;
 use crate::support::http_client;
 
-/// A session of the era of `initialize`.
+/// A session of a protocol version that starts with `initialize`.
 struct Session {
     client: reqwest::Client,
     url: String,
@@ -18,13 +18,13 @@ struct Session {
 
 impl Session {
     async fn new(registry: &Binary, token: Option<&str>) -> Self {
-        Self::of(registry, token, "2025-06-18").await
+        Self::with_version(registry, token, "2025-06-18").await
     }
 
-    async fn of(registry: &Binary, token: Option<&str>, version: &str) -> Self {
+    async fn with_version(registry: &Binary, token: Option<&str>, version: &str) -> Self {
         let (client, url) = (http_client(), format!("{}/mcp", registry.url));
         let mut session = Self { client, url, token: token.map(str::to_owned), id: String::new() };
-        let answer = session.post(&hello(version)).send().await.unwrap();
+        let answer = session.post(&initialize(version)).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
         session.id = answer.headers()["mcp-session-id"].to_str().unwrap().to_owned();
         answer.text().await.unwrap();
@@ -42,10 +42,10 @@ impl Session {
         self.token.iter().fold(request, reqwest::RequestBuilder::bearer_auth)
     }
 
-    async fn ask(&self, method: &str, params: Value) -> Value {
+    async fn request(&self, method: &str, params: Value) -> Value {
         let message = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
         let text = self.post(&message).send().await.unwrap().text().await.unwrap();
-        // One JSON object, or the last event of a stream that ends.
+        // A JSON object, or the last event of a finite stream.
         let data =
             text.lines().rev().find_map(|line| line.strip_prefix("data: ").filter(|data| !data.is_empty()));
         let answer: Value =
@@ -54,11 +54,11 @@ impl Session {
     }
 
     async fn call(&self, tool: &str, arguments: Value) -> Value {
-        self.ask("tools/call", json!({"name": tool, "arguments": arguments})).await
+        self.request("tools/call", json!({"name": tool, "arguments": arguments})).await
     }
 
     async fn tools(&self) -> Vec<String> {
-        let listed = self.ask("tools/list", json!({})).await;
+        let listed = self.request("tools/list", json!({})).await;
         listed["tools"]
             .as_array()
             .unwrap()
@@ -68,7 +68,7 @@ impl Session {
     }
 }
 
-fn hello(version: &str) -> Value {
+fn initialize(version: &str) -> Value {
     json!({
         "jsonrpc": "2.0", "id": 0, "method": "initialize",
         "params": {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
@@ -85,11 +85,11 @@ fn token(database: &std::path::Path, role: &str) -> String {
 }
 
 #[tokio::test]
-async fn finds_what_is_registered() {
+async fn tools_register_find_and_deregister_servers() {
     let folder = tempfile::tempdir().unwrap();
     let registry = Binary::start(&folder.path().join("paulina.db"));
     let session = Session::new(&registry, None).await;
-    assert_eq!(session.tools().await.len(), 6, "open to everybody");
+    assert_eq!(session.tools().await.len(), 6, "without tokens, writing tools are available");
     let schema = json!({"type": "object", "properties": {"path": {"type": "string"}}});
     let huge = json!({"type": "object", "description": "x".repeat(40_000)});
     let registration = json!({
@@ -113,7 +113,11 @@ async fn finds_what_is_registered() {
     let some = session.call("find_tools", json!({"query": "please write to my floppy"})).await;
     assert_eq!(some["structuredContent"]["all_words"], false);
     assert_eq!(some["structuredContent"]["tools"][0]["name"], "write_file");
-    assert_eq!(some["structuredContent"]["tools"][0]["inputSchema"], Value::Null, "there is no room for it");
+    assert_eq!(
+        some["structuredContent"]["tools"][0]["inputSchema"],
+        Value::Null,
+        "the schema exceeds the size limit of the response"
+    );
     let whole = session.call("get_server", json!({"id": "files", "schemas_of": ["write_file"]})).await;
     let tools = whole["structuredContent"]["server"]["tools"].clone();
     assert!(tools[0].get("inputSchema").is_none(), "{}", tools[0]);
@@ -131,10 +135,10 @@ async fn finds_what_is_registered() {
         assert_eq!(found["structuredContent"]["servers"][0]["id"], "files", "{filter}");
     }
     for (tool, arguments, way_out) in [
-        ("get_server", json!({"id": "gone"}), "find_servers says which there are"),
-        ("get_server", json!({"id": "files", "schemas_of": ["x"]}), "files offers no tool x"),
+        ("get_server", json!({"id": "gone"}), "find_servers returns the registered servers"),
+        ("get_server", json!({"id": "files", "schemas_of": ["x"]}), "files does not offer the tool x"),
         ("find_servers", json!({"limit": 51}), "is not between 1 and 50"),
-        ("find_servers", json!({"colour": "red"}), "unknown field `colour`"),
+        ("find_servers", json!({"color": "red"}), "unknown field `color`"),
         ("find_tools", json!({}), "missing field `query`"),
         ("register_server", json!({"registration": {"name": "x"}}), "transport"),
         ("deregister_server", json!({"id": "gone"}), "is registered"),
@@ -144,20 +148,20 @@ async fn finds_what_is_registered() {
         let text = refused["content"][0]["text"].as_str().unwrap();
         assert!(text.contains(way_out), "{tool}: {text}");
     }
-    let listed = session.ask("resources/list", json!({})).await;
+    let listed = session.request("resources/list", json!({})).await;
     assert_eq!(listed["resources"][1]["uri"], "paulina://servers/files");
-    let read = session.ask("resources/read", json!({"uri": "paulina://servers/files"})).await;
+    let read = session.request("resources/read", json!({"uri": "paulina://servers/files"})).await;
     assert!(read["contents"][0]["text"].as_str().unwrap().contains("xxxxx"), "the whole record");
     assert_eq!(session.call("deregister_server", json!({"id": "files"})).await["isError"], false);
 }
 
 #[tokio::test]
-async fn tools_that_have_most_of_the_words_come_first() {
+async fn find_tools_ranks_by_matched_words() {
     let folder = tempfile::tempdir().unwrap();
     let registry = Binary::start(&folder.path().join("paulina.db"));
     let session = Session::new(&registry, None).await;
     let tool = |name: String, words: &str| json!({"name": name, "description": words});
-    // Those that have one word alone have it oftener.
+    // Tools with only one of the words contain it more often.
     let mut tools: Vec<Value> = (0..8)
         .flat_map(|number| {
             ["alpha", "beta"].map(|word| tool(format!("t{word}{number}"), &format!("{word} {word}")))
@@ -174,26 +178,27 @@ async fn tools_that_have_most_of_the_words_come_first() {
 }
 
 #[tokio::test]
-async fn who_knows_nothing_of_structure_gets_it_as_text() {
+async fn clients_without_structured_content_get_json_as_text() {
     let folder = tempfile::tempdir().unwrap();
     let registry = Binary::start(&folder.path().join("paulina.db"));
-    let older = Session::of(&registry, None, "2025-03-26").await;
+    let older = Session::with_version(&registry, None, "2025-03-26").await;
     let found = older.call("registry_status", json!({})).await;
     let text: Value = serde_json::from_str(found["content"][1]["text"].as_str().unwrap()).unwrap();
     assert_eq!(text["servers"], 0, "{found}");
     let newer = Session::new(&registry, None).await;
     let found = newer.call("registry_status", json!({})).await;
-    assert_eq!(found["content"].as_array().unwrap().len(), 1, "it is there already: {found}");
+    assert_eq!(found["content"].as_array().unwrap().len(), 1, "not repeated as text: {found}");
 }
 
 #[tokio::test]
-async fn a_token_may_do_what_it_may_do_elsewhere() {
+async fn roles_apply_to_mcp_tools() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("paulina.db");
     let registry = Binary::start(&database);
     let (reader, registrar) = (token(&database, "read"), token(&database, "register"));
-    let nobody = http_client().post(format!("{}/mcp", registry.url)).json(&json!({})).send().await.unwrap();
-    assert_eq!(nobody.status(), StatusCode::UNAUTHORIZED);
+    let anonymous =
+        http_client().post(format!("{}/mcp", registry.url)).json(&json!({})).send().await.unwrap();
+    assert_eq!(anonymous.status(), StatusCode::UNAUTHORIZED);
     let session = Session::new(&registry, Some(&reader)).await;
     assert_eq!(session.tools().await, ["find_servers", "find_tools", "get_server", "registry_status"]);
     let registration = json!({"id": "a", "name": "a", "transport": "stdio", "command": ["a"]});
@@ -215,7 +220,7 @@ async fn a_token_may_do_what_it_may_do_elsewhere() {
 }
 
 #[tokio::test]
-async fn who_may_only_read_without_a_token_writes_nothing() {
+async fn anonymous_read_does_not_allow_writes() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("paulina.db");
     token(&database, "admin");
@@ -225,18 +230,14 @@ async fn who_may_only_read_without_a_token_writes_nothing() {
         revoke.args(["token", "revoke", "--name", "admin", "--database"]).arg(&database).output().unwrap();
     assert!(revoked.status.success());
     let session = Session::new(&registry, None).await;
-    assert_eq!(
-        session.tools().await.len(),
-        4,
-        "there is no token left, and it is none the more open for that"
-    );
+    assert_eq!(session.tools().await.len(), 4, "revoking the last token does not allow writes");
     let registration = json!({"name": "evil", "transport": "stdio", "command": ["x"]});
     let refused = session.call("register_server", json!({ "registration": registration })).await;
     assert_eq!(refused["isError"], true, "{refused}");
 }
 
 #[tokio::test]
-async fn there_are_as_many_sessions_as_memory_has_room_for() {
+async fn the_oldest_session_ends_when_the_limit_is_reached() {
     let folder = tempfile::tempdir().unwrap();
     let mut registry = Binary::start(&folder.path().join("paulina.db"));
     registry.drain();
@@ -244,26 +245,27 @@ async fn there_are_as_many_sessions_as_memory_has_room_for() {
     let second = Session::new(&registry, None).await;
     for _ in 0..999 {
         let new = first.client.post(&first.url).header("accept", "application/json, text/event-stream");
-        new.json(&hello("2025-06-18")).send().await.unwrap().text().await.unwrap();
+        new.json(&initialize("2025-06-18")).send().await.unwrap().text().await.unwrap();
     }
     let message = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
     assert_eq!(
         first.post(&message).send().await.unwrap().status(),
         StatusCode::NOT_FOUND,
-        "the oldest has ended"
+        "the oldest session has ended"
     );
     assert_eq!(second.post(&message).send().await.unwrap().status(), StatusCode::OK);
 }
 
 #[tokio::test]
-async fn stands_behind_the_same_checks() {
+async fn mcp_requests_pass_the_same_checks_as_the_api() {
     let folder = tempfile::tempdir().unwrap();
-    let registry = Binary::with(&folder.path().join("paulina.db"), &["--max-body", "2000"]);
+    let registry = Binary::with(&folder.path().join("paulina.db"), &["--max-body-bytes", "2000"]);
     let post = || http_client().post(format!("{}/mcp", registry.url));
-    let foreign = post().header("origin", "https://evil.example").json(&json!({})).send().await.unwrap();
-    assert_eq!(foreign.status(), StatusCode::FORBIDDEN);
-    let rebound = post().header("host", "evil.example").json(&json!({})).send().await.unwrap();
-    assert_eq!(rebound.status(), StatusCode::FORBIDDEN);
+    let foreign_origin =
+        post().header("origin", "https://evil.example").json(&json!({})).send().await.unwrap();
+    assert_eq!(foreign_origin.status(), StatusCode::FORBIDDEN);
+    let foreign_host = post().header("host", "evil.example").json(&json!({})).send().await.unwrap();
+    assert_eq!(foreign_host.status(), StatusCode::FORBIDDEN);
     let large = post().json(&json!({"padding": "x".repeat(3_000)})).send().await.unwrap();
     assert_eq!(large.status(), StatusCode::PAYLOAD_TOO_LARGE);
     let text = post().body("hello").send().await.unwrap();

@@ -1,4 +1,4 @@
-//! The registry in process.
+//! The registry in process, without HTTP.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn filesystem() -> Registration {
 }
 
 #[tokio::test]
-async fn what_was_registered_comes_back_whole() {
+async fn a_registration_is_returned_unchanged() {
     let fixture = Fixture::new().await;
     let tool =
         Tool::from_json(Json::parse(r#"{"name":"t","inputSchema":{"maximum":1.10e400},"x":[1.0]}"#).unwrap());
@@ -25,7 +25,7 @@ async fn what_was_registered_comes_back_whole() {
         .description("Reads and writes files")
         .tool(tool.unwrap())
         .resource("file:///{path}")
-        .prompt("summarise")
+        .prompt("summarize")
         .capability("sampling")
         .capability_options("logging", json!({"level": "info"}))
         .metadata("team", "search")
@@ -43,10 +43,10 @@ async fn what_was_registered_comes_back_whole() {
 }
 
 #[tokio::test]
-async fn the_same_again_renews_the_lease_and_changes_nothing_else() {
+async fn an_identical_registration_renews_only_the_lease() {
     let fixture = Fixture::new().await;
     let first = fixture.registry.register(filesystem()).await.unwrap();
-    fixture.pass(Duration::from_secs(10)).await;
+    fixture.run_for(Duration::from_secs(10)).await;
     let before = fixture.registry.find(Filter::new()).await.unwrap().revision;
     let again = fixture.registry.register(filesystem()).await.unwrap();
     assert!(!again.created);
@@ -55,7 +55,7 @@ async fn the_same_again_renews_the_lease_and_changes_nothing_else() {
     assert_eq!((again.server.expires_at - first.server.expires_at).num_seconds(), 10);
     assert_eq!(fixture.registry.find(Filter::new()).await.unwrap().revision, before);
 
-    fixture.pass(Duration::from_secs(1)).await;
+    fixture.run_for(Duration::from_secs(1)).await;
     let other = fixture.registry.register(filesystem().tool("write_file")).await.unwrap();
     assert_eq!(other.server.registered_at, first.server.registered_at);
     assert!(other.server.updated_at > first.server.updated_at);
@@ -64,7 +64,7 @@ async fn the_same_again_renews_the_lease_and_changes_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_successor_is_not_ended_by_its_predecessor() {
+async fn a_replaced_lease_cannot_refresh_or_deregister() {
     let fixture = Fixture::new().await;
     let old = fixture.registry.register(filesystem()).await.unwrap();
     let new = fixture.registry.register(filesystem()).await.unwrap();
@@ -80,12 +80,12 @@ async fn a_successor_is_not_ended_by_its_predecessor() {
 }
 
 #[tokio::test]
-async fn what_stops_refreshing_is_unhealthy_then_pruned_and_a_late_refresh_revives_it() {
+async fn a_server_without_refreshes_expires_then_is_pruned_unless_a_late_refresh_revives_it() {
     let fixture = Fixture::with_retention(Duration::from_mins(1)).await;
     fixture.registry.register(filesystem()).await.unwrap();
     let unhealthy = || fixture.registry.find(Filter::new().health(HealthFilter::Unhealthy));
 
-    fixture.pass(Duration::from_secs(31)).await;
+    fixture.run_for(Duration::from_secs(31)).await;
     assert_eq!(fixture.registry.find(Filter::new()).await.unwrap().servers, []);
     assert_eq!(unhealthy().await.unwrap().servers[0].health, Health::Unhealthy);
     assert_eq!(fixture.registry.health("fs").unwrap().unwrap().expires_in_ms, 0);
@@ -100,14 +100,14 @@ async fn what_stops_refreshing_is_unhealthy_then_pruned_and_a_late_refresh_reviv
     assert_eq!(fixture.registry.stats().await.unwrap().revision.number, before + 2, "registered again");
     assert_eq!(fixture.registry.find(Filter::new()).await.unwrap().servers.len(), 1);
 
-    fixture.pass(Duration::from_secs(91)).await;
+    fixture.run_for(Duration::from_secs(91)).await;
     fixture.registry.prune().await.unwrap();
     assert_eq!(fixture.registry.get("fs").await.unwrap(), None);
-    assert_eq!(fixture.registry.stats().await.unwrap().tools, 0, "what belongs to it went with it");
+    assert_eq!(fixture.registry.stats().await.unwrap().tools, 0, "its definitions were deleted with it");
 }
 
 #[tokio::test]
-async fn many_leases_are_refreshed_at_once() {
+async fn refresh_many_refreshes_several_leases() {
     let fixture = Fixture::new().await;
     for id in ["a", "b"] {
         fixture.registry.register(filesystem().id(id)).await.unwrap();
@@ -120,7 +120,7 @@ async fn many_leases_are_refreshed_at_once() {
 }
 
 #[tokio::test]
-async fn a_registry_in_memory_answers_the_same_and_is_gone_when_closed() {
+async fn a_registry_in_memory_works_until_it_is_closed() {
     let registry = Registry::in_memory().await.unwrap();
     registry.register(filesystem()).await.unwrap();
     let page = registry.find(Filter::new().tool("read_file").view(View::Full)).await.unwrap();
@@ -132,7 +132,7 @@ async fn a_registry_in_memory_answers_the_same_and_is_gone_when_closed() {
 }
 
 #[tokio::test]
-async fn closing_and_dropping_leave_the_file_clean() {
+async fn close_and_drop_checkpoint_the_wal() {
     let fixture = Fixture::new().await;
     fixture.registry.register(filesystem()).await.unwrap();
     fixture.registry.close().await;
@@ -156,7 +156,7 @@ async fn closing_and_dropping_leave_the_file_clean() {
 }
 
 #[tokio::test]
-async fn a_thousand_callers_share_the_writer() {
+async fn a_thousand_concurrent_registrations_succeed() {
     let fixture = Fixture::new().await;
     let register = |number: usize| {
         let registry = fixture.registry.clone();

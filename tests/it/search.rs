@@ -1,4 +1,4 @@
-//! Searching: what is found, in which order, and that it is found at once, whoever has written it.
+//! Search: what is found, in which order, and how soon after a change.
 
 use std::time::Duration;
 
@@ -27,17 +27,17 @@ async fn tools(registry: &Registry, filter: Filter) -> Vec<String> {
 }
 
 pub(crate) async fn found(registry: &Registry, words: &str) -> Vec<String> {
-    tools(registry, Filter::new().words(words)).await
+    tools(registry, Filter::new().search(words)).await
 }
 
 pub(crate) async fn first(registry: &Registry, words: &str) -> String {
     found(registry, words).await.first().cloned().unwrap_or_default()
 }
 
-/// Of the half of the set that nothing was tried on. A change that makes it worse by more than 0.02 has to be better
-/// elsewhere, and to say so here.
+/// Measures the ranking on the half of the evaluation set that is not used for tuning. A change that lowers a figure by more
+/// than 0.02 must improve another, and update the baseline.
 #[tokio::test]
-async fn sentences_find_the_tool() {
+async fn ranking_quality_on_the_test_queries_does_not_drop() {
     let registry = Registry::in_memory().await.unwrap();
     for server in set::servers() {
         let registration = Registration::from_json(server.to_string().as_bytes()).unwrap();
@@ -51,7 +51,7 @@ async fn sentences_find_the_tool() {
         answers.push(found(&registry, sentence.text).await);
     }
     let quality = Quality::of(&sentences, &answers);
-    let least = Quality {
+    let baseline = Quality {
         recall_at_1: 0.684,
         recall_at_5: 0.905,
         recall_at_10: 0.968,
@@ -59,20 +59,20 @@ async fn sentences_find_the_tool() {
         ndcg_at_10: 0.823,
         empty: 0,
     };
-    for (is, was) in [
-        (quality.recall_at_1, least.recall_at_1),
-        (quality.recall_at_5, least.recall_at_5),
-        (quality.recall_at_10, least.recall_at_10),
-        (quality.mrr, least.mrr),
-        (quality.ndcg_at_10, least.ndcg_at_10),
+    for (current, before) in [
+        (quality.recall_at_1, baseline.recall_at_1),
+        (quality.recall_at_5, baseline.recall_at_5),
+        (quality.recall_at_10, baseline.recall_at_10),
+        (quality.mrr, baseline.mrr),
+        (quality.ndcg_at_10, baseline.ndcg_at_10),
     ] {
-        assert!(is >= was - 0.02, "{quality:?}, and it was {least:?}");
+        assert!(current >= before - 0.02, "{quality:?}; the baseline is {baseline:?}");
     }
-    assert_eq!(quality.empty, 0, "no sentence is without an answer");
+    assert_eq!(quality.empty, 0, "every query has a result");
 }
 
 #[tokio::test]
-async fn names_and_rare_words_come_first() {
+async fn exact_names_and_rare_words_rank_first() {
     let registry = Registry::in_memory().await.unwrap();
     let long = format!(
         "Reads a file. {}",
@@ -91,7 +91,7 @@ async fn names_and_rare_words_come_first() {
         assert_eq!(first(&registry, name).await, name);
         assert_eq!(first(&registry, &format!(" {name} ")).await, name);
     }
-    assert_eq!(first(&registry, "readFile").await, "read_file", "the same words");
+    assert_eq!(first(&registry, "readFile").await, "read_file", "the name consists of the same words");
     assert_eq!(first(&registry, "Read File").await, "read_file");
     assert_eq!(first(&registry, "zyzzyva").await, "frobnicate", "a rare word");
     let text =
@@ -101,11 +101,11 @@ async fn names_and_rare_words_come_first() {
     let shallow = tool(json!({"name": "shallow", "description": "Feeds an animal", "inputSchema": schema}));
     registry.register(Registration::stdio("zoo", ["x"]).tool(shallow)).await.unwrap();
     assert_eq!(first(&registry, "quokka").await, "deep", "a rare word far down in a text");
-    assert_eq!(found(&registry, "qqqzzzxx").await, Vec::<String>::new(), "no word at all");
+    assert_eq!(found(&registry, "qqqzzzxx").await, Vec::<String>::new(), "an unknown word");
 }
 
 #[tokio::test]
-async fn a_rare_form_of_a_word_comes_before_other_forms_of_it() {
+async fn an_exact_word_form_ranks_before_other_forms_of_the_word() {
     let registry = Registry::in_memory().await.unwrap();
     let mut server = Registration::stdio("terms", ["x"]);
     for number in 0..5 {
@@ -119,7 +119,7 @@ async fn a_rare_form_of_a_word_comes_before_other_forms_of_it() {
     );
     registry.register(Registration::stdio("accounts", ["x"]).tool(only).id("accounts")).await.unwrap();
     assert_eq!(first(&registry, "accepting").await, "sign_up");
-    assert!(first(&registry, "accept").await.starts_with("accept_"), "many hold this form");
+    assert!(first(&registry, "accept").await.starts_with("accept_"), "many tools contain this form");
     let schema =
         json!({"properties": {"after": {"type": "string", "description": "Fails when accepting too late"}}});
     for number in 0..5 {
@@ -127,14 +127,17 @@ async fn a_rare_form_of_a_word_comes_before_other_forms_of_it() {
         let tool = tool(json!({"name": name, "description": "Limits something", "inputSchema": schema}));
         registry.register(Registration::stdio(name, ["x"]).tool(tool)).await.unwrap();
     }
-    assert_eq!(first(&registry, "accepting").await, "sign_up", "descriptions count before parameters");
-    assert!(first(&registry, "accepted").await.starts_with("accept_"), "no tool holds this form");
+    assert_eq!(first(&registry, "accepting").await, "sign_up", "descriptions rank before parameters");
+    assert!(first(&registry, "accepted").await.starts_with("accept_"), "no tool contains this form");
     registry.deregister("accounts").await.unwrap();
-    assert!(first(&registry, "accepting").await.starts_with("accept_"), "nor that one any more");
+    assert!(
+        first(&registry, "accepting").await.starts_with("accept_"),
+        "the only tool with this form was removed"
+    );
 }
 
 #[tokio::test]
-async fn what_has_every_word_comes_before_what_has_some() {
+async fn tools_with_every_word_rank_before_tools_with_some() {
     let registry = Registry::in_memory().await.unwrap();
     let server = Registration::stdio("letters", ["x"])
         .tool(described("alpha", "alpha alpha alpha"))
@@ -142,18 +145,18 @@ async fn what_has_every_word_comes_before_what_has_some() {
         .tool(described("mixture", "something about gamma, alpha, delta and beta"));
     registry.register(server).await.unwrap();
     assert_eq!(first(&registry, "alpha beta").await, "mixture");
-    assert_eq!(first(&registry, "the alpha of a beta").await, "mixture", "small words do not count");
-    let page = registry.tools(Filter::new().words("alpha beta")).await.unwrap();
+    assert_eq!(first(&registry, "the alpha of a beta").await, "mixture", "stop words are ignored");
+    let page = registry.tools(Filter::new().search("alpha beta")).await.unwrap();
     let scores: Vec<f64> = page.tools.iter().map(|tool| tool.score.unwrap().value()).collect();
     assert!(scores[0] >= 1.0 && scores[1] < 1.0, "{scores:?}");
-    assert_eq!(tools(&registry, Filter::new().words("alpha beta").matching(Match::All)).await, ["mixture"]);
-    let strict = Filter::new().words("alpha nothing").matching(Match::All);
+    assert_eq!(tools(&registry, Filter::new().search("alpha beta").matching(Match::All)).await, ["mixture"]);
+    let strict = Filter::new().search("alpha nothing").matching(Match::All);
     assert_eq!(tools(&registry, strict).await, Vec::<String>::new());
     assert_eq!(found(&registry, "alpha nothing").await[0], "alpha");
 }
 
 #[tokio::test]
-async fn words_are_found_as_people_type_them() {
+async fn words_are_found_despite_case_compounds_typos_and_scripts() {
     let registry = Registry::in_memory().await.unwrap();
     let schema = json!({"type": "object", "properties": {
         "wavelength": {"type": "string", "description": "nanometers", "enum": ["ultraviolet", "infrared"]},
@@ -198,12 +201,12 @@ async fn words_are_found_as_people_type_them() {
         assert_eq!(first(&registry, words).await, name, "{words}");
     }
     for words in ["spectroscopy", "laboratory", "http server", "HTTPServer2", "server 2"] {
-        assert_eq!(found(&registry, words).await.len(), 7, "{words}: all tools of that server");
+        assert_eq!(found(&registry, words).await.len(), 7, "{words}: every tool of the server");
     }
 }
 
 #[tokio::test]
-async fn servers_are_found_by_all_that_they_offer() {
+async fn servers_are_found_by_their_tools_prompts_resources_and_texts() {
     let registry = Registry::in_memory().await.unwrap();
     let forecast = json!({"name": "plan", "description": "Plans a picnic by the forecast"});
     let resource = json!({"uri": "tide://today", "name": "tides", "description": "High and low water"});
@@ -224,14 +227,14 @@ async fn servers_are_found_by_all_that_they_offer() {
         ("accounts", "text"),
         ("ledger", "text"),
     ] {
-        let page = registry.find(Filter::new().words(words)).await.unwrap();
+        let page = registry.find(Filter::new().search(words)).await.unwrap();
         assert_eq!(page.servers[0].id, id, "{words}");
         assert!(page.servers[0].score.is_some());
     }
 }
 
 #[tokio::test]
-async fn whatever_is_typed_has_an_answer() {
+async fn unusual_search_texts_are_accepted_or_rejected_with_a_reason() {
     let api = Api::new().await;
     let tools = json!([{"name": "read_file", "description": "Reads the file"}, {"name": "the", "description": "it is"}]);
     let body = json!({"id": "a", "name": "a", "transport": "stdio", "command": ["x"], "capabilities": {"tools": tools}});
@@ -272,7 +275,7 @@ async fn whatever_is_typed_has_an_answer() {
         let query: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
         let answer = api.get(&format!("/v1/tools?q={query}")).await;
         assert!(
-            answer.json()["detail"].as_str().unwrap().contains("holds no word to search for"),
+            answer.json()["detail"].as_str().unwrap().contains("contains no word to search for"),
             "{text:?}"
         );
     }
@@ -286,7 +289,7 @@ async fn whatever_is_typed_has_an_answer() {
 }
 
 #[tokio::test]
-async fn filters_apply_to_what_is_found_and_pages_hold_each_once() {
+async fn filters_apply_to_search_results_and_pages_contain_each_once() {
     let registry = Registry::in_memory().await.unwrap();
     for number in 0..40 {
         let server = Registration::stdio(if number % 2 == 0 { "even" } else { "odd" }, ["x"])
@@ -297,7 +300,7 @@ async fn filters_apply_to_what_is_found_and_pages_hold_each_once() {
             .tool("common");
         registry.register(server).await.unwrap();
     }
-    let filter = Filter::new().words("write a report").tag("fourth").metadata("half", "one").limit(2);
+    let filter = Filter::new().search("write a report").tag("fourth").metadata("half", "one").limit(2);
     let (mut seen, mut next) = (Vec::new(), filter.clone());
     loop {
         let page = registry.find(next.clone()).await.unwrap();
@@ -307,7 +310,7 @@ async fn filters_apply_to_what_is_found_and_pages_hold_each_once() {
     }
     seen.sort();
     assert_eq!(seen, ["s00", "s04", "s08", "s12", "s16"]);
-    let filter = Filter::new().words("writes reports").name("odd").limit(7);
+    let filter = Filter::new().search("writes reports").name("odd").limit(7);
     let (mut seen, mut next) = (Vec::new(), filter.clone());
     loop {
         let page = registry.tools(next.clone()).await.unwrap();
@@ -320,25 +323,25 @@ async fn filters_apply_to_what_is_found_and_pages_hold_each_once() {
     let odd: Vec<String> =
         (0..40).filter(|number| number % 2 == 1).map(|number| format!("write_{number:02}")).collect();
     assert_eq!(seen, odd);
-    let named = Filter::new().words("write").tool("write_07");
+    let named = Filter::new().search("write").tool("write_07");
     assert_eq!(tools(&registry, named.clone()).await, ["write_07"]);
     assert_eq!(tools(&registry, named.tool("write_08")).await, Vec::<String>::new(), "no tool has two names");
 }
 
 #[tokio::test]
-async fn what_changes_is_found_at_once_and_what_is_gone_no_more() {
+async fn the_index_follows_every_change_at_once() {
     let mut fixture = Fixture::new().await;
     let server = |words: &str| Registration::stdio("a", ["x"]).id("a").tool(described("first", words));
     let registered = fixture.registry.register(server("paints walls")).await.unwrap();
     assert_eq!(found(&fixture.registry, "walls").await, ["first"]);
     fixture.registry.register(server("tunes pianos")).await.unwrap();
-    let strict = |words: &str| Filter::new().words(words).matching(Match::All);
+    let strict = |words: &str| Filter::new().search(words).matching(Match::All);
     assert_eq!(tools(&fixture.registry, strict("walls")).await, Vec::<String>::new());
     assert_eq!(tools(&fixture.registry, strict("pianos")).await, ["first"]);
     edit(&fixture.path(), "UPDATE tools SET description = 'mows lawns'").await;
     fixture.registry.check_writable().await.unwrap();
     assert_eq!(tools(&fixture.registry, strict("pianos")).await, Vec::<String>::new());
-    assert_eq!(tools(&fixture.registry, strict("lawns")).await, ["first"], "an edit by hand");
+    assert_eq!(tools(&fixture.registry, strict("lawns")).await, ["first"], "after an edit of the database");
     fixture.reopen_after(Duration::ZERO).await;
     assert_eq!(tools(&fixture.registry, strict("lawns")).await, ["first"], "after a restart");
     assert_eq!(registered.server.id, "a");

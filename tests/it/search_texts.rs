@@ -1,4 +1,4 @@
-//! The texts that servers are found by, as they are stored: each once, not for ever, and made again when they are missing.
+//! The stored search texts: each is stored once, deleted when unused, and created again when missing.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
 use crate::search::{described, first, found};
-use crate::support::{BACK_TO_3, Fixture, edit};
+use crate::support::{DOWNGRADE_TO_SCHEMA_3, Fixture, edit};
 
-async fn texts(fixture: &Fixture) -> Vec<(Vec<u8>, i64, Vec<u8>)> {
+async fn stored_texts(fixture: &Fixture) -> Vec<(Vec<u8>, i64, Vec<u8>)> {
     let mut connection = SqliteConnectOptions::new().filename(fixture.path()).connect().await.unwrap();
     let sql = "SELECT digest, version, documents FROM search_texts ORDER BY digest";
     let rows = sqlx::query_as(sql).fetch_all(&mut connection).await.unwrap();
@@ -17,9 +17,9 @@ async fn texts(fixture: &Fixture) -> Vec<(Vec<u8>, i64, Vec<u8>)> {
     rows
 }
 
-/// Servers of one name that offer the same share what it is found by, and what nobody has is deleted.
+/// Servers with equal names and definitions share one search text, and an unused one is deleted.
 #[tokio::test]
-async fn equal_texts_are_kept_once_and_not_for_ever() {
+async fn equal_texts_are_stored_once_and_deleted_when_unused() {
     let fixture = Fixture::new().await;
     let server = |id: &str| {
         Registration::stdio("same", ["x"]).id(id).ttl(600).tool(described("one", "Does one thing"))
@@ -27,45 +27,49 @@ async fn equal_texts_are_kept_once_and_not_for_ever() {
     for id in ["a", "b", "c"] {
         fixture.registry.register(server(id)).await.unwrap();
     }
-    assert_eq!(texts(&fixture).await.len(), 1);
+    assert_eq!(stored_texts(&fixture).await.len(), 1);
     fixture.registry.register(server("c").tool("two")).await.unwrap();
-    assert_eq!(texts(&fixture).await.len(), 2);
+    assert_eq!(stored_texts(&fixture).await.len(), 2);
     fixture.registry.deregister("c").await.unwrap();
-    fixture.pass(Duration::from_secs(70)).await;
-    assert_eq!(texts(&fixture).await.len(), 1, "the minute's work deletes what is used no more");
+    fixture.run_for(Duration::from_secs(70)).await;
+    assert_eq!(stored_texts(&fixture).await.len(), 1, "the task that runs every minute deletes unused texts");
     assert_eq!(found(&fixture.registry, "one thing").await, ["one"]);
     fixture.registry.close().await;
 }
 
-/// One server whose rows somebody has broken hides itself, and nobody else; one whose documents are broken gets new ones.
+/// A server with damaged rows hides only itself; one with damaged search documents gets new ones.
 #[tokio::test]
-async fn what_somebody_has_broken_hides_nobody_else() {
+async fn a_damaged_record_does_not_hide_other_servers() {
     let mut fixture = Fixture::new().await;
     for name in ["mint", "sage", "thyme"] {
         let server = Registration::stdio(name, ["x"]).id(name).ttl(600).tool(described(name, "Grows a herb"));
         fixture.registry.register(server).await.unwrap();
     }
     fixture.registry.close().await;
-    let broken =
+    let damage =
         "UPDATE search_texts SET documents = x'ff'; UPDATE servers SET environment = '5' WHERE id = 'sage'";
-    edit(&fixture.path(), broken).await;
+    edit(&fixture.path(), damage).await;
     fixture.reopen_after(Duration::ZERO).await;
     let mut herbs = found(&fixture.registry, "herb").await;
     herbs.sort();
     assert_eq!(herbs, ["mint", "thyme"]);
-    fixture.pass(Duration::from_secs(2)).await;
+    fixture.run_for(Duration::from_secs(2)).await;
     fixture
         .registry
         .register(Registration::stdio("mint", ["x"]).id("mint").ttl(600).tool("spearmint"))
         .await
         .unwrap();
-    assert_eq!(first(&fixture.registry, "spearmint").await, "spearmint", "the rest goes on");
+    assert_eq!(
+        first(&fixture.registry, "spearmint").await,
+        "spearmint",
+        "other servers can still be changed and found"
+    );
     fixture.registry.close().await;
 }
 
-/// What is inserted with sqlite3 is found, and kept for the next start.
+/// Rows inserted with `sqlite3` are found, and their search text is stored for the next start.
 #[tokio::test]
-async fn what_is_inserted_by_hand_is_found_and_kept() {
+async fn rows_inserted_with_sql_are_found_and_stored() {
     let fixture = Fixture::new().await;
     fixture.registry.register(Registration::stdio("a", ["x"]).id("a").ttl(600)).await.unwrap();
     let insert = "
@@ -78,30 +82,30 @@ async fn what_is_inserted_by_hand_is_found_and_kept() {
     edit(&fixture.path(), insert).await;
     fixture.registry.check_writable().await.unwrap();
     assert_eq!(found(&fixture.registry, "peel an orange").await, ["inserted"]);
-    fixture.pass(Duration::from_secs(2)).await;
-    assert_eq!(texts(&fixture).await.len(), 2);
+    fixture.run_for(Duration::from_secs(2)).await;
+    assert_eq!(stored_texts(&fixture).await.len(), 2);
     fixture.registry.close().await;
 }
 
-/// A server that comes back after what it was found by was deleted is kept like any other.
+/// The search text of a server that is registered again, after it was deleted as unused, is stored again.
 #[tokio::test]
-async fn what_comes_back_is_kept_again() {
+async fn texts_of_a_server_registered_again_are_stored_again() {
     let fixture = Fixture::new().await;
     let server =
         || Registration::stdio("back", ["x"]).id("back").ttl(600).tool(described("one", "Does one thing"));
     fixture.registry.register(server()).await.unwrap();
     assert_eq!(found(&fixture.registry, "one thing").await, ["one"]);
     fixture.registry.deregister("back").await.unwrap();
-    fixture.pass(Duration::from_secs(70)).await;
-    assert_eq!(texts(&fixture).await.len(), 0);
+    fixture.run_for(Duration::from_secs(70)).await;
+    assert_eq!(stored_texts(&fixture).await.len(), 0);
     fixture.registry.register(server()).await.unwrap();
-    assert_eq!(texts(&fixture).await.len(), 1);
+    assert_eq!(stored_texts(&fixture).await.len(), 1);
     fixture.registry.close().await;
 }
 
-/// A database of an older version, or of another table of vectors, is searched at once, and brought up to date meanwhile.
+/// A database of an older version, or with other embeddings, can be searched at once, and is upgraded in the background.
 #[tokio::test]
-async fn an_older_database_is_searched_at_once_and_brought_up_to_date() {
+async fn an_older_database_can_be_searched_at_once_and_is_upgraded() {
     let mut fixture = Fixture::new().await;
     for number in 0..20 {
         let server = Registration::stdio("s", ["x"]).id(format!("s{number}")).ttl(600);
@@ -111,18 +115,18 @@ async fn an_older_database_is_searched_at_once_and_brought_up_to_date() {
             .await
             .unwrap();
     }
-    let written = texts(&fixture).await;
+    let written = stored_texts(&fixture).await;
     assert_eq!(written.len(), 20);
     fixture.registry.close().await;
     for older in [
-        BACK_TO_3,
+        DOWNGRADE_TO_SCHEMA_3,
         "UPDATE search_texts SET version = 1, documents = x'00'; UPDATE settings SET search_version = 1",
     ] {
         edit(&fixture.path(), older).await;
         fixture.reopen_after(Duration::ZERO).await;
         assert_eq!(found(&fixture.registry, "water the plants").await.len(), 20);
-        fixture.pass(Duration::from_secs(70)).await;
-        assert_eq!(texts(&fixture).await, written, "{older}");
+        fixture.run_for(Duration::from_secs(70)).await;
+        assert_eq!(stored_texts(&fixture).await, written, "{older}");
         assert_eq!(found(&fixture.registry, "plants").await.len(), 20);
         fixture.registry.close().await;
     }

@@ -1,17 +1,17 @@
-//! A registry that answers from copies of another one's database, and its promotion.
+//! A standby, which serves reads from copies of the primary's database, and its promotion.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use paulina::{
-    ChangeKind, Error, Filter, Health, OpenError, Options, Registration, Registry, Standby, Watch, Watched,
+    ChangeKind, Error, Filter, Health, OpenError, Options, Registration, Registry, Standby, Watch, WatchEvent,
 };
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
-use crate::support::{BACK_TO_3, Fixture, NEVER};
+use crate::support::{DOWNGRADE_TO_SCHEMA_3, Fixture, NEVER};
 
-/// A whole copy of a database that is in use, as a replica brings one.
+/// Copies a database that is in use, like a replica does.
 async fn copy(from: &Path, to: PathBuf) -> PathBuf {
     let _ = std::fs::remove_file(&to);
     let mut connection = SqliteConnectOptions::new().filename(from).read_only(true).connect().await.unwrap();
@@ -37,20 +37,20 @@ impl Pair {
         Self { primary, standby, registry }
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    fn file_path(&self, name: &str) -> PathBuf {
         self.primary.folder.path().join(name)
     }
 
-    async fn copied(&self) -> PathBuf {
-        copy(&self.primary.path(), self.at("copy")).await
+    async fn copy_primary(&self) -> PathBuf {
+        copy(&self.primary.path(), self.file_path("copy")).await
     }
 
     async fn follow(&self) {
-        self.standby.follow(self.copied().await).await.unwrap();
+        self.standby.follow(self.copy_primary().await).await.unwrap();
     }
 
     async fn promote(&self) {
-        self.standby.promote(self.copied().await, self.at("promoted.db")).await.unwrap();
+        self.standby.promote(self.copy_primary().await, self.file_path("promoted.db")).await.unwrap();
     }
 }
 
@@ -62,15 +62,15 @@ async fn ids(registry: &Registry, filter: Filter) -> Vec<String> {
     registry.find(filter).await.unwrap().servers.into_iter().map(|server| server.id.clone()).collect()
 }
 
-async fn told(watch: &mut Watch) -> (ChangeKind, String, u64) {
+async fn next_change(watch: &mut Watch) -> (ChangeKind, String, u64) {
     match watch.next().await.unwrap() {
-        Watched::Change(change) => (change.kind, change.server.id.clone(), change.revision.number),
-        Watched::Snapshot(snapshot) => panic!("a snapshot: {snapshot:?}"),
+        WatchEvent::Change(change) => (change.kind, change.server.id.clone(), change.revision.number),
+        WatchEvent::Snapshot(snapshot) => panic!("a snapshot: {snapshot:?}"),
     }
 }
 
 #[tokio::test]
-async fn answers_from_its_copy_and_refuses_writes() {
+async fn a_standby_serves_reads_from_its_copy_and_rejects_writes() {
     let pair = Pair::new().await;
     assert!(pair.registry.is_standby() && !pair.primary.registry.is_standby());
     assert_eq!(ids(&pair.registry, Filter::new().tool("read_file")).await, ["files"]);
@@ -98,99 +98,104 @@ async fn answers_from_its_copy_and_refuses_writes() {
 }
 
 #[tokio::test]
-async fn leases_stand_still_between_copies() {
+async fn leases_do_not_age_between_copies() {
     let pair = Pair::new().await;
     pair.primary.clock.advance(Duration::from_hours(1));
-    assert_eq!(ids(&pair.registry, Filter::new()).await, ["files"], "as alive as its copy says");
-    pair.primary.pass(Duration::from_secs(40)).await;
+    assert_eq!(ids(&pair.registry, Filter::new()).await, ["files"], "healthy, as in the copy");
+    pair.primary.run_for(Duration::from_secs(40)).await;
     pair.primary.registry.prune().await.unwrap();
     pair.follow().await;
     assert!(ids(&pair.registry, Filter::new()).await.is_empty());
 }
 
 #[tokio::test]
-async fn watchers_are_told_what_each_copy_brings() {
+async fn watchers_receive_the_changes_of_each_copy() {
     let pair = Pair::new().await;
     let mut watch = pair.registry.watch(Filter::new()).unwrap();
-    let Watched::Snapshot(snapshot) = watch.next().await.unwrap() else { panic!("no snapshot") };
+    let WatchEvent::Snapshot(snapshot) = watch.next().await.unwrap() else { panic!("no snapshot") };
     assert_eq!(snapshot.servers.len(), 1);
     pair.primary.registry.register(server("a")).await.unwrap();
     pair.primary.registry.deregister("files").await.unwrap();
     pair.follow().await;
     let number = snapshot.revision.number;
-    assert_eq!(told(&mut watch).await, (ChangeKind::Registered, "a".into(), number + 1));
-    assert_eq!(told(&mut watch).await, (ChangeKind::Deregistered, "files".into(), number + 2));
+    assert_eq!(next_change(&mut watch).await, (ChangeKind::Registered, "a".into(), number + 1));
+    assert_eq!(next_change(&mut watch).await, (ChangeKind::Deregistered, "files".into(), number + 2));
 
-    // A copy of an older state takes back what was told.
-    let older = pair.copied().await;
-    std::fs::rename(older, pair.at("older")).unwrap();
+    // A copy of an older state undoes changes, so watchers get a new snapshot.
+    let older = pair.copy_primary().await;
+    std::fs::rename(older, pair.file_path("older")).unwrap();
     pair.primary.registry.register(server("b")).await.unwrap();
     pair.follow().await;
-    assert_eq!(told(&mut watch).await.1, "b");
-    pair.standby.follow(pair.at("older")).await.unwrap();
-    let Watched::Snapshot(snapshot) = watch.next().await.unwrap() else { panic!("no snapshot") };
+    assert_eq!(next_change(&mut watch).await.1, "b");
+    pair.standby.follow(pair.file_path("older")).await.unwrap();
+    let WatchEvent::Snapshot(snapshot) = watch.next().await.unwrap() else { panic!("no snapshot") };
     assert_eq!(snapshot.servers.len(), 1);
 }
 
 #[tokio::test]
-async fn a_promoted_one_goes_on_in_a_new_epoch_and_nobody_expires_for_it() {
+async fn a_promoted_standby_starts_a_new_epoch_without_expiring_servers() {
     let pair = Pair::new().await;
     let mut watch = pair.registry.watch(Filter::new()).unwrap();
-    let Watched::Snapshot(before) = watch.next().await.unwrap() else { panic!("no snapshot") };
+    let WatchEvent::Snapshot(before) = watch.next().await.unwrap() else { panic!("no snapshot") };
     pair.primary.registry.register(server("a")).await.unwrap();
-    // The primary is lost, and it takes an hour until somebody comes.
-    let final_copy = pair.copied().await;
+    // The primary fails, and the standby is promoted an hour later.
+    let final_copy = pair.copy_primary().await;
     pair.primary.registry.register(server("lost")).await.unwrap();
     pair.primary.registry.close().await;
     pair.primary.clock.advance(Duration::from_hours(1));
-    pair.standby.promote(final_copy, pair.at("promoted.db")).await.unwrap();
+    pair.standby.promote(final_copy, pair.file_path("promoted.db")).await.unwrap();
 
     assert!(!pair.registry.is_standby());
-    let Watched::Snapshot(after) = watch.next().await.unwrap() else { panic!("no snapshot") };
+    let WatchEvent::Snapshot(after) = watch.next().await.unwrap() else { panic!("no snapshot") };
     assert_ne!(after.revision.epoch, before.revision.epoch);
     assert_eq!(ids(&pair.registry, Filter::new()).await, ["files", "a"]);
-    let left = pair.registry.health("a").unwrap().unwrap().expires_in_ms;
-    assert!((29_000..=30_000).contains(&left), "{left} ms are left");
-    // What was lost registers again, and what is alive refreshes.
+    let remaining = pair.registry.health("a").unwrap().unwrap().expires_in_ms;
+    assert!((29_000..=30_000).contains(&remaining), "{remaining} ms remain");
+    // A server missing from the copy registers again; the others refresh.
     assert!(matches!(pair.registry.refresh("lost").await, Err(Error::NotRegistered(_))));
     let lost = pair.registry.register(server("lost")).await.unwrap();
     assert!(lost.created);
-    let Watched::Change(change) = watch.next().await.unwrap() else { panic!("no change") };
+    let WatchEvent::Change(change) = watch.next().await.unwrap() else { panic!("no change") };
     assert_eq!((change.revision.epoch, change.server.id.as_str()), (after.revision.epoch, "lost"));
     pair.registry.refresh("files").await.unwrap();
-    // Leases stand still for five seconds, and run out then.
+    // After a grace period of five seconds leases age again.
     for _ in 0..4 * 36 {
         pair.primary.clock.advance(Duration::from_millis(250));
         pair.registry.check_writable().await.unwrap();
     }
     assert!(ids(&pair.registry, Filter::new()).await.is_empty());
-    // It is an ordinary database.
+    // The promoted database can be opened like any other.
     pair.registry.close().await;
-    let again = Registry::open(pair.at("promoted.db")).await.unwrap();
-    assert_eq!(again.stats().await.unwrap().servers.total, 3);
-    again.close().await;
+    let reopened = Registry::open(pair.file_path("promoted.db")).await.unwrap();
+    assert_eq!(reopened.stats().await.unwrap().servers.total, 3);
+    reopened.close().await;
 }
 
 #[tokio::test]
-async fn a_promotion_that_fails_leaves_a_standby() {
+async fn a_failed_promotion_leaves_a_standby() {
     let pair = Pair::new().await;
-    std::fs::write(pair.at("promoted.db"), "somebody's").unwrap();
-    let refused = pair.standby.promote(pair.copied().await, pair.at("promoted.db")).await.unwrap_err();
+    std::fs::write(pair.file_path("promoted.db"), "another file").unwrap();
+    let refused =
+        pair.standby.promote(pair.copy_primary().await, pair.file_path("promoted.db")).await.unwrap_err();
     assert!(matches!(refused, OpenError::Io { .. }), "{refused}");
-    assert_eq!(std::fs::read(pair.at("promoted.db")).unwrap(), b"somebody's");
-    std::fs::write(pair.at("rubbish"), "no database, but long enough to be read as the header of one")
-        .unwrap();
-    let refused = pair.standby.promote(pair.at("rubbish"), pair.at("other.db")).await.unwrap_err();
+    assert_eq!(std::fs::read(pair.file_path("promoted.db")).unwrap(), b"another file");
+    std::fs::write(
+        pair.file_path("not_a_database"),
+        "not a database, but long enough to be read as the header of one",
+    )
+    .unwrap();
+    let refused =
+        pair.standby.promote(pair.file_path("not_a_database"), pair.file_path("other.db")).await.unwrap_err();
     assert!(matches!(refused, OpenError::NotADatabase { .. }), "{refused}");
-    let refused = pair.standby.follow(pair.at("rubbish")).await.unwrap_err();
+    let refused = pair.standby.follow(pair.file_path("not_a_database")).await.unwrap_err();
     assert!(matches!(refused, OpenError::NotADatabase { .. }), "{refused}");
-    let refused = pair.standby.follow(pair.at("nothing")).await.unwrap_err();
+    let refused = pair.standby.follow(pair.file_path("nothing")).await.unwrap_err();
     assert!(matches!(refused, OpenError::Io { .. }), "{refused}");
     assert!(pair.registry.is_standby());
     pair.primary.registry.register(server("a")).await.unwrap();
     pair.follow().await;
     assert_eq!(ids(&pair.registry, Filter::new()).await, ["files", "a"]);
-    std::fs::remove_file(pair.at("promoted.db")).unwrap();
+    std::fs::remove_file(pair.file_path("promoted.db")).unwrap();
     pair.promote().await;
     pair.registry.refresh("a").await.unwrap();
     pair.promote().await;
@@ -198,16 +203,17 @@ async fn a_promotion_that_fails_leaves_a_standby() {
 
     let pair = Pair::new().await;
     pair.registry.close().await;
-    let refused = pair.standby.promote(pair.copied().await, pair.at("promoted.db")).await.unwrap_err();
+    let refused =
+        pair.standby.promote(pair.copy_primary().await, pair.file_path("promoted.db")).await.unwrap_err();
     assert!(refused.to_string().contains("was closed"), "{refused}");
-    assert!(!pair.at("promoted.db").exists());
+    assert!(!pair.file_path("promoted.db").exists());
 }
 
 #[tokio::test]
-async fn what_was_remembered_of_an_earlier_database_is_forgotten() {
+async fn promotion_ignores_the_lease_file_of_an_earlier_database() {
     let pair = Pair::new().await;
-    // This machine was the primary of the same history, and its database was moved away; not so the file beside it.
-    std::fs::copy(pair.at("paulina.db-lease"), pair.at("promoted.db-lease")).unwrap();
+    // This machine was the primary before. Its database was moved away, but its lease file was left.
+    std::fs::copy(pair.file_path("paulina.db-lease"), pair.file_path("promoted.db-lease")).unwrap();
     let before = pair.registry.stats().await.unwrap().revision;
     pair.promote().await;
     let after = pair.registry.stats().await.unwrap().revision;
@@ -217,23 +223,23 @@ async fn what_was_remembered_of_an_earlier_database_is_forgotten() {
 }
 
 #[tokio::test]
-async fn a_copy_of_an_older_paulina_is_brought_up_to_date() {
+async fn a_copy_with_an_older_schema_is_migrated() {
     let pair = Pair::new().await;
-    let older = pair.copied().await;
-    let back = "DROP TABLE tokens; ALTER TABLE settings DROP COLUMN tokens; DELETE FROM refinery_schema_history WHERE version = 3";
-    crate::support::edit(&older, &[BACK_TO_3, back].concat()).await;
+    let older = pair.copy_primary().await;
+    let downgrade = "DROP TABLE tokens; ALTER TABLE settings DROP COLUMN tokens; DELETE FROM refinery_schema_history WHERE version = 3";
+    crate::support::edit(&older, &[DOWNGRADE_TO_SCHEMA_3, downgrade].concat()).await;
     pair.standby.follow(older).await.unwrap();
     assert_eq!(ids(&pair.registry, Filter::new()).await, ["files"]);
 }
 
 #[tokio::test]
-async fn readers_are_never_in_the_way_of_the_next_copy() {
+async fn concurrent_readers_do_not_block_the_next_copy() {
     let pair = Pair::new().await;
     let registry = pair.registry.clone();
-    let reading = tokio::spawn(async move {
+    let reader = tokio::spawn(async move {
         let mut seen = 0;
-        while let Ok(page) = registry.find(Filter::new().words("s")).await {
-            assert!(page.servers.len() >= seen, "a state was taken back");
+        while let Ok(page) = registry.find(Filter::new().search("s")).await {
+            assert!(page.servers.len() >= seen, "a reader saw an older state");
             seen = page.servers.len();
             let _ = registry.tools(Filter::new()).await;
             tokio::task::yield_now().await;
@@ -246,7 +252,7 @@ async fn readers_are_never_in_the_way_of_the_next_copy() {
     }
     pair.promote().await;
     assert_eq!(ids(&pair.registry, Filter::new()).await.len(), 31);
-    let page = pair.registry.find(Filter::new().words("s")).await.unwrap();
+    let page = pair.registry.find(Filter::new().search("s")).await.unwrap();
     pair.registry.close().await;
-    assert!(reading.await.unwrap() <= page.servers.len());
+    assert!(reader.await.unwrap() <= page.servers.len());
 }

@@ -1,4 +1,4 @@
-//! The ready-made summaries say what the tables say, whoever wrote those.
+//! The stored summaries always match the tables, also after edits with SQL.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
-use crate::support::{BACK_TO_3, Fixture, edit};
+use crate::support::{DOWNGRADE_TO_SCHEMA_3, Fixture, edit};
 
-const ODD: &str =
+const SPECIAL_CHARACTERS: &str =
     "\"quoted\" \\ back\\slash / \n\t\r line \u{7f} \u{2028} \u{1F980} é 'single' </script> \u{1e}";
 
 async fn summaries(path: &Path) -> Vec<(i64, Option<String>)> {
@@ -21,12 +21,11 @@ async fn summaries(path: &Path) -> Vec<(i64, Option<String>)> {
     rows
 }
 
-/// Everything that a summary can hold, in characters that JSON, SQL and the registry itself might trip over.
-fn odd() -> [Registration; 3] {
-    let text = ODD.replace(['\u{1e}', '\u{7f}'], "");
-    let definition =
-        |name: &str| json!({"name": name, "title": ODD, "description": ODD, "x": [ODD, 1e3, null]});
-    let full = Registration::stdio("full", ["/bin/\"x\"", ODD, ""])
+/// Registrations with every member of a summary, in characters that need escaping in JSON or SQL.
+fn registrations_with_special_characters() -> [Registration; 3] {
+    let text = SPECIAL_CHARACTERS.replace(['\u{1e}', '\u{7f}'], "");
+    let definition = |name: &str| json!({"name": name, "title": SPECIAL_CHARACTERS, "description": SPECIAL_CHARACTERS, "x": [SPECIAL_CHARACTERS, 1e3, null]});
+    let full = Registration::stdio("full", ["/bin/\"x\"", SPECIAL_CHARACTERS, ""])
         .id("full")
         .title(text.as_str())
         .version("1.0 \"beta\"")
@@ -35,11 +34,13 @@ fn odd() -> [Registration; 3] {
         .tool("é")
         .prompt(Prompt::from_json(definition("p")).unwrap())
         .resource(
-            Resource::from_json(json!({"uri": "file:///a b\"c", "mimeType": "text/\"x\"", "title": ODD}))
-                .unwrap(),
+            Resource::from_json(
+                json!({"uri": "file:///a b\"c", "mimeType": "text/\"x\"", "title": SPECIAL_CHARACTERS}),
+            )
+            .unwrap(),
         )
         .resource("res://{a}/*\\")
-        .capability_options("logging", json!({"level": ODD, "z": 1, "a": 0.10}))
+        .capability_options("logging", json!({"level": SPECIAL_CHARACTERS, "z": 1, "a": 0.10}))
         .capability("z")
         .capability("a\"b")
         .tag("ü")
@@ -51,9 +52,9 @@ fn odd() -> [Registration; 3] {
 }
 
 #[tokio::test]
-async fn what_the_registry_writes_is_what_the_tables_give() {
+async fn stored_summaries_equal_those_computed_from_the_tables() {
     let fixture = Fixture::new().await;
-    for registration in odd() {
+    for registration in registrations_with_special_characters() {
         fixture.registry.register(registration).await.unwrap();
     }
     let written = summaries(&fixture.path()).await;
@@ -70,11 +71,11 @@ async fn what_the_registry_writes_is_what_the_tables_give() {
     fixture.registry.close().await;
 }
 
-/// Every table that a summary is made of, edited in every way: found at the next tick, and while nobody looks.
+/// Edits, additions and deletions in every table of a summary show after the next tick.
 #[tokio::test]
-async fn edits_by_hand_show() {
+async fn edits_of_every_table_show_in_summaries() {
     let fixture = Fixture::new().await;
-    for registration in odd() {
+    for registration in registrations_with_special_characters() {
         fixture.registry.register(registration).await.unwrap();
     }
     let edits = [
@@ -83,7 +84,7 @@ async fn edits_by_hand_show() {
         ("UPDATE prompts SET title = 'prompted'", "prompted"),
         ("UPDATE resources SET name = 'sourced' WHERE uri IS NOT NULL", "sourced"),
         ("UPDATE capabilities SET options = '{\"level\":\"louder\"}' WHERE name = 'logging'", "louder"),
-        ("UPDATE tags SET tag = 'labelled' WHERE tag = 'ü'", "labelled"),
+        ("UPDATE tags SET tag = 'labeled' WHERE tag = 'ü'", "labeled"),
         ("UPDATE metadata SET value = 'valued'", "valued"),
         (
             "INSERT INTO tools (server, position, name, definition) SELECT number, 9, 'added_tool', '{}' FROM servers WHERE id = 'sse'",
@@ -104,25 +105,25 @@ async fn edits_by_hand_show() {
         ("INSERT INTO tags SELECT number, 'added_tag' FROM servers WHERE id = 'sse'", "added_tag"),
         ("INSERT INTO metadata SELECT number, 'added_key', 'v' FROM servers WHERE id = 'sse'", "added_key"),
     ];
-    for (sql, shows) in edits {
-        assert!(!all(&fixture.registry).await.contains(shows), "{shows} is new");
+    for (sql, expected) in edits {
+        assert!(!all_servers_as_json(&fixture.registry).await.contains(expected), "{expected} is new");
         edit(&fixture.path(), sql).await;
         fixture.registry.check_writable().await.unwrap();
-        assert!(all(&fixture.registry).await.contains(shows), "{sql}");
+        assert!(all_servers_as_json(&fixture.registry).await.contains(expected), "{sql}");
     }
-    for (table, gone) in [
+    for (table, removed) in [
         ("tools", "sharper"),
         ("prompts", "prompted"),
         ("resources", "sourced"),
         ("capabilities", "louder"),
-        ("tags", "labelled"),
+        ("tags", "labeled"),
         ("metadata", "valued"),
         ("servers", "edited"),
     ] {
-        assert!(all(&fixture.registry).await.contains(gone));
+        assert!(all_servers_as_json(&fixture.registry).await.contains(removed));
         edit(&fixture.path(), &format!("DELETE FROM {table}")).await;
         fixture.registry.check_writable().await.unwrap();
-        assert!(!all(&fixture.registry).await.contains(gone), "{table}");
+        assert!(!all_servers_as_json(&fixture.registry).await.contains(removed), "{table}");
     }
     fixture.registry.close().await;
 }
@@ -132,43 +133,42 @@ async fn records(registry: &Registry) -> Vec<Arc<Record>> {
     page.servers.iter().map(|server| Arc::clone(server.record())).collect()
 }
 
-async fn all(registry: &Registry) -> String {
+async fn all_servers_as_json(registry: &Registry) -> String {
     let page = registry.find(Filter::new().health(HealthFilter::Any)).await.unwrap();
     serde_json::to_string(&page.servers).unwrap()
 }
 
-/// A database from before there were summaries gets them as it is migrated.
 #[tokio::test]
-async fn an_older_database_gets_them() {
+async fn an_older_database_gets_summaries_when_it_is_migrated() {
     let mut fixture = Fixture::new().await;
-    for registration in odd() {
+    for registration in registrations_with_special_characters() {
         fixture.registry.register(registration).await.unwrap();
     }
     let written = summaries(&fixture.path()).await;
     let found = records(&fixture.registry).await;
     fixture.registry.close().await;
     let tables = ["tools", "prompts", "resources", "capabilities", "tags", "metadata"];
-    let mut back = String::from(BACK_TO_3);
-    back.push_str("DROP TABLE tokens; ALTER TABLE settings DROP COLUMN tokens;");
-    back.push_str("DROP TABLE summaries; DROP TRIGGER servers_leave;");
-    back.push_str("DROP TRIGGER servers_add_summary; DROP TRIGGER servers_change_summary;");
+    let mut downgrade = String::from(DOWNGRADE_TO_SCHEMA_3);
+    downgrade.push_str("DROP TABLE tokens; ALTER TABLE settings DROP COLUMN tokens;");
+    downgrade.push_str("DROP TABLE summaries; DROP TRIGGER servers_leave;");
+    downgrade.push_str("DROP TRIGGER servers_add_summary; DROP TRIGGER servers_change_summary;");
     for table in tables {
         for verb in ["add_to", "change", "leave"] {
-            back.extend(["DROP TRIGGER ", table, "_", verb, "_summary;"]);
+            downgrade.extend(["DROP TRIGGER ", table, "_", verb, "_summary;"]);
         }
     }
-    back.push_str("DELETE FROM refinery_schema_history WHERE version >= 2;");
-    edit(&fixture.path(), &back).await;
+    downgrade.push_str("DELETE FROM refinery_schema_history WHERE version >= 2;");
+    edit(&fixture.path(), &downgrade).await;
     fixture.reopen_after(std::time::Duration::ZERO).await;
     assert_eq!(summaries(&fixture.path()).await, written);
     assert_eq!(records(&fixture.registry).await, found);
     fixture.registry.close().await;
 }
 
-/// The cache emptied, and a record that is none any more: its neighbours live and expire as ever, and registering it again
-/// mends it.
+/// Deleted summaries are computed again. A damaged record does not stop other servers from expiring, and registering it again
+/// repairs it.
 #[tokio::test]
-async fn what_somebody_has_broken_harms_nobody_else() {
+async fn a_damaged_record_does_not_affect_other_servers() {
     let fixture = Fixture::new().await;
     for id in ["a", "b", "c"] {
         let own = Registration::stdio("s", ["x"]).id(id).ttl(if id == "c" { 30 } else { 1 });
@@ -179,7 +179,7 @@ async fn what_somebody_has_broken_harms_nobody_else() {
     assert_eq!(fixture.registry.find(Filter::new().tool("t")).await.unwrap().servers.len(), 3);
 
     edit(&fixture.path(), "UPDATE servers SET environment = '5' WHERE id = 'a'").await;
-    fixture.pass(std::time::Duration::from_secs(2)).await;
+    fixture.run_for(std::time::Duration::from_secs(2)).await;
     fixture.registry.prune().await.unwrap();
     let found = fixture.registry.find(Filter::new().health(HealthFilter::Any)).await.unwrap();
     assert_eq!(found.servers.iter().map(|server| server.id.as_str()).collect::<Vec<_>>(), ["c"]);
@@ -188,8 +188,8 @@ async fn what_somebody_has_broken_harms_nobody_else() {
     fixture.registry.check_writable().await.unwrap();
     let renamed = || fixture.registry.find(Filter::new().tool("renamed"));
     assert_eq!(renamed().await.unwrap().servers.len(), 1);
-    let mended = Registration::stdio("s", ["x"]).id("c").tool("t").version("2");
-    assert!(!fixture.registry.register(mended).await.unwrap().created);
+    let replacement = Registration::stdio("s", ["x"]).id("c").tool("t").version("2");
+    assert!(!fixture.registry.register(replacement).await.unwrap().created);
     assert_eq!(renamed().await.unwrap().servers, []);
     assert_eq!(fixture.registry.find(Filter::new().tool("t")).await.unwrap().servers.len(), 1);
 
@@ -200,7 +200,7 @@ async fn what_somebody_has_broken_harms_nobody_else() {
     fixture.registry.close().await;
 }
 
-/// Whoever owns a server owns it in pages, too.
+/// The owner is also part of the summary.
 #[tokio::test]
 async fn a_replaced_registration_keeps_its_owner() {
     let fixture = Fixture::new().await;

@@ -1,4 +1,4 @@
-//! Tokens from the command line, on a running registry and before there is one; sockets, TLS and permissions.
+//! `paulina token` with and without a running registry; sockets, TLS, file permissions and secrets in the log.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -12,7 +12,7 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::support::binary::{self, Binary};
-use crate::support::{BACK_TO_3, edit};
+use crate::support::{DOWNGRADE_TO_SCHEMA_3, edit, redact};
 
 fn token(database: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_paulina"));
@@ -36,7 +36,7 @@ async fn status(url: &str, secret: Option<&str>) -> StatusCode {
 }
 
 #[tokio::test]
-async fn a_running_registry_goes_by_a_token_as_soon_as_it_is_printed() {
+async fn a_running_registry_accepts_a_token_as_soon_as_it_is_printed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("paulina.db");
     let binary = Binary::start(&path);
@@ -54,7 +54,7 @@ async fn a_running_registry_goes_by_a_token_as_soon_as_it_is_printed() {
     assert!(token(&path, &["revoke", "--name", "one"]).status.success());
     assert_eq!(status(&binary.url, Some(&first)).await, 401);
     let revoked = String::from_utf8(token(&path, &["revoke", "--name", "two"]).stdout).unwrap();
-    assert!(revoked.contains("no token left"), "{revoked}");
+    assert!(revoked.contains("no tokens left"), "{revoked}");
     assert_eq!(status(&binary.url, None).await, 200);
     binary.signal("-TERM");
     let (_, log) = binary.wait();
@@ -62,35 +62,39 @@ async fn a_running_registry_goes_by_a_token_as_soon_as_it_is_printed() {
 }
 
 #[tokio::test]
-async fn the_database_and_its_backups_hold_hashes_alone() {
+async fn the_database_and_its_backups_contain_only_hashes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("paulina.db");
     let secret = create(&path, "one", "admin");
     edit(&path, &format!("VACUUM INTO '{}'", folder.path().join("backup.db").display())).await;
-    let needle = secret.strip_prefix("paulina_").unwrap().as_bytes();
+    let secret_bytes = secret.strip_prefix("paulina_").unwrap().as_bytes();
     let mut files = 0;
     for entry in std::fs::read_dir(folder.path()).unwrap() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();
-        assert!(!bytes.windows(needle.len()).any(|window| window == needle));
+        assert!(!bytes.windows(secret_bytes.len()).any(|window| window == secret_bytes));
         files += 1;
     }
     assert!(files >= 2);
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_token_command_is_said() {
+async fn token_commands_report_errors() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("paulina.db");
     for (name, is_new) in [("one", true), ("another", false)] {
-        let made = token(&path, &["create", "--name", name, "--role", "read"]);
-        let text = String::from_utf8(made.stderr).unwrap();
-        assert_eq!(text.contains("there was no database"), is_new, "{text}");
+        let created = token(&path, &["create", "--name", name, "--role", "read"]);
+        let text = String::from_utf8(created.stderr).unwrap();
+        assert_eq!(text.contains("created the database"), is_new, "{text}");
     }
     for (arguments, message, code) in [
-        (&["create", "--name", "one", "--role", "read"][..], "there is a token one already", 1),
-        (&["create", "--name", "x", "--role", "root"], "is no role; use read, register or admin", 2),
-        (&["create", "--name", "a b", "--role", "read"], "is no name for a token", 2),
-        (&["revoke", "--name", "two"], "there is no token two", 1),
+        (&["create", "--name", "one", "--role", "read"][..], "token one already exists", 1),
+        (
+            &["create", "--name", "x", "--role", "root"],
+            "invalid role \"root\"; use read, register or admin",
+            2,
+        ),
+        (&["create", "--name", "a b", "--role", "read"], "invalid token name", 2),
+        (&["revoke", "--name", "two"], "token two does not exist", 1),
     ] {
         let output = token(&path, arguments);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}");
@@ -99,18 +103,21 @@ async fn what_is_wrong_with_a_token_command_is_said() {
         assert!(output.stdout.is_empty());
     }
     let older = "DROP TABLE tokens; DELETE FROM refinery_schema_history WHERE version = 3";
-    edit(&path, &[BACK_TO_3, older].concat()).await;
+    edit(&path, &[DOWNGRADE_TO_SCHEMA_3, older].concat()).await;
     let before = std::fs::read(&path).unwrap();
     let listed = token(&path, &["list"]);
-    assert!(String::from_utf8(listed.stdout).unwrap().contains("no tokens"), "from before there were tokens");
-    assert_eq!(std::fs::read(&path).unwrap(), before, "it is only read");
+    assert!(
+        String::from_utf8(listed.stdout).unwrap().contains("no tokens"),
+        "a database without a table of tokens"
+    );
+    assert_eq!(std::fs::read(&path).unwrap(), before, "the database is only read");
     let nowhere = token(&folder.path().join("none.db"), &["list"]);
-    assert!(String::from_utf8(nowhere.stderr).unwrap().contains("there is no database"));
+    assert!(String::from_utf8(nowhere.stderr).unwrap().contains("does not exist; name it with --database"));
     assert!(!folder.path().join("none.db").exists());
 }
 
 #[tokio::test]
-async fn a_public_address_takes_a_token_or_insecure_open() {
+async fn a_public_address_requires_a_token_or_allow_unauthenticated() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("paulina.db");
     let serve = |arguments: &[&str]| {
@@ -122,13 +129,13 @@ async fn a_public_address_takes_a_token_or_insecure_open() {
             .output()
             .unwrap()
     };
-    for there in [false, true] {
+    for exists in [false, true] {
         let output = serve(&[]);
         assert_eq!(output.status.code(), Some(1));
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(text.contains("not a loopback address") && text.contains("paulina token create"), "{text}");
-        assert_eq!(path.exists(), there, "a start that is refused makes no file");
-        if !there {
+        assert_eq!(path.exists(), exists, "a refused start creates no file");
+        if !exists {
             Binary::start(&path).kill();
         }
     }
@@ -138,11 +145,11 @@ async fn a_public_address_takes_a_token_or_insecure_open() {
     assert_eq!(status(&url, None).await, 401);
     assert_eq!(status(&url, Some(&secret)).await, 200);
     assert!(token(&path, &["revoke", "--name", "one"]).status.success());
-    assert_eq!(status(&url, None).await, 401, "without any token it is closed, not open");
+    assert_eq!(status(&url, None).await, 401, "without a token every request is rejected");
 }
 
 #[tokio::test]
-async fn files_and_sockets_are_their_owners_alone() {
+async fn files_and_sockets_are_accessible_only_by_their_owner() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("paulina.db");
     let socket = folder.path().join("paulina.sock");
@@ -167,7 +174,7 @@ async fn files_and_sockets_are_their_owners_alone() {
     let second = binary::command(&folder.path().join("other.db"), &["--listen", &listen]).output().unwrap();
     assert!(String::from_utf8(second.stderr).unwrap().contains("another process listens there"));
     binary.kill();
-    assert!(socket.exists(), "a killed process leaves its socket behind");
+    assert!(socket.exists(), "a killed process leaves its socket");
     let again = Binary::with(&path, &["--listen", &listen]);
     assert!(ask("localhost").starts_with("HTTP/1.1 200"));
     again.signal("-TERM");
@@ -178,16 +185,16 @@ async fn files_and_sockets_are_their_owners_alone() {
     let successor = Binary::with(&folder.path().join("other.db"), &["--listen", &listen]);
     first.signal("-TERM");
     assert!(first.wait().0.success());
-    assert!(ask("localhost").starts_with("HTTP/1.1 200"), "another's socket is left alone");
+    assert!(ask("localhost").starts_with("HTTP/1.1 200"), "the socket of another process is kept");
     successor.signal("-TERM");
     successor.wait();
     std::fs::write(&socket, "precious").unwrap();
     let refused = binary::command(&path, &["--listen", &listen]).output().unwrap();
-    assert!(String::from_utf8(refused.stderr).unwrap().contains("something that is no socket"));
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("a file that is not a socket"));
     assert_eq!(std::fs::read(&socket).unwrap(), b"precious");
 }
 
-/// Asks for the list over TLS, trusting these certificates alone.
+/// Lists servers over TLS, trusting only these certificates.
 async fn over_tls(address: &str, trusted: &[CertificateDer<'static>]) -> std::io::Result<String> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(trusted.iter().cloned());
@@ -203,18 +210,18 @@ async fn over_tls(address: &str, trusted: &[CertificateDer<'static>]) -> std::io
     Ok(answer)
 }
 
-/// A certificate for localhost that nobody vouches for, and the flags to serve with it.
+/// Returns a self-signed certificate for localhost, and the flags to serve with it.
 fn certificate(folder: &Path) -> (CertificateDer<'static>, [String; 4]) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let generated = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let [certificate, key] = ["cert.pem", "key.pem"].map(|name| folder.join(name));
-    std::fs::write(&certificate, made.cert.pem()).unwrap();
-    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    std::fs::write(&certificate, generated.cert.pem()).unwrap();
+    std::fs::write(&key, generated.signing_key.serialize_pem()).unwrap();
     let [certificate, key] = [certificate, key].map(|path| path.to_str().unwrap().to_owned());
-    (made.cert.der().clone(), ["--tls-cert".to_owned(), certificate, "--tls-key".to_owned(), key])
+    (generated.cert.der().clone(), ["--tls-cert".to_owned(), certificate, "--tls-key".to_owned(), key])
 }
 
 #[tokio::test]
-async fn tls_is_spoken_with_a_certificate_and_its_key() {
+async fn tls_is_served_with_a_certificate_and_its_key() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("paulina.db");
     let (certificate, flags) = certificate(folder.path());
@@ -222,9 +229,12 @@ async fn tls_is_spoken_with_a_certificate_and_its_key() {
     let binary = Binary::with(&path, &flags);
     let address = binary.url.strip_prefix("https://").unwrap();
     assert!(over_tls(address, &[certificate]).await.unwrap().starts_with("HTTP/1.1 200"));
-    assert!(over_tls(address, &[]).await.is_err(), "nobody vouches for the certificate");
-    let clear = crate::support::http_client();
-    assert!(clear.get(format!("http://{address}/healthz")).send().await.is_err(), "nothing is in the clear");
+    assert!(over_tls(address, &[]).await.is_err(), "the certificate is not trusted");
+    let http_client = crate::support::http_client();
+    assert!(
+        http_client.get(format!("http://{address}/healthz")).send().await.is_err(),
+        "plain HTTP is not served"
+    );
     drop(binary);
 
     for (flags, message) in [
@@ -238,42 +248,42 @@ async fn tls_is_spoken_with_a_certificate_and_its_key() {
     }
 }
 
-/// It is there all the same: a client says what is wrong, and nobody takes its place.
+/// The registry runs: a client reports the TLS error, and a second registry does not take its place.
 #[tokio::test]
-async fn a_registry_that_cannot_be_talked_to_is_not_taken_to_be_down() {
+async fn a_registry_with_a_tls_mismatch_is_not_considered_down() {
     let folder = tempfile::tempdir().unwrap();
     let (_, flags) = certificate(folder.path());
-    let secret = Binary::with(&folder.path().join("secret.db"), &flags.each_ref().map(String::as_str));
-    let plain = Binary::start(&folder.path().join("plain.db"));
-    let in_the_clear = secret.url.replace("https:", "http:");
-    let asked =
+    let tls_registry = Binary::with(&folder.path().join("secret.db"), &flags.each_ref().map(String::as_str));
+    let plain_registry = Binary::start(&folder.path().join("plain.db"));
+    let plaintext_url = tls_registry.url.replace("https:", "http:");
+    let stats_error =
         async |url: &str| ClientOptions::new().address(url).build().unwrap().stats().await.unwrap_err();
-    let error = asked(&secret.url).await;
+    let error = stats_error(&tls_registry.url).await;
     assert!(matches!(error, ClientError::Tls { .. }), "its certificate is not trusted: {error}");
-    let error = asked(&plain.url.replace("http:", "https:")).await;
-    assert!(matches!(error, ClientError::Tls { .. }), "it speaks no TLS: {error}");
-    let error = asked(&in_the_clear).await;
-    assert!(matches!(error, ClientError::NotARegistry { .. }), "it speaks TLS: {error}");
+    let error = stats_error(&plain_registry.url.replace("http:", "https:")).await;
+    assert!(matches!(error, ClientError::Tls { .. }), "it does not serve TLS: {error}");
+    let error = stats_error(&plaintext_url).await;
+    assert!(matches!(error, ClientError::NotARegistry { .. }), "it serves TLS: {error}");
     let second = folder.path().join("second.db");
     create(&second, "one", "admin");
-    for peer in [&secret.url, &in_the_clear] {
+    for peer in [&tls_registry.url, &plaintext_url] {
         let second = binary::command(&second, &["--peer", peer]).output().unwrap();
         let text = String::from_utf8(second.stderr).unwrap();
         assert_eq!(second.status.code(), Some(1), "{text}");
-        assert!(text.contains("answers, and may be a primary"), "{text}");
+        assert!(text.contains("responds and may be a primary"), "{text}");
     }
-    assert!(!folder.path().join("second.db-superseded").exists(), "nobody was seen to be a primary");
+    assert!(!folder.path().join("second.db-superseded").exists(), "the peer was not seen as a primary");
 }
 
-/// With everything logged, and a client that tries to write in the log.
+/// Logs at level trace, while a client tries to inject lines.
 #[tokio::test]
-async fn no_log_line_is_forged_and_none_shows_a_token() {
+async fn log_lines_cannot_be_forged_and_contain_no_token() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("paulina.db");
     let secret = create(&path, "one", "admin");
     let mut command = Command::new(env!("CARGO_BIN_EXE_paulina"));
     command
-        .args(["serve", "--listen", "127.0.0.1:0", "--log", "trace", "--database"])
+        .args(["serve", "--listen", "127.0.0.1:0", "--log-level", "trace", "--database"])
         .arg(&path)
         .stderr(std::fs::File::create(folder.path().join("log")).unwrap());
     let log = || std::fs::read_to_string(folder.path().join("log")).unwrap();
@@ -299,10 +309,35 @@ async fn no_log_line_is_forged_and_none_shows_a_token() {
     }
     let body = serde_json::json!({"id": "a", "name": "n", "transport": "stdio", "command": ["x"], "tags": ["\u{1b}[31m"]});
     let refused = client.post(format!("http://{address}/v1/servers")).bearer_auth(&secret).json(&body);
-    assert_eq!(refused.send().await.unwrap().status(), 422, "what is stored breaks no terminal");
+    assert_eq!(refused.send().await.unwrap().status(), 422, "control characters are rejected");
     child.kill().unwrap();
     child.wait().unwrap();
     let log = log();
     assert!(log.lines().count() >= 5 && log.contains("paulina_…"), "{log}");
     assert!(!log.contains(&secret) && !log.contains('\x1b') && !log.contains("\nFORGED"), "{log}");
+}
+
+#[tokio::test]
+async fn tokens_are_printed_as_a_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("paulina.db");
+    let output = token(&path, &["create", "--name", "ci", "--role", "register"]);
+    let stderr = String::from_utf8(output.stderr).unwrap().replace(&path.display().to_string(), "[database]");
+    insta::assert_snapshot!(stderr, @"
+    created the database [database]; a registry that serves another database does not know this token
+    created token ci (role: register). It will not be shown again:
+    ");
+    create(&path, "root", "admin");
+    let list = String::from_utf8(token(&path, &["list"]).stdout).unwrap();
+    insta::assert_snapshot!(redact(&list, "0000-00-00 00:00:00", "[time]"), @"
+    NAME  ROLE      CREATED
+    ci    register  [time]
+    root  admin     [time]
+    ");
+    assert!(token(&path, &["revoke", "--name", "ci"]).status.success());
+    let revoked = String::from_utf8(token(&path, &["revoke", "--name", "root"]).stdout).unwrap();
+    insta::assert_snapshot!(revoked, @"
+    revoked root
+    no tokens left: a registry on loopback now accepts unauthenticated requests again
+    ");
 }

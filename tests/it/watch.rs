@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use paulina::client::Client;
 use paulina::{
-    ChangeKind, Error, Filter, HealthFilter, Options, Registration, Registry, Revision, View, Watch, Watched,
+    ChangeKind, Error, Filter, HealthFilter, Options, Registration, Registry, Revision, View, Watch,
+    WatchEvent,
 };
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpStream;
@@ -18,22 +19,22 @@ fn server(id: &str) -> Registration {
 
 async fn snapshot(watch: &mut Watch) -> (Vec<String>, Revision) {
     match watch.next().await.unwrap() {
-        Watched::Snapshot(all) => {
+        WatchEvent::Snapshot(all) => {
             (all.servers.iter().map(|server| server.id.clone()).collect(), all.revision)
         }
-        Watched::Change(change) => panic!("no snapshot, but {change:?}"),
+        WatchEvent::Change(change) => panic!("no snapshot, but {change:?}"),
     }
 }
 
 async fn change(watch: &mut Watch) -> (ChangeKind, String) {
     match watch.next().await.unwrap() {
-        Watched::Change(change) => (change.kind, change.server.id.clone()),
-        Watched::Snapshot(all) => panic!("no change, but a snapshot of {}", all.servers.len()),
+        WatchEvent::Change(change) => (change.kind, change.server.id.clone()),
+        WatchEvent::Snapshot(all) => panic!("no change, but a snapshot of {}", all.servers.len()),
     }
 }
 
 #[tokio::test]
-async fn a_snapshot_and_then_every_change() {
+async fn a_watch_starts_with_a_snapshot_and_then_reports_every_change() {
     let fixture = Fixture::with_retention(Duration::from_mins(1)).await;
     let registry = &fixture.registry;
     registry.register(server("a").tool("t").ttl(10)).await.unwrap();
@@ -53,20 +54,24 @@ async fn a_snapshot_and_then_every_change() {
         assert_eq!(
             change(&mut all).await,
             (kind, "b".to_owned()),
-            "refreshes are no change, nor is the same again"
+            "a refresh is not a change, nor is an identical registration"
         );
     }
     for kind in [ChangeKind::Registered, ChangeKind::Updated, ChangeKind::Deregistered] {
         assert_eq!(change(&mut tool).await, (kind, "b".to_owned()));
     }
 
-    fixture.pass(Duration::from_secs(11)).await;
+    fixture.run_for(Duration::from_secs(11)).await;
     registry.prune().await.unwrap();
     assert_eq!(change(&mut tool).await, (ChangeKind::Expired, "a".to_owned()));
-    let mut late = registry.watch(Filter::new().health(HealthFilter::Any)).unwrap();
-    assert_eq!(snapshot(&mut late).await.0, ["b"], "what has expired is not there, though it is retained");
+    let mut late_watch = registry.watch(Filter::new().health(HealthFilter::Any)).unwrap();
+    assert_eq!(
+        snapshot(&mut late_watch).await.0,
+        ["b"],
+        "an expired server is not part of a snapshot, even while it is retained"
+    );
     registry.refresh("a").await.unwrap();
-    for watch in [&mut tool, &mut late] {
+    for watch in [&mut tool, &mut late_watch] {
         assert_eq!(
             change(watch).await,
             (ChangeKind::Registered, "a".to_owned()),
@@ -80,13 +85,13 @@ async fn a_snapshot_and_then_every_change() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_watched_is_refused() {
+async fn unsupported_filters_are_rejected() {
     let registry = Registry::in_memory().await.unwrap();
     registry.register(server("a")).await.unwrap();
     registry.register(server("b")).await.unwrap();
     let page = registry.find(Filter::new().limit(1)).await.unwrap();
     let refused = [
-        ("q", Filter::new().words("x")),
+        ("q", Filter::new().search("x")),
         ("healthy", Filter::new().health(HealthFilter::Unhealthy)),
         ("view", Filter::new().view(View::Full)),
         ("cursor", Filter::new().after(&page.next_cursor.unwrap())),
@@ -100,7 +105,7 @@ async fn what_cannot_be_watched_is_refused() {
 }
 
 #[tokio::test]
-async fn resumes_right_after_what_was_told() {
+async fn a_watch_resumes_right_after_the_given_revision() {
     let mut fixture = Fixture::new().await;
     let mut watch = fixture.registry.watch(Filter::new()).unwrap();
     let (_, mut since) = snapshot(&mut watch).await;
@@ -114,7 +119,7 @@ async fn resumes_right_after_what_was_told() {
         }
         let mut watch = fixture.registry.watch_since(Filter::new(), since.clone()).unwrap();
         for number in 0..200 {
-            let Watched::Change(change) = watch.next().await.unwrap() else { panic!("a snapshot") };
+            let WatchEvent::Change(change) = watch.next().await.unwrap() else { panic!("a snapshot") };
             assert_eq!(
                 (change.revision.number, &change.server.id),
                 (since.number + 1, &format!("{round}-{number}"))
@@ -131,71 +136,73 @@ async fn resumes_right_after_what_was_told() {
 }
 
 #[tokio::test]
-async fn what_is_too_long_ago_begins_with_a_snapshot() {
-    for bound in ["rows", "bytes", "time"] {
+async fn a_revision_before_the_history_gets_a_snapshot() {
+    for limit in ["rows", "bytes", "time"] {
         let (folder, clock) = (tempfile::tempdir().unwrap(), paulina::clock::ManualClock::new());
         let options = Options::new().clock(clock.clone());
-        let options = match bound {
-            "rows" => options.kept_changes(10),
-            "bytes" => options.kept_bytes(5_000),
-            _ => options.kept_time(Duration::from_secs(30)),
+        let options = match limit {
+            "rows" => options.history_max_changes(10),
+            "bytes" => options.history_max_bytes(5_000),
+            _ => options.history_max_age(Duration::from_secs(30)),
         };
         let registry = options.open(folder.path().join("paulina.db")).await.unwrap();
-        let (_, begin) = snapshot(&mut registry.watch(Filter::new()).unwrap()).await;
+        let (_, first_revision) = snapshot(&mut registry.watch(Filter::new()).unwrap()).await;
         for number in 0..50 {
             registry.register(server(&format!("s{number}")).ttl(86_400)).await.unwrap();
         }
         clock.advance(Duration::from_secs(61));
         registry.check_writable().await.unwrap();
         registry.register(server("last").ttl(86_400)).await.unwrap();
-        // The one behind it comes when the oldest are gone.
+        // The change after this revision is recorded once the oldest are pruned.
         let mut recent = registry.watch(Filter::new()).unwrap();
-        let (_, here) = snapshot(&mut recent).await;
+        let (_, recent_revision) = snapshot(&mut recent).await;
         clock.advance(Duration::from_secs(61));
         registry.register(server("more").ttl(86_400)).await.unwrap();
         registry.check_writable().await.unwrap();
         loop {
-            let mut old = registry.watch_since(Filter::new(), begin.clone()).unwrap();
-            if let Watched::Snapshot(all) = old.next().await.unwrap() {
-                assert_eq!(all.servers.len(), 52, "{bound}");
+            let mut old = registry.watch_since(Filter::new(), first_revision.clone()).unwrap();
+            if let WatchEvent::Snapshot(all) = old.next().await.unwrap() {
+                assert_eq!(all.servers.len(), 52, "{limit}");
                 break;
             }
             clock.advance(Duration::from_secs(61));
             tokio::task::yield_now().await;
         }
-        let mut resumed = registry.watch_since(Filter::new(), here).unwrap();
-        assert_eq!(change(&mut resumed).await.1, "more", "{bound}: the last one is kept in any case");
+        let mut resumed = registry.watch_since(Filter::new(), recent_revision).unwrap();
+        assert_eq!(change(&mut resumed).await.1, "more", "{limit}: the latest change is always kept");
         registry.close().await;
     }
 }
 
-/// A watcher that does not look for a while reads on in the table; nobody waits for it, and nothing piles up.
+/// A watcher that falls behind reads from the table of changes; it delays no other, and its mailbox stays bounded.
 #[tokio::test]
-async fn a_slow_watcher_lacks_nothing() {
+async fn a_slow_watcher_receives_every_change() {
     let registry = Registry::in_memory().await.unwrap();
     let mut watch = registry.watch(Filter::new()).unwrap();
-    let (_, begin) = snapshot(&mut watch).await;
+    let (_, first_revision) = snapshot(&mut watch).await;
     for number in 0..2_000 {
         registry.register(server(&format!("s{number}"))).await.unwrap();
     }
     for number in 0..2_000 {
-        let Watched::Change(change) = watch.next().await.unwrap() else { panic!("a snapshot at {number}") };
-        assert_eq!(change.revision.number, begin.number + number + 1);
+        let WatchEvent::Change(change) = watch.next().await.unwrap() else {
+            panic!("a snapshot at {number}")
+        };
+        assert_eq!(change.revision.number, first_revision.number + number + 1);
     }
 }
 
 #[tokio::test]
-async fn an_edit_of_the_database_gives_a_fresh_snapshot() {
+async fn an_edit_of_the_database_triggers_a_new_snapshot() {
     let fixture = Fixture::new().await;
     fixture.registry.register(server("a")).await.unwrap();
     let mut watch = fixture.registry.watch(Filter::new().name("s")).unwrap();
     assert_eq!(snapshot(&mut watch).await.0, ["a"]);
     edit(&fixture.path(), "PRAGMA foreign_keys = ON; DELETE FROM servers WHERE id = 'a'").await;
-    fixture.pass(Duration::from_secs(1)).await;
+    fixture.run_for(Duration::from_secs(1)).await;
     assert!(snapshot(&mut watch).await.0.is_empty());
 }
 
-/// The lines of a stream over HTTP.
+/// Opens an event stream over HTTP; returns its lines.
 async fn stream(api: &Api, path: &str, header: &str) -> Lines<BufReader<TcpStream>> {
     let mut stream = TcpStream::connect(api.address).await.unwrap();
     let request =
@@ -213,7 +220,7 @@ async fn stream(api: &Api, path: &str, header: &str) -> Lines<BufReader<TcpStrea
     lines
 }
 
-/// The next event: id, kind, data.
+/// Returns the next event: id, kind and data.
 async fn event(lines: &mut Lines<BufReader<TcpStream>>) -> (String, String, serde_json::Value) {
     let mut fields = Vec::new();
     loop {
@@ -230,7 +237,7 @@ async fn event(lines: &mut Lines<BufReader<TcpStream>>) -> (String, String, serd
 }
 
 #[tokio::test]
-async fn over_http_as_the_api_says() {
+async fn watching_over_http() {
     let api = Api::new().await;
     api.registry.register(server("a").tool("t")).await.unwrap();
     let mut watch = stream(&api, "/v1/watch?tool=t", "accept-encoding: gzip\r\n").await;
@@ -253,8 +260,8 @@ async fn over_http_as_the_api_says() {
         (&*format!("/v1/watch?since={id}"), String::new()),
     ] {
         let mut resumed = stream(&api, path, &header).await;
-        let (again, kind, _) = event(&mut resumed).await;
-        assert_eq!((again.as_str(), kind.as_str()), (after.as_str(), "registered"));
+        let (resumed_id, kind, _) = event(&mut resumed).await;
+        assert_eq!((resumed_id.as_str(), kind.as_str()), (after.as_str(), "registered"));
     }
     for query in [
         "q=x",
@@ -264,7 +271,7 @@ async fn over_http_as_the_api_says() {
         "healthy=false",
         "since=x",
         "since=00000000-1&since=00000000-1",
-        "colour=red",
+        "color=red",
     ] {
         assert_eq!(api.get(&format!("/v1/watch?{query}")).await.code(), "invalid_query", "{query}");
     }
@@ -273,7 +280,7 @@ async fn over_http_as_the_api_says() {
 }
 
 #[tokio::test]
-async fn streams_end_with_the_server_and_with_the_right_to_see() {
+async fn streams_end_when_the_server_stops_or_access_is_lost() {
     let mut api = Api::with(paulina::http::Limits { watchers: 1, ..Default::default() }, &[]).await;
     let mut watch = stream(&api, "/v1/watch", "").await;
     event(&mut watch).await;
@@ -287,13 +294,13 @@ async fn streams_end_with_the_server_and_with_the_right_to_see() {
     event(&mut watch).await;
     api.token("first", paulina::Role::Admin).await;
     api.registry.register(server("a")).await.unwrap();
-    let mut rest = Vec::new();
+    let mut remaining_lines = Vec::new();
     while let Some(line) = watch.next_line().await.unwrap() {
-        rest.push(line);
+        remaining_lines.push(line);
     }
     assert!(
-        !rest.iter().any(|line| line.contains("registered")),
-        "it was open before there were tokens: {rest:?}"
+        !remaining_lines.iter().any(|line| line.contains("registered")),
+        "the stream was opened before the first token existed: {remaining_lines:?}"
     );
     assert_eq!(api.get("/v1/watch").await.code(), "unauthorized");
     drop(watch);
@@ -306,7 +313,7 @@ async fn streams_end_with_the_server_and_with_the_right_to_see() {
 }
 
 #[tokio::test]
-async fn the_client_goes_on_by_itself() {
+async fn the_client_reconnects_and_resumes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("paulina.db");
     let address = crate::client::free_address().await.to_string();
@@ -314,24 +321,24 @@ async fn the_client_goes_on_by_itself() {
     let binary = Binary::with(&path, &listen);
     let client = Client::new(&binary.url).unwrap();
     let mut watch = client.watch(Filter::new().name("s")).unwrap();
-    assert!(matches!(watch.next().await.unwrap(), Watched::Snapshot(all) if all.servers.is_empty()));
+    assert!(matches!(watch.next().await.unwrap(), WatchEvent::Snapshot(all) if all.servers.is_empty()));
     client.register(server("a")).await.unwrap();
     let first = watch.next().await.unwrap();
-    assert!(matches!(&first, Watched::Change(change) if change.server.id == "a"));
+    assert!(matches!(&first, WatchEvent::Change(change) if change.server.id == "a"));
     binary.kill();
     let binary = Binary::with(&path, &listen);
     client.register(server("b")).await.unwrap();
     assert!(
-        matches!(watch.next().await.unwrap(), Watched::Change(change) if change.server.id == "b"),
-        "no snapshot in between"
+        matches!(watch.next().await.unwrap(), WatchEvent::Change(change) if change.server.id == "b"),
+        "the stream resumes without a snapshot"
     );
     binary.kill();
     std::fs::remove_file(&path).unwrap();
     let _binary = Binary::with(&path, &listen);
     assert!(
-        matches!(watch.next().await.unwrap(), Watched::Snapshot(all) if all.servers.is_empty()),
-        "another history"
+        matches!(watch.next().await.unwrap(), WatchEvent::Snapshot(all) if all.servers.is_empty()),
+        "the history is another one"
     );
     let mut resumed = client.watch_since(Filter::new(), first.revision().clone()).unwrap();
-    assert!(matches!(resumed.next().await.unwrap(), Watched::Snapshot(_)));
+    assert!(matches!(resumed.next().await.unwrap(), WatchEvent::Snapshot(_)));
 }

@@ -1,8 +1,11 @@
-//! `cargo xtask sqlx-data [--check]`: what the checked queries need to compile without a database.
+//! `cargo xtask docs [--check]`: the generated parts of docs/, see `docs.rs`.
 //!
-//! The migrations are run into a fresh database with the SQLite that Paulina ships, the crate is checked against it,
-//! and what sqlx learned of each query is merged into the one file `sqlx-data.json`. With `--check` nothing is
-//! written, and a stale file is an error.
+//! `cargo xtask sqlx-data [--check]`: updates the data that checked queries need to compile without a database.
+//!
+//! The task runs the migrations in a new database with Paulina's own SQLite, checks the crate against it, and merges sqlx's
+//! data of each query into the file `sqlx-data.json`. With `--check` it writes nothing, and an outdated file is an error.
+
+mod docs;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,9 +20,11 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 async fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["docs"] => docs::generate(false),
+        ["docs", "--check"] => docs::generate(true),
         ["sqlx-data"] => sqlx_data(false).await,
         ["sqlx-data", "--check"] => sqlx_data(true).await,
-        _ => Err("usage: cargo xtask sqlx-data [--check]".into()),
+        _ => Err("usage: cargo xtask (docs|sqlx-data) [--check]".into()),
     };
     match result {
         Ok(message) => {
@@ -34,7 +39,7 @@ async fn main() -> ExitCode {
 }
 
 async fn sqlx_data(check: bool) -> Result<String, Box<dyn Error>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("xtask has no parent folder")?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("xtask has no parent directory")?;
     let work = root.join("target/sqlx-data");
     if work.exists() {
         fs::remove_dir_all(&work)?;
@@ -53,7 +58,7 @@ async fn sqlx_data(check: bool) -> Result<String, Box<dyn Error>> {
         .env("SQLX_OFFLINE_DIR", &queries)
         .status()?;
     if !status.success() {
-        return Err("the crate does not compile against the schema: see above".into());
+        return Err("the crate does not compile against the schema, see above".into());
     }
     let fresh = merge(&queries)?;
 
@@ -61,12 +66,12 @@ async fn sqlx_data(check: bool) -> Result<String, Box<dyn Error>> {
     let stale = fs::read_to_string(&path).unwrap_or_default() != fresh;
     if !check {
         fs::write(&path, &fresh)?;
-        return Ok("sqlx-data.json is written".to_owned());
+        return Ok("sqlx-data.json has been written".to_owned());
     }
     if stale {
-        return Err("sqlx-data.json is stale: run `cargo xtask sqlx-data` and commit it".into());
+        return Err("sqlx-data.json is outdated; run `cargo xtask sqlx-data` and commit it".into());
     }
-    Ok("sqlx-data.json is fresh".to_owned())
+    Ok("sqlx-data.json is up to date".to_owned())
 }
 
 async fn create_schema(database: &Path, migrations: &Path) -> Result<(), Box<dyn Error>> {

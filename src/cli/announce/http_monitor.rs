@@ -1,4 +1,4 @@
-//! Watching a server that runs by itself, behind HTTP.
+//! Monitors a server that runs by itself and is reached over HTTP.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -6,192 +6,197 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::sync::{mpsc, oneshot};
 
-use super::recheck::Pace;
+use super::recheck::RecheckThrottle;
 use super::{Announce, log_status};
 use crate::client::Client;
 use crate::clock::{Clock, SystemClock};
 use crate::mcp::{McpError, Session, Target};
 use crate::model::Registration;
+use crate::net::backoff::Backoff;
 use crate::shutdown;
 
-/// How soon a server is asked again that does not speak MCP yet; each further time half as long again.
-const AGAIN: Duration = Duration::from_millis(500);
-const RARELY: Duration = Duration::from_secs(10);
-/// How long a server may take to say that it is alive.
-const PULSE: Duration = Duration::from_secs(5);
-/// How long it is waited for that it lets the session go.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// How soon a server that cannot be described yet is read again. Each further interval is longer by half.
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
+const MAX_RETRY_INTERVAL: Duration = Duration::from_secs(10);
+/// Time limit of a health check.
+const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the server may take to close the session.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(announce: &Announce, client: &Client, target: &Target) -> anyhow::Result<ExitCode> {
     let stop = shutdown::signal().context("cannot wait for signals")?;
     let mut stop = std::pin::pin!(stop);
-    let mut watched = Watched::new(announce, target);
+    let mut monitor = Monitor::new(announce, target);
     let registration = tokio::select! {
-        registration = watched.first() => registration,
+        registration = monitor.wait_for_registration() => registration,
         _ = &mut stop => return Ok(ExitCode::SUCCESS),
     };
-    let (asking, mut asked) = mpsc::channel::<oneshot::Sender<bool>>(1);
+    let (check_sender, mut checks) = mpsc::channel::<oneshot::Sender<bool>>(1);
     let is_alive = move || {
-        let asking = asking.clone();
+        let check_sender = check_sender.clone();
         async move {
-            let (sender, answer) = oneshot::channel();
-            asking.send(sender).await.is_ok() && answer.await.unwrap_or(false)
+            let (sender, result) = oneshot::channel();
+            check_sender.send(sender).await.is_ok() && result.await.unwrap_or(false)
         }
     };
-    let mut known = registration.clone();
+    let mut registered = registration.clone();
     let heartbeat = client.keep_alive_while(registration, is_alive)?;
-    log_status::tell(&heartbeat);
+    log_status::log_changes(&heartbeat);
     loop {
-        let turn = tokio::select! {
+        let event = tokio::select! {
             _ = &mut stop => break,
-            turn = watched.turn(&mut asked) => turn,
+            event = monitor.next_event(&mut checks) => event,
         };
-        // A server may take its time, and is left alone at once all the same.
-        let read = tokio::select! {
+        // A slow server must not delay a stop.
+        let description = tokio::select! {
             _ = &mut stop => break,
-            read = watched.take(turn) => read,
+            description = monitor.handle(event) => description,
         };
-        if let Some(registration) = read.filter(|registration| *registration != known) {
-            known = registration.clone();
+        if let Some(registration) = description.filter(|registration| *registration != registered) {
+            registered = registration.clone();
             if let Err(invalid) = heartbeat.replace(registration) {
-                watched.complain(invalid.to_string());
+                monitor.warn_once(invalid.to_string());
             }
         }
     }
-    drop(asked);
-    tokio::join!(heartbeat.stop(), watched.leave());
+    drop(checks);
+    tokio::join!(heartbeat.stop(), monitor.close());
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is to be done.
-enum Turn {
-    /// Somebody asks whether the server is alive.
-    Asked(oneshot::Sender<bool>),
-    /// It may be able to do something else now.
-    Read,
+/// An event that the monitor reacts to.
+enum Event {
+    /// The heartbeat asks whether the server is alive.
+    HealthCheck(oneshot::Sender<bool>),
+    /// A recheck is due.
+    Recheck,
 }
 
-struct Watched<'a> {
+/// The monitored server.
+struct Monitor<'a> {
     announce: &'a Announce,
     target: &'a Target,
     session: Option<Session>,
     clock: SystemClock,
-    pace: Pace,
-    /// When the server is asked anew what it can do.
-    recheck: Duration,
-    complaint: String,
+    throttle: RecheckThrottle,
+    next_recheck: Duration,
+    last_warning: String,
 }
 
-impl<'a> Watched<'a> {
+impl<'a> Monitor<'a> {
     fn new(announce: &'a Announce, target: &'a Target) -> Self {
-        let (session, clock, complaint) = (None, SystemClock::new(), String::new());
+        let (session, clock, last_warning) = (None, SystemClock::new(), String::new());
         Self {
             announce,
             target,
             session,
             clock,
-            pace: Pace::new(announce.recheck),
-            recheck: Duration::ZERO,
-            complaint,
+            throttle: RecheckThrottle::new(announce.recheck_interval),
+            next_recheck: Duration::ZERO,
+            last_warning,
         }
     }
 
-    /// Tries until the server says what it can do.
-    async fn first(&mut self) -> Registration {
-        let mut pause = AGAIN;
+    /// Retries until the server can be described.
+    async fn wait_for_registration(&mut self) -> Registration {
+        let mut backoff = Backoff::new(RETRY_INTERVAL, MAX_RETRY_INTERVAL);
         loop {
-            if let Some(registration) = self.read().await {
+            if let Some(registration) = self.describe().await {
                 return registration;
             }
+            let pause = backoff.next_delay();
             self.clock.sleep_until(self.clock.monotonic() + pause).await;
-            pause = (pause * 3 / 2).min(RARELY);
         }
     }
 
-    /// Waits for what is to be done next.
-    async fn turn(&mut self, asked: &mut mpsc::Receiver<oneshot::Sender<bool>>) -> Turn {
-        let Self { session, clock, pace, recheck, .. } = self;
+    /// Waits for the next event.
+    async fn next_event(&mut self, checks: &mut mpsc::Receiver<oneshot::Sender<bool>>) -> Event {
+        let Self { session, clock, throttle, next_recheck, .. } = self;
         loop {
-            let changed = async {
-                let heard = match session {
-                    Some(session) => session.changed().await.is_ok(),
+            let list_changed = async {
+                let notified = match session {
+                    Some(session) => session.list_changed().await.is_ok(),
                     None => false,
                 };
-                if !heard {
+                if !notified {
                     std::future::pending::<()>().await;
                 }
             };
             tokio::select! {
-                Some(answer) = asked.recv() => return Turn::Asked(answer),
-                () = changed => *recheck = pace.due(clock.monotonic()).min(*recheck),
-                () = clock.sleep_until(*recheck) => return Turn::Read,
+                Some(reply) = checks.recv() => return Event::HealthCheck(reply),
+                () = list_changed => {
+                    *next_recheck = throttle.next_check(clock.monotonic()).min(*next_recheck);
+                }
+                () = clock.sleep_until(*next_recheck) => return Event::Recheck,
             }
         }
     }
 
-    /// Does it; gives what the server can do, if that was read.
-    async fn take(&mut self, turn: Turn) -> Option<Registration> {
-        match turn {
-            Turn::Read => self.read().await,
-            Turn::Asked(answer) => {
-                let (alive, read) = self.is_alive().await;
-                let _ = answer.send(alive);
-                read
+    /// Handles an event. Returns the description of the server, if it was read.
+    async fn handle(&mut self, event: Event) -> Option<Registration> {
+        match event {
+            Event::Recheck => self.describe().await,
+            Event::HealthCheck(reply) => {
+                let (is_alive, description) = self.check_health().await;
+                let _ = reply.send(is_alive);
+                description
             }
         }
     }
 
-    /// Whether it answers; and what it can do, if it was greeted anew for that.
-    async fn is_alive(&mut self) -> (bool, Option<Registration>) {
+    /// Returns whether the server responds, and its description if a new session was opened for the check.
+    async fn check_health(&mut self) -> (bool, Option<Registration>) {
         if let Some(session) = &mut self.session {
-            match session.check(PULSE).await {
+            match session.ping(HEALTH_CHECK_TIMEOUT).await {
                 Ok(()) => return (true, None),
-                // It may have been started again: another conversation tells.
+                // The server may have been restarted: try a new session.
                 Err(_) => self.session = None,
             }
         }
-        let read = tokio::time::timeout(PULSE, self.read()).await.unwrap_or_default();
-        (read.is_some(), read)
+        let description =
+            tokio::time::timeout(HEALTH_CHECK_TIMEOUT, self.describe()).await.unwrap_or_default();
+        (description.is_some(), description)
     }
 
-    /// What it can do; none, with a complaint, if it does not say so.
-    async fn read(&mut self) -> Option<Registration> {
+    /// Returns the description of the server. Logs a warning and returns none on failure.
+    async fn describe(&mut self) -> Option<Registration> {
         let now = self.clock.monotonic();
-        self.recheck = now + self.announce.recheck;
-        self.pace.asked(now);
-        match self.try_read().await {
+        self.next_recheck = now + self.announce.recheck_interval;
+        self.throttle.record_check(now);
+        match self.try_describe().await {
             Ok(registration) => {
-                self.complaint.clear();
+                self.last_warning.clear();
                 Some(registration)
             }
             Err(error) => {
                 self.session = None;
-                self.complain(error.to_string());
+                self.warn_once(error.to_string());
                 None
             }
         }
     }
 
-    async fn try_read(&mut self) -> Result<Registration, McpError> {
+    async fn try_describe(&mut self) -> Result<Registration, McpError> {
         let session = match self.session.take() {
             Some(session) => session,
-            None => self.announce.reached.open(self.target).await?,
+            None => self.announce.server_args.open(self.target).await?,
         };
-        let own = self.session.insert(session).read().await?;
-        Ok(self.announce.reached.complete(own, &self.announce.said))
+        let description = self.session.insert(session).describe().await?;
+        Ok(self.announce.server_args.complete(description, &self.announce.registration_args))
     }
 
-    /// Ends the conversation.
-    async fn leave(mut self) {
+    /// Closes the session.
+    async fn close(mut self) {
         if let Some(session) = self.session.take() {
-            let _ = tokio::time::timeout(FAREWELL, session.close()).await;
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, session.close()).await;
         }
     }
 
-    fn complain(&mut self, why: String) {
-        if self.complaint != why {
-            tracing::warn!("{why}");
-            self.complaint = why;
+    /// Logs a warning unless it repeats the last one.
+    fn warn_once(&mut self, reason: String) {
+        if self.last_warning != reason {
+            tracing::warn!("{reason}");
+            self.last_warning = reason;
         }
     }
 }

@@ -1,46 +1,46 @@
-//! What is said of a heartbeat: when it begins, fails, and goes on.
+//! Logging of status changes of a heartbeat.
 
 use tokio::sync::watch;
 
-use crate::client::{Beat, Heartbeat};
+use crate::client::{Heartbeat, HeartbeatStatus};
 
-/// Says each change once, until the heartbeat ends.
-pub(super) fn tell(heartbeat: &Heartbeat) {
-    let (id, mut beat) = (heartbeat.id().to_owned(), heartbeat.beat());
+/// Logs each change once, until the heartbeat ends.
+pub(super) fn log_changes(heartbeat: &Heartbeat) {
+    let (id, mut status) = (heartbeat.id().to_owned(), heartbeat.status());
     tokio::spawn(async move {
-        let mut said = String::new();
+        let mut last_message = String::new();
         loop {
-            let (what, fine) = words(&beat, &id);
-            if !what.is_empty() && what != said {
-                if fine {
-                    tracing::info!("{what}");
+            let (message, is_healthy) = describe(&status, &id);
+            if !message.is_empty() && message != last_message {
+                if is_healthy {
+                    tracing::info!("{message}");
                 } else {
-                    tracing::warn!("{what}");
+                    tracing::warn!("{message}");
                 }
-                said = what;
+                last_message = message;
             }
-            if beat.changed().await.is_err() {
+            if status.changed().await.is_err() {
                 return;
             }
         }
     });
 }
 
-fn words(beat: &watch::Receiver<Beat>, id: &str) -> (String, bool) {
-    match &*beat.borrow() {
-        Beat::Alive(registered) => {
+fn describe(status: &watch::Receiver<HeartbeatStatus>, id: &str) -> (String, bool) {
+    match &*status.borrow() {
+        HeartbeatStatus::Alive(registered) => {
             let all = &registered.server.capabilities;
             let (tools, resources, prompts) = (all.tools.len(), all.resources.len(), all.prompts.len());
-            let what = format!(
+            let message = format!(
                 "registered {:?} as {id}: tools {tools}, resources {resources}, prompts {prompts}",
                 registered.server.name
             );
-            (what, true)
+            (message, true)
         }
-        Beat::Failing(error) => (format!("not registered for now: {error}"), false),
-        Beat::Lapsing => ("the server does not answer: its lease runs out".to_owned(), false),
-        Beat::Replaced => (
-            format!("another process has registered {id} since: it is left to it, as long as it is there"),
+        HeartbeatStatus::Failing(error) => (format!("not registered for now: {error}"), false),
+        HeartbeatStatus::Lapsing => ("the server does not respond: its lease will expire".to_owned(), false),
+        HeartbeatStatus::Replaced => (
+            format!("another process has registered {id} since: not refreshing it while that lease is held"),
             false,
         ),
         _ => (String::new(), true),

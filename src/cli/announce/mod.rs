@@ -1,4 +1,4 @@
-//! `paulina announce`: a server that is there already, unmodified, in the registry for as long as it lives.
+//! The command `paulina announce`: keeps an unmodified server registered for as long as it runs.
 
 mod http_monitor;
 mod log_status;
@@ -13,45 +13,44 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::registration_args::Said;
-use crate::cli::registry_args::At;
-use crate::cli::server_args::Reached;
-use crate::config::duration;
+use crate::cli::registration_args::RegistrationArgs;
+use crate::cli::registry_args::RegistryArgs;
+use crate::cli::server_args::ServerArgs;
+use crate::config::parse_duration;
 use crate::mcp::Target;
 use crate::telemetry::{self, LogFormat};
 
-/// Register an MCP server with all that it can do, and keep it registered for as long as it lives.
+/// Register an MCP server and keep its lease for as long as the server runs.
 ///
-/// With a command behind `--`, stands in for it: standard input, standard output, signals and exit code are the server's, so
-/// that the configuration of a client gains `paulina announce --` in front and nothing else changes. What it can do is asked
-/// of a second process of the same command, which ends at once. With --url, the server runs by itself, and is asked before
-/// each refresh whether it still speaks MCP.
+/// With a command after `--`, it wraps a stdio server: standard input, standard output, signals and the exit code are those
+/// of the server, so that `paulina announce --` can be put in front of the command in the configuration of a client. To
+/// discover the tools, it starts a second, short-lived process of the same command. With --url, it monitors a server that is
+/// already running, and checks before each refresh that it still responds.
 ///
-/// It does not mind that the registry is down: the server runs, and is registered when the registry is there.
+/// The registry may be unavailable: the server runs, and is registered once the registry is available.
 #[derive(Debug, Args)]
 pub(super) struct Announce {
-    #[command(flatten)]
-    said: Said,
-    #[command(flatten)]
-    at: At,
+    /// How often to read the server's tools, resources and prompts again, in addition to each `list_changed` notification.
+    #[arg(long, default_value = "5m", value_name = "DURATION", value_parser = parse_duration)]
+    recheck_interval: Duration,
 
-    /// How often the server is asked anew what it can do, beside whenever it says that this has changed.
-    #[arg(long, default_value = "5m", value_name = "DURATION", value_parser = duration)]
-    recheck: Duration,
-
-    /// How much is said on standard error: error, warn, info, debug or trace, or a list of target=level.
-    #[arg(long, env = "PAULINA_LOG", default_value = "paulina=info", value_name = "LEVEL")]
-    log: String,
+    /// Log level on standard error: error, warn, info, debug or trace, or a list of target=level.
+    #[arg(long, env = "PAULINA_LOG_LEVEL", default_value = "paulina=info", value_name = "LEVEL")]
+    log_level: String,
 
     #[command(flatten)]
-    reached: Reached,
+    server_args: ServerArgs,
+    #[command(flatten)]
+    registration_args: RegistrationArgs,
+    #[command(flatten)]
+    registry_args: RegistryArgs,
 }
 
 pub(super) async fn run(announce: Announce) -> anyhow::Result<ExitCode> {
-    telemetry::start(LogFormat::Text, &announce.log)
-        .map_err(|error| anyhow::anyhow!("--log {:?}: {error}", announce.log))?;
-    let client = announce.at.client()?;
-    let target = announce.reached.target()?;
+    telemetry::init(LogFormat::Text, &announce.log_level)
+        .map_err(|error| anyhow::anyhow!("--log-level {:?}: {error}", announce.log_level))?;
+    let client = announce.registry_args.client()?;
+    let target = announce.server_args.target()?;
     match &target {
         Target::Stdio(command) => stdio_proxy::run(&announce, &client, &target, command).await,
         Target::Http(_) => http_monitor::run(&announce, &client, &target).await,

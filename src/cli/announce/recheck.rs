@@ -1,37 +1,36 @@
-//! How soon a server is asked again what it can do, when it says that this has changed: at once if it rarely does, and ever
-//! less often while it goes on saying so. Each time may start a process.
+//! Throttling of rechecks: a server that sends a `list_changed` notification is read again at once, but less and less often
+//! while it keeps sending them. Each recheck may start a process.
 
 use std::time::Duration;
 
-/// Several lists change together.
-const TOGETHER: Duration = Duration::from_millis(200);
-const FIRST: Duration = Duration::from_secs(2);
+/// Several lists often change together.
+const DEBOUNCE: Duration = Duration::from_millis(200);
+const MIN_INTERVAL: Duration = Duration::from_secs(2);
 
-/// See the [module](self).
+/// The schedule of rechecks after notifications.
 #[derive(Debug)]
-pub(super) struct Pace {
-    gap: Duration,
-    longest: Duration,
-    /// When it was last asked.
-    asked: Option<Duration>,
+pub(super) struct RecheckThrottle {
+    interval: Duration,
+    max_interval: Duration,
+    last_check: Option<Duration>,
 }
 
-impl Pace {
-    pub(super) fn new(longest: Duration) -> Self {
-        Self { gap: FIRST, longest: longest.max(FIRST), asked: None }
+impl RecheckThrottle {
+    pub(super) fn new(max_interval: Duration) -> Self {
+        Self { interval: MIN_INTERVAL, max_interval: max_interval.max(MIN_INTERVAL), last_check: None }
     }
 
-    /// It is asked now.
-    pub(super) fn asked(&mut self, now: Duration) {
-        let soon = self.asked.is_some_and(|before| now.saturating_sub(before) < self.gap * 2);
-        self.gap = if soon { (self.gap * 2).min(self.longest) } else { FIRST };
-        self.asked = Some(now);
+    /// Records that the server is read now.
+    pub(super) fn record_check(&mut self, now: Duration) {
+        let is_frequent = self.last_check.is_some_and(|last| now.saturating_sub(last) < self.interval * 2);
+        self.interval = if is_frequent { (self.interval * 2).min(self.max_interval) } else { MIN_INTERVAL };
+        self.last_check = Some(now);
     }
 
-    /// When it is to be asked, for a change that is told now.
-    pub(super) fn due(&self, now: Duration) -> Duration {
-        let soonest = now + TOGETHER;
-        self.asked.map_or(soonest, |before| soonest.max(before + self.gap))
+    /// Returns when to read the server after a notification that arrives now.
+    pub(super) fn next_check(&self, now: Duration) -> Duration {
+        let earliest = now + DEBOUNCE;
+        self.last_check.map_or(earliest, |last| earliest.max(last + self.interval))
     }
 }
 
@@ -40,23 +39,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_that_says_so_all_the_time_is_asked_ever_less_often() {
+    fn frequent_notifications_are_followed_less_and_less_often() {
         let second = Duration::from_secs(1);
-        let mut pace = Pace::new(60 * second);
+        let mut throttle = RecheckThrottle::new(60 * second);
         let mut now = 100 * second;
-        pace.asked(now);
+        throttle.record_check(now);
         now += 30 * second;
-        assert_eq!(pace.due(now), now + TOGETHER, "the first change after a while");
-        let mut gaps = Vec::new();
+        assert_eq!(throttle.next_check(now), now + DEBOUNCE, "the first notification after a while");
+        let mut delays = Vec::new();
         for _ in 0..8 {
-            let due = pace.due(now);
-            pace.asked(due);
-            gaps.push(due.saturating_sub(now).as_secs());
+            let due = throttle.next_check(now);
+            throttle.record_check(due);
+            delays.push(due.saturating_sub(now).as_secs());
             now = due;
         }
-        assert_eq!(gaps, [0, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(delays, [0, 2, 4, 8, 16, 32, 60, 60]);
         now += 300 * second;
-        pace.asked(now);
-        assert_eq!(pace.due(now + 10 * second), now + 10 * second + TOGETHER);
+        throttle.record_check(now);
+        assert_eq!(throttle.next_check(now + 10 * second), now + 10 * second + DEBOUNCE);
     }
 }

@@ -1,7 +1,7 @@
-//! Signals are the server's.
+//! Forwards signals to the server.
 //!
-//! It is told what this process was told, unless it came from the kernel: the keyboard and a terminal that goes away speak to
-//! both. What this process was started to ignore (`nohup`) is not caught, so that the server ignores it as well.
+//! Signals from the kernel are not forwarded: those of a terminal reach both processes. Signals that this process was started
+//! to ignore (`nohup`) are not caught, so that the server ignores them as well.
 
 use std::io;
 use std::process::ExitStatus;
@@ -13,13 +13,13 @@ use signal_hook::iterator::exfiltrator::WithOrigin;
 use signal_hook::iterator::exfiltrator::origin::Origin;
 use tokio::sync::mpsc;
 
-/// What this process is told, from now on.
+/// The signals that this process receives.
 pub(super) struct Signals(mpsc::UnboundedReceiver<Origin>);
 
 impl Signals {
-    /// From now on none of them ends this process.
+    /// Starts to catch signals, which from then on do not end this process.
     pub(super) fn catch() -> io::Result<Self> {
-        let ignored = ignored();
+        let ignored = ignored_signals();
         let all = [SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2];
         let caught = all.into_iter().filter(|number| ignored & (1 << (number - 1)) == 0);
         let mut signals = SignalsInfo::<WithOrigin>::new(caught)?;
@@ -34,7 +34,7 @@ impl Signals {
         Ok(Self(receiver))
     }
 
-    /// The next one.
+    /// Waits for the next signal.
     pub(super) async fn next(&mut self) -> Origin {
         match self.0.recv().await {
             Some(origin) => origin,
@@ -43,14 +43,14 @@ impl Signals {
     }
 }
 
-/// Which signals this process was started to ignore, a bit for each. Linux tells; elsewhere none is taken to be.
-fn ignored() -> u64 {
+/// Returns the signals that this process was started to ignore, as a bit mask. Known only on Linux; elsewhere 0.
+fn ignored_signals() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
 }
 
-/// Tells the server what a process has told this one.
+/// Forwards a signal that another process has sent.
 pub(super) fn forward(to: Option<u32>, origin: &Origin) {
     let process = to.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     let number = Signal::from_named_raw(origin.signal);
@@ -59,8 +59,8 @@ pub(super) fn forward(to: Option<u32>, origin: &Origin) {
     }
 }
 
-/// Ends as the server has ended: by the same signal, if it was one.
-pub(super) fn end_like(status: ExitStatus) -> u8 {
+/// Returns the exit code of the server. If a signal ended the server, ends this process by the same signal.
+pub(super) fn exit_like(status: ExitStatus) -> u8 {
     use std::os::unix::process::ExitStatusExt;
     let Some(number) = status.signal() else {
         return status.code().and_then(|code| u8::try_from(code & 0xFF).ok()).unwrap_or(1);

@@ -1,8 +1,7 @@
-//! Standing in for a server over standard input and output.
+//! Wraps a stdio server.
 //!
-//! The server has this process's standard input and standard error themselves, so that nothing can get between; its standard
-//! output passes through a thread that does nothing else. Everything about the registry happens beside that. What Paulina is
-//! trusted with (`PAULINA_TOKEN`) is kept from the server.
+//! The server inherits standard input and standard error; a dedicated thread copies its standard output. The registry is
+//! handled separately. The server's environment does not contain `PAULINA_TOKEN`.
 
 use std::convert::Infallible;
 use std::process::{ExitCode, ExitStatus, Stdio};
@@ -13,17 +12,18 @@ use anyhow::Context;
 use tokio::process::{Child, Command};
 use tokio::sync::{oneshot, watch};
 
-use super::recheck::Pace;
-use super::{Announce, log_status, relay};
+use super::recheck::RecheckThrottle;
+use super::relay::{self, RelayProgress, StandardOutput};
+use super::{Announce, log_status};
 use crate::client::{Client, Heartbeat};
 use crate::clock::{Clock, SystemClock};
-use crate::mcp::{ANNOUNCED, Target};
+use crate::mcp::{ANNOUNCED_VARIABLE, Target};
 use crate::model::Registration;
 
-/// How soon a server that could not be described is asked again.
-const AGAIN: Duration = Duration::from_secs(30);
-/// How long a process that the server has left behind may say nothing.
-const REST: Duration = Duration::from_millis(500);
+/// How soon a server that could not be described is read again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(30);
+/// How long the output may be silent before it is abandoned, once the server has exited.
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(
     announce: &Announce,
@@ -35,162 +35,170 @@ pub(super) async fn run(
     let mut signals = super::signals::Signals::catch().context("cannot wait for signals")?;
     let mut child = match start(command) {
         Ok(child) => child,
-        Err(error) => return Ok(not_started(command, &error)),
+        Err(error) => return Ok(start_failure(command, &error)),
     };
-    let (heard, changes) = watch::channel(0_u64);
-    let passing = passing(&mut child, heard.clone())?;
+    let (change_sender, list_changed) = watch::channel(0_u64);
+    let relay = start_relay(&mut child, change_sender.clone())?;
     let id = child.id();
     let mut heartbeat = None;
     let status = {
-        let mut keeping = std::pin::pin!(keep(announce, client, target, changes, &mut heartbeat));
+        let mut registration =
+            std::pin::pin!(keep_registered(announce, client, target, list_changed, &mut heartbeat));
         loop {
             #[cfg(unix)]
-            let signalled = signals.next();
+            let next_signal = signals.next();
             #[cfg(not(unix))]
-            let signalled = std::future::pending::<()>();
+            let next_signal = std::future::pending::<()>();
             tokio::select! {
                 status = child.wait() => break status.context("cannot wait for the server")?,
-                signal = signalled => {
+                signal = next_signal => {
                     #[cfg(unix)]
                     super::signals::forward(id, &signal);
                 }
-                never = &mut keeping => match never {},
+                never = &mut registration => match never {},
             }
         }
     };
-    let leaving = async {
+    let deregistration = async {
         if let Some(heartbeat) = heartbeat {
             heartbeat.stop().await;
         }
     };
-    tokio::join!(passing.rest(), leaving);
-    Ok(ExitCode::from(ended(status)))
+    tokio::join!(relay.drain(), deregistration);
+    Ok(ExitCode::from(exit_code(status)))
 }
 
 fn start(command: &[String]) -> std::io::Result<Child> {
     let (program, arguments) = command.split_first().ok_or(std::io::ErrorKind::NotFound)?;
     let mut command = Command::new(program);
-    command.args(arguments).stdout(Stdio::piped()).env_remove("PAULINA_TOKEN").env(ANNOUNCED, "1").spawn()
+    command
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .env_remove("PAULINA_TOKEN")
+        .env(ANNOUNCED_VARIABLE, "1")
+        .spawn()
 }
 
-/// As a shell says it: 127 for what is not there, 126 for what cannot be run.
-fn not_started(command: &[String], error: &std::io::Error) -> ExitCode {
+/// Returns the exit code that a shell would: 127 if the program is not found, 126 if it cannot be run.
+fn start_failure(command: &[String], error: &std::io::Error) -> ExitCode {
     let program = command.first().map_or("", String::as_str);
     tracing::error!("cannot start {program}: {error}");
     ExitCode::from(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
 }
 
-/// What the server says, on its way to the client.
-struct Passing {
+/// The running copy of the server's output to the client.
+struct Relay {
     done: oneshot::Receiver<()>,
-    progress: Arc<relay::Progress>,
+    progress: Arc<RelayProgress>,
 }
 
-impl Passing {
-    /// Waits until all that the server has said is passed on, as slowly as the client takes it. The end may never come, where
-    /// the server has left a process behind that holds its standard output: then until that says nothing any more.
-    async fn rest(mut self) {
+impl Relay {
+    /// Waits until the client has read all output. If the server has left a process behind that keeps its standard output
+    /// open, waits only until that process is silent.
+    async fn drain(mut self) {
         let mut before = None;
-        while tokio::time::timeout(REST, &mut self.done).await.is_err() {
-            let pieces = self.progress.pieces();
-            if pieces.is_some() && pieces == before {
+        while tokio::time::timeout(DRAIN_TIMEOUT, &mut self.done).await.is_err() {
+            let chunks = self.progress.chunks();
+            if chunks.is_some() && chunks == before {
                 return;
             }
-            before = pieces;
+            before = chunks;
         }
     }
 }
 
-/// Passes on what the server says.
-fn passing(child: &mut Child, heard: watch::Sender<u64>) -> anyhow::Result<Passing> {
+/// Starts the thread that copies the output of the server.
+fn start_relay(child: &mut Child, list_changes: watch::Sender<u64>) -> anyhow::Result<Relay> {
     let stdout = child.stdout.take().context("the server has no standard output")?;
     #[cfg(unix)]
-    let stdout = std::fs::File::from(stdout.into_owned_fd().context("cannot read what the server says")?);
+    let stdout = std::fs::File::from(stdout.into_owned_fd().context("cannot read the output of the server")?);
     #[cfg(windows)]
-    let stdout = std::fs::File::from(stdout.into_owned_handle().context("cannot read what the server says")?);
-    let (finished, done) = oneshot::channel();
-    let progress = Arc::new(relay::Progress::default());
+    let stdout =
+        std::fs::File::from(stdout.into_owned_handle().context("cannot read the output of the server")?);
+    let (done_sender, done) = oneshot::channel();
+    let progress = Arc::new(RelayProgress::default());
     let shared = Arc::clone(&progress);
-    let mut out = relay::Out::of_process().context("there is no standard output")?;
+    let mut out = StandardOutput::open().context("cannot open standard output")?;
     std::thread::spawn(move || {
-        // When nobody reads on, the server is told so by its next write, as if it were alone; when it says no more, so is the
-        // client.
-        let _ = relay::pass(stdout, &mut out, &heard, &shared);
-        let _ = out.end();
-        let _ = finished.send(());
+        // When the client closes its end, the server's next write fails, as it would without a proxy. When the server closes
+        // its output, so does this process.
+        let _ = relay::copy(stdout, &mut out, &list_changes, &shared);
+        let _ = out.close();
+        let _ = done_sender.send(());
     });
-    Ok(Passing { done, progress })
+    Ok(Relay { done, progress })
 }
 
 #[cfg(unix)]
-fn ended(status: ExitStatus) -> u8 {
-    super::signals::end_like(status)
+fn exit_code(status: ExitStatus) -> u8 {
+    super::signals::exit_like(status)
 }
 
 #[cfg(not(unix))]
-fn ended(status: ExitStatus) -> u8 {
+fn exit_code(status: ExitStatus) -> u8 {
     status.code().and_then(|code| u8::try_from(code & 0xFF).ok()).unwrap_or(1)
 }
 
-/// Keeps the server registered under what it can do.
-async fn keep(
+/// Keeps the server registered with its current tools, resources and prompts.
+async fn keep_registered(
     announce: &Announce,
     client: &Client,
     target: &Target,
-    mut changes: watch::Receiver<u64>,
+    mut list_changed: watch::Receiver<u64>,
     heartbeat: &mut Option<Heartbeat>,
 ) -> Infallible {
     let clock = SystemClock::new();
-    let mut pace = Pace::new(announce.recheck);
-    let mut known = None;
-    let mut complaint = String::new();
+    let mut throttle = RecheckThrottle::new(announce.recheck_interval);
+    let mut registered = None;
+    let mut last_warning = String::new();
     loop {
-        changes.mark_unchanged();
-        pace.asked(clock.monotonic());
-        let described = announce.reached.describe(target, &announce.said).await;
+        list_changed.mark_unchanged();
+        throttle.record_check(clock.monotonic());
+        let described = announce.server_args.describe(target, &announce.registration_args).await;
         let outcome = described.map_err(|error| error.to_string()).and_then(|registration| {
-            if known.as_ref() != Some(&registration) {
-                put(client, heartbeat, registration.clone()).map_err(|invalid| invalid.to_string())?;
-                known = Some(registration);
+            if registered.as_ref() != Some(&registration) {
+                register_or_replace(client, heartbeat, registration.clone())
+                    .map_err(|invalid| invalid.to_string())?;
+                registered = Some(registration);
             }
             Ok(())
         });
         let pause = match outcome {
             Ok(()) => {
-                complaint.clear();
-                announce.recheck
+                last_warning.clear();
+                announce.recheck_interval
             }
-            Err(why) => {
-                if complaint != why {
-                    tracing::warn!("cannot tell what the server can do: {why}");
-                    complaint = why;
+            Err(reason) => {
+                if last_warning != reason {
+                    tracing::warn!("cannot describe the server: {reason}");
+                    last_warning = reason;
                 }
-                announce.recheck.min(AGAIN)
+                announce.recheck_interval.min(RETRY_INTERVAL)
             }
         };
         let recheck = clock.monotonic() + pause;
-        let told = async {
+        let notified = async {
             // The sender lives as long as the server.
-            let _ = changes.changed().await;
-            clock.sleep_until(pace.due(clock.monotonic())).await;
+            let _ = list_changed.changed().await;
+            clock.sleep_until(throttle.next_check(clock.monotonic())).await;
         };
         tokio::select! {
-            () = told => {}
+            () = notified => {}
             () = clock.sleep_until(recheck) => {}
         }
     }
 }
 
-fn put(
+fn register_or_replace(
     client: &Client,
     heartbeat: &mut Option<Heartbeat>,
     registration: Registration,
-) -> Result<(), crate::model::Invalid> {
+) -> Result<(), crate::model::InvalidRegistration> {
     if let Some(heartbeat) = heartbeat {
         return heartbeat.replace(registration);
     }
-    let begun = client.keep_alive(registration)?;
-    log_status::tell(&begun);
-    *heartbeat = Some(begun);
+    let started = client.keep_alive(registration)?;
+    log_status::log_changes(&started);
+    *heartbeat = Some(started);
     Ok(())
 }

@@ -1,142 +1,146 @@
-//! The database: its file, its folder, its content, its log.
+//! Checks of the database: its file, folder, content and write-ahead log.
 
 use std::path::Path;
 use std::time::Duration;
 
+use semver::Version;
+
 use super::Report;
 use crate::clock::{Clock, SystemClock};
-use crate::store::{Examination, beside, examine, sqlite_version};
+use crate::store::{Companion, IntegrityReport, check_integrity, sqlite_version};
 
-/// SQLite before this can corrupt a WAL database that two programs write and checkpoint at once.
-const SOUND: [u32; 3] = [3, 51, 3];
-/// Less than this is little for a database that grows and folds its log.
-const LITTLE_ROOM: u64 = 64 * 1024 * 1024;
-/// What the log is cut back to twice over.
-const LARGE_LOG: u64 = 128 * 1024 * 1024;
-const AHEAD: Duration = Duration::from_mins(1);
+/// Older versions of SQLite can corrupt a WAL database that two processes write and checkpoint at once.
+const MIN_SAFE_VERSION: Version = Version::new(3, 51, 3);
+/// Free disk space below which the database may soon be unable to grow.
+const LOW_DISK_SPACE: u64 = 64 * 1024 * 1024;
+/// Twice the size that checkpoints truncate the write-ahead log to.
+const LARGE_WAL: u64 = 128 * 1024 * 1024;
+const MAX_CLOCK_AHEAD: Duration = Duration::from_mins(1);
 
 pub(super) async fn check(report: &mut Report, path: &Path) {
     match sqlite_version().await {
-        Ok(version) => report.fine(format!("SQLite {version} is built in")),
-        Err(error) => report.wrong(error.to_string()),
+        Ok(version) => report.ok(format!("SQLite {version} is built in")),
+        Err(error) => report.error(error.to_string()),
     }
     if !path.exists() {
         report.warn(format!(
-            "there is no database {}: `paulina serve` makes it, or name it with --database",
+            "database {} does not exist: `paulina serve` creates it, or name another with --database",
             path.display()
         ));
         return;
     }
     files(report, path);
-    room(report, path);
-    match examine(path).await {
-        Ok(examination) => content(report, path, &examination),
-        Err(error) => report.wrong(error.to_string()),
+    disk_space(report, path);
+    match check_integrity(path).await {
+        Ok(integrity) => content(report, path, &integrity),
+        Err(error) => report.error(error.to_string()),
     }
-    command(report);
+    sqlite_command(report);
 }
 
-/// Permissions, and that the folder can be written: SQLite makes files beside the database.
+/// Checks the permissions, and that the folder is writable: SQLite creates files next to the database.
 fn files(report: &mut Report, path: &Path) {
     #[cfg(unix)]
-    for ending in ["", "-wal", "-shm", "-lease"] {
+    let companions = [Companion::Wal, Companion::SharedMemory, Companion::Lease];
+    #[cfg(unix)]
+    for file in std::iter::once(path.to_owned()).chain(companions.map(|companion| companion.path(path))) {
         use std::os::unix::fs::PermissionsExt;
-        let file = beside(path, ending);
-        let Ok(there) = std::fs::metadata(&file) else { continue };
-        let mode = there.permissions().mode() & 0o777;
+        let Ok(metadata) = std::fs::metadata(&file) else { continue };
+        let mode = metadata.permissions().mode() & 0o777;
         let name = file.display();
         if mode & 0o077 != 0 {
-            report.warn(format!("others on this machine may use {name} (mode {mode:03o}): chmod 600 {name}"));
-        } else if ending.is_empty() {
-            report.fine(format!("{name} is its owner's alone (mode {mode:03o})"));
+            report.warn(format!(
+                "other users of this machine can access {name} (mode {mode:03o}): chmod 600 {name}"
+            ));
+        } else if file == path {
+            report.ok(format!("only its owner can access {name} (mode {mode:03o})"));
         }
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     match tempfile::Builder::new().prefix(".paulina-").tempfile_in(folder) {
-        Ok(_) => report.fine(format!("the folder {} can be written", folder.display())),
-        Err(error) => report.wrong(format!(
-            "the folder {} cannot be written: {error}. SQLite keeps its log there: let the registry's user write it",
+        Ok(_) => report.ok(format!("the folder {} is writable", folder.display())),
+        Err(error) => report.error(format!(
+            "the folder {} is not writable: {error}. SQLite stores its log there: make it writable for the user of the registry",
             folder.display()
         )),
     }
 }
 
 #[cfg(unix)]
-fn room(report: &mut Report, path: &Path) {
+fn disk_space(report: &mut Report, path: &Path) {
     let Ok(disk) = rustix::fs::statvfs(path) else { return };
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     let mebibytes = free / (1024 * 1024);
-    if free < LITTLE_ROOM {
-        report.wrong(format!(
-            "{mebibytes} MiB are left on the disk: make room, or writing ends with storage_full"
+    if free < LOW_DISK_SPACE {
+        report.error(format!(
+            "{mebibytes} MiB of disk space are free: free more, or writes will fail with storage_full"
         ));
     } else {
-        report.fine(format!("{mebibytes} MiB are left on the disk"));
+        report.ok(format!("{mebibytes} MiB of disk space are free"));
     }
 }
 
 #[cfg(not(unix))]
-fn room(_: &mut Report, _: &Path) {}
+fn disk_space(_: &mut Report, _: &Path) {}
 
-fn content(report: &mut Report, path: &Path, examination: &Examination) {
-    let Examination { served, schema, faults, journal, servers, tokens, committed_at } = examination;
+fn content(report: &mut Report, path: &Path, integrity: &IntegrityReport) {
+    let IntegrityReport { served, schema, faults, journal, servers, tokens, committed_at } = integrity;
     if faults.is_empty() {
-        report.fine("the database is whole (integrity_check, foreign_key_check)");
+        report.ok("the database is intact (integrity_check, foreign_key_check)");
     }
     for fault in faults.iter().take(10) {
-        report.wrong(format!(
-            "the database is damaged: {fault}. Stop the registry, keep the file, restore a backup"
+        report.error(format!(
+            "the database is damaged: {fault}. Stop the registry, keep the file, and restore a backup"
         ));
     }
     match schema {
         (Some(found), known) if found == known => {
-            report.fine(format!("schema {found}: {servers} servers, {tokens} tokens"));
+            report.ok(format!("schema {found}: {servers} servers, {tokens} tokens"));
         }
         (Some(found), known) => {
             report.warn(format!(
-                "schema {found}, of an older Paulina: the next start brings it to {known}; back it up first"
+                "schema {found}, from an older version of Paulina: the next start migrates it to {known}; back it up first"
             ));
         }
-        (None, _) => report.warn("the database is empty: `paulina serve` fills it"),
+        (None, _) => report.warn("the database is empty: `paulina serve` initializes it"),
     }
     match served {
-        Some(_) => report.fine("a process serves it"),
-        None => report.warn("no process serves it: start one with `paulina serve`"),
+        Some(_) => report.ok("a process serves the database"),
+        None => report.warn("no process serves the database: start one with `paulina serve`"),
     }
     if journal != "wal" && schema.0.is_some() {
-        report.wrong(format!("its journal mode is {journal}, and should be wal: something has changed it; start the registry, which sets it"));
+        report.error(format!("the journal mode is {journal} instead of wal, so another program has changed it: start the registry, which resets it"));
     }
     let wal = crate::registry::wal_bytes(path);
     let mebibytes = wal / (1024 * 1024);
-    if wal > LARGE_LOG {
+    if wal > LARGE_WAL {
         report.warn(format!(
             "the write-ahead log has {mebibytes} MiB: another program holds a read transaction open (sqlite3, a backup, \
              Litestream); find it with `lsof {}`",
             path.display()
         ));
     } else {
-        report.fine(format!("the write-ahead log has {mebibytes} MiB"));
+        report.ok(format!("the write-ahead log has {mebibytes} MiB"));
     }
     let now = SystemClock::new().wall().timestamp_millis();
     let ahead = committed_at.saturating_sub(now);
-    if ahead > i64::try_from(AHEAD.as_millis()).unwrap_or(i64::MAX) {
+    if ahead > i64::try_from(MAX_CLOCK_AHEAD.as_millis()).unwrap_or(i64::MAX) {
         report.warn(format!(
-            "the last commit is {} s ahead of this machine's clock: the clock was set back, or is wrong; leases do not mind",
+            "the last commit is {} s ahead of this machine's clock: the clock was set back or is wrong; leases are not affected",
             ahead / 1_000
         ));
     }
 }
 
-/// The sqlite3 that people open the file with.
-fn command(report: &mut Report) {
+/// Checks the version of the `sqlite3` command, which may be used to open the database.
+fn sqlite_command(report: &mut Report) {
     let Ok(output) = std::process::Command::new("sqlite3").arg("--version").output() else { return };
     let text = String::from_utf8_lossy(&output.stdout);
     let version = text.split_ascii_whitespace().next().unwrap_or_default();
-    let parts: Vec<u32> = version.split('.').filter_map(|part| part.parse().ok()).collect();
-    if parts.len() == 3 && parts.as_slice() < SOUND.as_slice() {
+    if Version::parse(version).is_ok_and(|version| version < MIN_SAFE_VERSION) {
         report.warn(format!(
-            "the command sqlite3 here is {version}, and versions before 3.51.3 can damage a database that another program \
-             writes: open the file with sqlite3 -readonly"
+            "the command sqlite3 has version {version}, and versions before {MIN_SAFE_VERSION} can damage a database that \
+             another process writes: open the file with sqlite3 -readonly"
         ));
     }
 }

@@ -1,4 +1,4 @@
-//! `paulina doctor`: what is wrong with a database or a running registry, and what to do.
+//! The command `paulina doctor`.
 
 mod database;
 mod registry;
@@ -9,65 +9,66 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 
-use crate::store::resolved;
+use crate::cli::registry_args::RegistryArgs;
+use crate::store::resolve_symlinks;
 
-/// Check a database and a running registry, and say what is wrong and what to do.
+/// Check a database and a running registry for problems, and print how to fix them.
 ///
-/// Exit code 0: nothing is wrong, or there are only warnings; 1: something is.
+/// Exit code 0: no errors, possibly warnings; 1: errors.
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
-    /// The registry's SQLite database.
+    /// SQLite database of the registry.
     #[arg(long, env = "PAULINA_DATABASE", default_value = "paulina.db", value_name = "FILE")]
     database: PathBuf,
 
     #[command(flatten)]
-    registry: crate::cli::registry_args::At,
+    registry_args: RegistryArgs,
 }
 
-/// What the checks come to.
+/// The findings of all checks.
 #[derive(Debug, Default)]
 struct Report {
-    findings: Vec<(Verdict, String)>,
+    findings: Vec<(Severity, String)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Fine,
+enum Severity {
+    Ok,
     Warning,
-    Wrong,
+    Error,
 }
 
 impl Report {
-    fn fine(&mut self, what: impl Into<String>) {
-        self.findings.push((Verdict::Fine, what.into()));
+    fn ok(&mut self, finding: impl Into<String>) {
+        self.findings.push((Severity::Ok, finding.into()));
     }
 
-    fn warn(&mut self, what: impl Into<String>) {
-        self.findings.push((Verdict::Warning, what.into()));
+    fn warn(&mut self, finding: impl Into<String>) {
+        self.findings.push((Severity::Warning, finding.into()));
     }
 
-    fn wrong(&mut self, what: impl Into<String>) {
-        self.findings.push((Verdict::Wrong, what.into()));
+    fn error(&mut self, finding: impl Into<String>) {
+        self.findings.push((Severity::Error, finding.into()));
     }
 }
 
-/// Checks, and prints a line for each check.
+/// Runs all checks and prints a line for each finding.
 pub(super) async fn run(doctor: Doctor) -> anyhow::Result<()> {
     let mut report = Report::default();
-    database::check(&mut report, &resolved(&doctor.database)?).await;
-    registry::check(&mut report, &doctor.registry).await;
+    database::check(&mut report, &resolve_symlinks(&doctor.database)?).await;
+    registry::check(&mut report, &doctor.registry_args).await;
     let mut out = std::io::stdout();
-    for (verdict, what) in &report.findings {
-        let mark = match verdict {
-            Verdict::Fine => "ok     ",
-            Verdict::Warning => "warning",
-            Verdict::Wrong => "WRONG  ",
+    for (severity, finding) in &report.findings {
+        let label = match severity {
+            Severity::Ok => "ok     ",
+            Severity::Warning => "warning",
+            Severity::Error => "ERROR  ",
         };
-        writeln!(out, "{mark}  {what}")?;
+        writeln!(out, "{label}  {finding}")?;
     }
-    match report.findings.iter().filter(|(verdict, _)| *verdict == Verdict::Wrong).count() {
+    match report.findings.iter().filter(|(severity, _)| *severity == Severity::Error).count() {
         0 => Ok(()),
-        1 => bail!("one thing is wrong"),
-        count => bail!("{count} things are wrong"),
+        1 => bail!("1 error found"),
+        count => bail!("{count} errors found"),
     }
 }

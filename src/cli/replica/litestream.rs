@@ -1,4 +1,4 @@
-//! The program Litestream, run for one purpose at a time.
+//! Runs Litestream, and describes the replicas that it writes.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -6,82 +6,85 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use semver::Version;
 use serde::Deserialize;
 use tokio::process::Command;
 
-use crate::store::create_private;
+use crate::store::{Companion, create_private};
 
-/// Older ones bundle a SQLite that can damage a WAL database which two programs checkpoint at once.
-const OLDEST: [u32; 3] = [0, 5, 17];
+/// Older versions bundle a SQLite that can damage a WAL database that two processes checkpoint at once.
+const MIN_VERSION: Version = Version::new(0, 5, 17);
 
-/// How long it may look, and restore: a place that does not answer must not hold up a promotion.
-const LOOKING: Duration = Duration::from_secs(15);
-const RESTORING: Duration = Duration::from_mins(4);
+/// Time limits for queries and restores: an unreachable replica must not block a promotion.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(15);
+const RESTORE_TIMEOUT: Duration = Duration::from_mins(4);
 
-/// Where Litestream is.
+/// The Litestream executable.
 #[derive(Debug, Clone)]
 pub(in crate::cli) struct Litestream(PathBuf);
 
-/// A part of a replica, as `litestream ltx -json` lists it.
+/// A file of a replica, as `litestream ltx -json` lists it.
 #[derive(Deserialize)]
-struct Part {
-    /// The number of the last transaction in it, in as many hex digits as any other.
+struct LtxFile {
+    /// The number of its last transaction, in hexadecimal with a fixed number of digits.
     max_txid: String,
 }
 
 impl Litestream {
-    /// Sees that it is there and no older than it has to be.
-    pub(in crate::cli) async fn at(program: &Path) -> anyhow::Result<Self> {
+    /// Returns the executable after checking its version.
+    pub(in crate::cli) async fn find(program: &Path) -> anyhow::Result<Self> {
         let litestream = Self(program.to_owned());
-        let version = litestream.run(&[OsStr::new("version")], LOOKING).await?;
+        let version = litestream.run(&[OsStr::new("version")], QUERY_TIMEOUT).await?;
         let version = version.trim().trim_start_matches('v');
-        // A build from somebody's own sources has no number.
-        let numbers: Result<Vec<u32>, _> = version.split(['.', '-']).take(3).map(str::parse).collect();
-        if numbers.is_ok_and(|numbers| numbers < OLDEST.to_vec()) {
-            let [major, minor, patch] = OLDEST;
-            bail!(
-                "{} is Litestream {version}: {major}.{minor}.{patch} or newer is needed",
-                program.display()
-            );
+        // Custom builds may have no version number. A pre-release counts as its release.
+        let release =
+            Version::parse(version).map(|found| Version::new(found.major, found.minor, found.patch));
+        if release.is_ok_and(|release| release < MIN_VERSION) {
+            bail!("{} is Litestream {version}: {MIN_VERSION} or newer is required", program.display());
         }
         Ok(litestream)
     }
 
-    /// A command to be added to. It ends with this process, as far as this process can see to that.
+    /// Returns a command without arguments. The child is killed when it is dropped.
     pub(super) fn command(&self) -> Command {
         let mut command = Command::new(&self.0);
         command.env_remove("PAULINA_TOKEN").stdin(Stdio::null()).kill_on_drop(true);
         command
     }
 
-    /// Runs it to its end and gives what it wrote to its standard output.
+    /// Runs a command to completion and returns its standard output.
     async fn run(&self, arguments: &[&OsStr], limit: Duration) -> anyhow::Result<String> {
         let output = tokio::time::timeout(limit, self.command().args(arguments).output()).await;
-        let Ok(output) = output else { bail!("litestream has not ended within {} s", limit.as_secs()) };
+        let Ok(output) = output else { bail!("litestream did not finish within {} s", limit.as_secs()) };
         let output = output.with_context(|| {
-            format!("cannot start {}; install Litestream, or name it with --litestream", self.0.display())
+            format!("cannot start {}; install Litestream, or name it with --litestream-bin", self.0.display())
         })?;
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            let last =
-                said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it does not say why");
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            let last = stderr
+                .lines()
+                .rev()
+                .find(|line| !line.trim().is_empty())
+                .unwrap_or("failed without a message");
             bail!("litestream: {}", last.trim_start_matches("Error: "));
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Forgets what it remembers of a database, so that it begins with a snapshot.
+    /// Deletes the replication state of a database, so that the next replication begins with a snapshot.
     pub(super) async fn reset(&self, database: &Path) -> anyhow::Result<()> {
-        self.run(&[OsStr::new("reset"), database.as_os_str()], LOOKING).await.map(|_| ())
+        self.run(&[OsStr::new("reset"), database.as_os_str()], QUERY_TIMEOUT).await.map(|_| ())
     }
 
-    /// How far the folder of an epoch has come; none if there is nothing in it. What came last lies at level 0 for five
-    /// minutes, and one level is one request where all are ten.
-    async fn reached(&self, folder: &str) -> anyhow::Result<Option<String>> {
+    /// Returns the last transaction in the folder of an epoch; none if the folder is empty. Recent transactions stay at level
+    /// 0 for five minutes; a query of one level is one request, a query of all levels ten.
+    async fn last_transaction(&self, folder: &str) -> anyhow::Result<Option<String>> {
         for level in ["0", "all"] {
-            let list = self.run(&["ltx", "-json", "-level", level, folder].map(OsStr::new), LOOKING).await?;
-            let parts: Vec<Part> = serde_json::from_str(&list).context("litestream ltx gives no list")?;
-            if let Some(last) = parts.into_iter().map(|part| part.max_txid).max() {
+            let list =
+                self.run(&["ltx", "-json", "-level", level, folder].map(OsStr::new), QUERY_TIMEOUT).await?;
+            let files: Vec<LtxFile> =
+                serde_json::from_str(&list).context("litestream ltx returned an invalid list")?;
+            if let Some(last) = files.into_iter().map(|file| file.max_txid).max() {
                 return Ok(Some(last));
             }
         }
@@ -96,13 +99,12 @@ pub(in crate::cli) struct Replica {
     url: String,
 }
 
-/// What a replica has.
+/// The last position in a replica.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Newest {
-    /// The number of the epoch's folder; 0 for a replica that has none, since plain Litestream made it.
+pub(super) struct ReplicaPosition {
+    /// The number of the epoch's folder; 0 for a replica without epoch folders, written by Litestream directly.
     pub(super) number: u32,
-    /// How far it has come.
-    reached: String,
+    last_transaction: String,
 }
 
 impl Replica {
@@ -114,7 +116,7 @@ impl Replica {
         &self.url
     }
 
-    /// The folder of an epoch.
+    /// Returns the URL of the folder of an epoch.
     pub(super) fn folder(&self, number: u32) -> String {
         match (number, self.url.split_once('?')) {
             (0, _) => self.url.clone(),
@@ -123,53 +125,53 @@ impl Replica {
         }
     }
 
-    /// How far an epoch has come; none if there is nothing of it.
-    pub(super) async fn reached(&self, number: u32) -> anyhow::Result<Option<Newest>> {
-        let reached = self.litestream.reached(&self.folder(number)).await?;
-        Ok(reached.map(|reached| Newest { number, reached }))
+    /// Returns the last position of an epoch; none if the replica does not contain the epoch.
+    pub(super) async fn position(&self, number: u32) -> anyhow::Result<Option<ReplicaPosition>> {
+        let last_transaction = self.litestream.last_transaction(&self.folder(number)).await?;
+        Ok(last_transaction.map(|last_transaction| ReplicaPosition { number, last_transaction }))
     }
 
-    /// The newest that there is, looked for from an epoch on; none if there is nothing yet.
-    pub(super) async fn newest(&self, from: u32) -> anyhow::Result<Option<Newest>> {
-        let mut newest = None;
+    /// Returns the last position of the latest epoch, searching upwards from the given one; none if the replica is empty.
+    pub(super) async fn latest(&self, from: u32) -> anyhow::Result<Option<ReplicaPosition>> {
+        let mut latest = None;
         for number in from.max(1).. {
-            match self.reached(number).await? {
+            match self.position(number).await? {
                 None => break,
-                found => newest = found,
+                found => latest = found,
             }
         }
-        match newest {
-            None if from <= 1 => self.reached(0).await,
-            newest => Ok(newest),
+        match latest {
+            None if from <= 1 => self.position(0).await,
+            latest => Ok(latest),
         }
     }
 
-    /// The number of the first epoch that there is nothing of.
-    pub(super) async fn first_free(&self) -> anyhow::Result<u32> {
-        Ok(self.newest(1).await?.map_or(1, |newest| newest.number + 1))
+    /// Returns the number of the first epoch that the replica does not contain.
+    pub(super) async fn next_epoch_number(&self) -> anyhow::Result<u32> {
+        Ok(self.latest(1).await?.map_or(1, |latest| latest.number + 1))
     }
 
-    /// Restores an epoch to a file, in the place of what lies there.
+    /// Restores an epoch to a file, replacing it.
     pub(super) async fn restore(&self, number: u32, to: &Path, check: bool) -> anyhow::Result<()> {
-        clear(to)?;
-        // Litestream writes there first.
-        let unfinished = crate::store::beside(to, ".tmp");
-        create_private(&unfinished).with_context(|| format!("cannot write {}", unfinished.display()))?;
+        remove_database(to)?;
+        // Litestream writes to this file first.
+        let temporary = Companion::Temporary.path(to);
+        create_private(&temporary).with_context(|| format!("cannot write {}", temporary.display()))?;
         let check = OsStr::new(if check { "full" } else { "none" });
-        let words = [OsStr::new("restore"), OsStr::new("-integrity-check"), check, OsStr::new("-o")];
+        let arguments = [OsStr::new("restore"), OsStr::new("-integrity-check"), check, OsStr::new("-o")];
         let folder = self.folder(number);
-        let words = words.into_iter().chain([to.as_os_str(), OsStr::new(&folder)]);
-        self.litestream.run(&words.collect::<Vec<_>>(), RESTORING).await.map(|_| ())
+        let arguments = arguments.into_iter().chain([to.as_os_str(), OsStr::new(&folder)]);
+        self.litestream.run(&arguments.collect::<Vec<_>>(), RESTORE_TIMEOUT).await.map(|_| ())
     }
 }
 
-/// Takes away what lies where a copy is to be, and beside it: a log that was left would be taken for the copy's.
-pub(super) fn clear(to: &Path) -> anyhow::Result<()> {
-    for ending in ["", ".tmp", "-wal", "-shm", "-journal"] {
-        let left = crate::store::beside(to, ending);
-        match std::fs::remove_file(&left) {
+/// Removes a database file and its companion files: SQLite would apply a remaining log to the next copy.
+pub(super) fn remove_database(path: &Path) -> anyhow::Result<()> {
+    let companions = [Companion::Temporary, Companion::Wal, Companion::SharedMemory, Companion::Journal];
+    for file in std::iter::once(path.to_owned()).chain(companions.map(|companion| companion.path(path))) {
+        match std::fs::remove_file(&file) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("cannot remove {}", left.display()));
+                return Err(error).with_context(|| format!("cannot remove {}", file.display()));
             }
             _ => {}
         }
@@ -182,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_epoch_has_its_folder() {
+    fn each_epoch_has_its_own_folder() {
         let folder = |url: &str, number| Replica::new(Litestream("l".into()), url).folder(number);
         assert_eq!(folder("file:///srv/replica", 1), "file:///srv/replica/1");
         assert_eq!(folder("file:///srv/replica/", 12), "file:///srv/replica/12");

@@ -1,4 +1,4 @@
-//! The other registry of a pair, asked what it is.
+//! The other registry of a pair, and the check that it is not a primary.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,12 +7,11 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use crate::client::{Client, ClientError, ClientOptions};
-use crate::store::{beside, resolved};
+use crate::store::{Companion, resolve_symlinks};
 
-/// How long it has to answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// See the [module](self).
+/// The other registry of a pair.
 #[derive(Debug, Clone)]
 pub(in crate::cli) struct Peer {
     url: String,
@@ -21,48 +20,48 @@ pub(in crate::cli) struct Peer {
 
 impl Peer {
     pub(in crate::cli) fn new(url: &str) -> Result<Self, ClientError> {
-        let client = ClientOptions::new().address(url).timeout(PATIENCE).build()?;
+        let client = ClientOptions::new().address(url).timeout(TIMEOUT).build()?;
         Ok(Self { url: url.to_owned(), client })
     }
 
-    /// Whether it stands in the way of another primary, and why. One that cannot be reached does not, and a standby does not.
-    /// Whatever else answers does: it may be a primary that is ill, or that does not know this machine. It is not asked
-    /// whether it is ready, which a primary that is ill takes longest to say.
-    pub(super) async fn rival(&self) -> Option<Rival> {
+    /// Returns why this registry must not become a primary, if so. A standby and an unreachable peer are no obstacle. Any
+    /// other response is: the peer may be a failing primary, or may reject this machine. `/readyz` is not used, since a
+    /// failing primary responds to it slowly.
+    pub(super) async fn primary_conflict(&self) -> Option<PrimaryConflict> {
         match self.client.fetch(&["healthz"]).await {
-            Ok(answer) if answer.is_by_standby() => None,
-            Ok(answer) if answer.status().is_success() => {
-                Some(Rival::Primary(format!("{self} serves as a primary")))
+            Ok(response) if response.is_by_standby() => None,
+            Ok(response) if response.status().is_success() => {
+                Some(PrimaryConflict::PeerIsPrimary(format!("{self} serves as a primary")))
             }
-            Ok(answer) => Some(self.unclear(&answer.refusal(""))),
+            Ok(response) => Some(self.unknown_role(&response.error(""))),
             Err(ClientError::Unreachable { reason, .. }) => {
-                tracing::warn!("{self} does not answer ({reason}): it is taken not to be a primary");
+                tracing::warn!("{self} does not respond ({reason}): assuming it is not a primary");
                 None
             }
-            Err(error) => Some(self.unclear(&error)),
+            Err(error) => Some(self.unknown_role(&error)),
         }
     }
 
-    fn unclear(&self, error: &ClientError) -> Rival {
-        Rival::Unclear(format!("{self} answers, and may be a primary ({error})"))
+    fn unknown_role(&self, error: &ClientError) -> PrimaryConflict {
+        PrimaryConflict::Unknown(format!("{self} responds and may be a primary ({error})"))
     }
 
-    /// Keeps this registry from becoming a second primary beside it. Once it was seen to serve as one, that is remembered
-    /// beside the database: the day that this machine starts while the other one is down, it must not take over by itself.
-    pub(in crate::cli) async fn leaves_room(&self, database: &Path) -> anyhow::Result<()> {
-        let mark = mark(database)?;
-        if database.exists() && mark.exists() {
-            return Err(Superseded(format!("{self} was seen to serve as a primary")).into());
+    /// Prevents this registry from becoming a second primary. A peer that was seen as a primary is recorded in a file next to
+    /// the database, so that this machine does not take over when it starts while the peer is down.
+    pub(in crate::cli) async fn ensure_no_other_primary(&self, database: &Path) -> anyhow::Result<()> {
+        let marker = superseded_marker(database)?;
+        if database.exists() && marker.exists() {
+            return Err(Superseded(format!("{self} has served as a primary")).into());
         }
-        match self.rival().await {
+        match self.primary_conflict().await {
             None => Ok(()),
-            Some(Rival::Unclear(reason)) => {
-                bail!("{reason}. Mend what answers there, or start without --peer")
+            Some(PrimaryConflict::Unknown(reason)) => {
+                bail!("{reason}. Fix the peer, or start without --peer")
             }
-            Some(Rival::Primary(reason)) => {
+            Some(PrimaryConflict::PeerIsPrimary(reason)) => {
                 if database.exists() {
-                    std::fs::write(&mark, format!("{reason}\n"))
-                        .with_context(|| format!("cannot write {}", mark.display()))?;
+                    std::fs::write(&marker, format!("{reason}\n"))
+                        .with_context(|| format!("cannot write {}", marker.display()))?;
                 }
                 Err(Superseded(reason).into())
             }
@@ -70,38 +69,39 @@ impl Peer {
     }
 }
 
-/// What stands in the way of another primary.
+/// The reason why this registry must not become a primary.
 #[derive(Debug)]
-pub(super) enum Rival {
-    Primary(String),
-    /// What answers does not say what it is.
-    Unclear(String),
+pub(super) enum PrimaryConflict {
+    /// The peer is a primary.
+    PeerIsPrimary(String),
+    /// The peer responds, but its role is unknown.
+    Unknown(String),
 }
 
-impl fmt::Display for Rival {
+impl fmt::Display for PrimaryConflict {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Primary(reason) | Self::Unclear(reason)) = self;
+        let (Self::PeerIsPrimary(reason) | Self::Unknown(reason)) = self;
         formatter.write_str(reason)
     }
 }
 
-/// Another registry took over.
+/// The peer has taken over as the primary.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{0}. If it was promoted in place of this one, move this database and the files beside it away and start with --standby; to \
-     serve this one all the same, start without --peer"
+    "{0}. If it was promoted to replace this registry, move this database and its companion files away and start with \
+     --standby; to serve this database anyway, start without --peer"
 )]
 pub(in crate::cli) struct Superseded(String);
 
-/// Forgets that another registry was seen to take over.
-pub(in crate::cli) fn forget(database: &Path) -> anyhow::Result<()> {
-    // Most of the time it is not there.
-    let _ = std::fs::remove_file(mark(database)?);
+/// Deletes the record that the peer has taken over.
+pub(in crate::cli) fn forget_superseded(database: &Path) -> anyhow::Result<()> {
+    // Usually the file does not exist.
+    let _ = std::fs::remove_file(superseded_marker(database)?);
     Ok(())
 }
 
-fn mark(database: &Path) -> anyhow::Result<PathBuf> {
-    Ok(beside(&resolved(database)?, "-superseded"))
+fn superseded_marker(database: &Path) -> anyhow::Result<PathBuf> {
+    Ok(Companion::Superseded.path(&resolve_symlinks(database)?))
 }
 
 impl fmt::Display for Peer {

@@ -1,4 +1,4 @@
-//! `paulina replicate`: runs Litestream beside the process that serves a database, each epoch into a folder of its own.
+//! The command `paulina replicate`: runs Litestream next to the process that serves a database, with a folder per epoch.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -11,122 +11,127 @@ use tokio::process::Child;
 
 use super::{Litestream, Replica};
 use crate::shutdown;
-use crate::store::{Replicating, beside, empty_log, identity, resolved, served};
+use crate::store::{
+    Companion, LitestreamLock, LockAttempt, file_identity, resolve_symlinks, serving_epoch, truncate_wal,
+};
 use crate::telemetry;
 use crate::telemetry::LogFormat;
 
-/// Replicate a database with Litestream, beside the process that serves it.
+/// Replicate a database with Litestream.
 ///
-/// It runs Litestream while a primary serves the database. Each epoch of the database goes to a folder of its own, URL/1,
-/// URL/2 and so on: a new one begins after a restore and a promotion. A replica belongs to one machine: give each its own
-/// URL.
+/// Run this command next to `paulina serve`. It runs Litestream while a primary serves the database. Each epoch of the
+/// database is written to its own folder, URL/1, URL/2 and so on; a restore or a promotion begins a new epoch. Give each
+/// machine its own URL.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Replicate {
-    /// The registry's SQLite database.
+    /// SQLite database of the registry.
     #[arg(long, env = "PAULINA_DATABASE", default_value = "paulina.db", value_name = "FILE")]
     database: PathBuf,
-    /// Where to: `file:///srv/replica`, `s3://bucket/path`, or whatever else Litestream knows.
+    /// URL of the replica: `file:///srv/replica`, `s3://bucket/path`, or any other URL that Litestream supports.
     #[arg(long, env = "PAULINA_REPLICA_URL", value_name = "URL")]
     to: String,
-    /// A configuration of Litestream, which says `${PAULINA_DATABASE}` and `${PAULINA_REPLICA_URL}` for what and where to.
+    /// Litestream configuration file. It refers to the database and the replica as `${PAULINA_DATABASE}` and
+    /// `${PAULINA_REPLICA_URL}`.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The program Litestream, 0.5.17 or newer.
-    #[arg(long, env = "PAULINA_LITESTREAM", default_value = "litestream", value_name = "PROGRAM")]
-    litestream: PathBuf,
-    /// How log lines look.
+    /// Executable of Litestream 0.5.17 or newer.
+    #[arg(long, env = "PAULINA_LITESTREAM_BIN", default_value = "litestream", value_name = "PROGRAM")]
+    litestream_bin: PathBuf,
+    /// Format of log lines.
     #[arg(long, env = "PAULINA_LOG_FORMAT", default_value = "text", value_enum)]
     log_format: LogFormat,
 }
 
-/// How often it is looked who serves the database, and whether it is the same.
-const LOOK: Duration = Duration::from_millis(250);
-/// How long it rests when Litestream cannot be started.
-const AGAIN: Duration = Duration::from_secs(1);
-/// How long Litestream has to end by itself when the keyboard has told it to.
-const TOLD: Duration = Duration::from_secs(10);
-/// How long Litestream may take to upload the rest when it is stopped.
-const FAREWELL: Duration = Duration::from_secs(30);
+/// How often the database file and the process that serves it are checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+/// The pause after Litestream has failed.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// How long Litestream may take to exit after Ctrl-C, which also reaches Litestream.
+const INTERRUPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long Litestream may take to upload the remaining changes when it is stopped.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(in crate::cli) async fn replicate(arguments: Replicate) -> anyhow::Result<()> {
-    telemetry::start(arguments.log_format, "info").context("cannot start the log")?;
-    let database = resolved(&arguments.database)?;
-    let litestream = Litestream::at(&arguments.litestream).await?;
+    telemetry::init(arguments.log_format, "info").context("cannot initialize logging")?;
+    let database = resolve_symlinks(&arguments.database)?;
+    let litestream = Litestream::find(&arguments.litestream_bin).await?;
     let replica = Replica::new(litestream.clone(), &arguments.to);
-    let notes = Notes::open(&database)?;
-    let mut sidecar = Sidecar { database, litestream, replica, config: arguments.config, notes, seen: None };
+    let epochs = EpochFile::open(&database)?;
+    let config = arguments.config;
+    let mut supervisor = Supervisor { database, litestream, replica, config, epochs, last_seen: None };
     let signal = shutdown::signal().context("cannot wait for signals")?;
-    let (mut running, mut told) = (None, false);
+    let (mut running, mut interrupted) = (None, false);
     tokio::select! {
-        failed = sidecar.run(&mut running) => failed?,
+        result = supervisor.run(&mut running) => result?,
         name = signal => {
-            tracing::info!(signal = name, "stopping: the rest is uploaded");
-            told = name == "SIGINT";
+            tracing::info!(signal = name, "stopping; uploading the remaining changes");
+            interrupted = name == "SIGINT";
         }
     }
-    stop(&mut running, told).await
+    stop(&mut running, interrupted).await
 }
 
-struct Sidecar {
+/// Starts, restarts and stops Litestream.
+struct Supervisor {
     database: PathBuf,
     litestream: Litestream,
     replica: Replica,
     config: Option<PathBuf>,
-    notes: Notes,
-    /// The epoch that was served at the last look, and when its process last wrote that.
-    seen: Option<(String, SystemTime)>,
+    epochs: EpochFile,
+    /// The epoch that was served at the last poll, and when the serving process last wrote it.
+    last_seen: Option<(String, SystemTime)>,
 }
 
-/// A Litestream, and which file it was begun for.
+/// A Litestream process, and the identity of the database file that it replicates.
 struct Running {
     child: Child,
     file: u64,
 }
 
-impl Sidecar {
-    /// Keeps the Litestream running that belongs to the epoch which is served.
+impl Supervisor {
+    /// Keeps Litestream running for the epoch that is served.
     async fn run(&mut self, running: &mut Option<Running>) -> anyhow::Result<()> {
-        // One that was left would keep whoever is to serve the database waiting.
-        drop(lock(&self.database).await?);
-        let (mut replicated, mut file) = (None, identity(&self.database));
+        // A leftover Litestream would block the process that is about to serve the database.
+        drop(acquire_lock(&self.database).await?);
+        let (mut replicated, mut file) = (None, file_identity(&self.database));
         loop {
-            let now = identity(&self.database);
+            let now = file_identity(&self.database);
             if std::mem::replace(&mut file, now) != now
                 || running.as_ref().is_some_and(|running| now != Some(running.file))
             {
-                tracing::warn!("another file was put in the place of the database: its replica ends");
+                tracing::warn!("the database file was replaced; stopping its replication");
                 kill(running).await?;
-                (replicated, self.seen) = (None, None);
+                (replicated, self.last_seen) = (None, None);
             }
-            if let Some(epoch) = self.served().filter(|epoch| replicated.as_ref() != Some(epoch)) {
+            if let Some(epoch) = self.served_epoch().filter(|epoch| replicated.as_ref() != Some(epoch)) {
                 stop(running, false).await?;
                 replicated = Some(epoch);
             }
             if let Some(status) =
                 running.as_mut().map(|running| running.child.try_wait()).transpose()?.flatten()
             {
-                tracing::warn!("litestream ended ({status}); starting it again");
+                tracing::warn!("litestream exited ({status}); restarting it");
                 *running = None;
-                tokio::time::sleep(AGAIN).await;
+                tokio::time::sleep(RETRY_INTERVAL).await;
             }
             if let (Some(epoch), None) = (&replicated, &running) {
                 match self.start(epoch).await {
                     Ok(started) => *running = Some(started),
                     Err(error) => {
-                        tracing::warn!("cannot replicate: {error:#}; trying again");
-                        tokio::time::sleep(AGAIN).await;
+                        tracing::warn!("cannot replicate: {error:#}; retrying");
+                        tokio::time::sleep(RETRY_INTERVAL).await;
                     }
                 }
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
-    /// The epoch that a primary serves. What the file beside the database says counts once it was written between two looks:
-    /// a process that has just started may not have begun its epoch yet.
-    fn served(&mut self) -> Option<String> {
-        let now = served(&self.database);
-        let before = std::mem::replace(&mut self.seen, now.clone());
+    /// Returns the epoch that a primary serves. The lease file counts once it was written between two polls: a process that
+    /// has just started may not have begun its epoch yet.
+    fn served_epoch(&mut self) -> Option<String> {
+        let now = serving_epoch(&self.database);
+        let before = std::mem::replace(&mut self.last_seen, now.clone());
         match (before, now) {
             (Some((_, before)), Some((epoch, now))) if now > before => Some(epoch),
             _ => None,
@@ -134,16 +139,16 @@ impl Sidecar {
     }
 
     async fn start(&mut self, epoch: &str) -> anyhow::Result<Running> {
-        let mut lock = lock(&self.database).await?;
-        let known = self.notes.number(epoch, self.replica.url());
+        let mut lock = acquire_lock(&self.database).await?;
+        let known = self.epochs.number(epoch, self.replica.url());
         let number = match known {
             Some(number) => number,
-            None => self.replica.first_free().await?,
+            None => self.replica.next_epoch_number().await?,
         };
         if known.is_none() {
-            // It would go on where the epoch before has ended.
+            // Otherwise Litestream would continue from the end of the previous epoch.
             self.litestream.reset(&self.database).await?;
-            self.notes.write(epoch, number, self.replica.url())?;
+            self.epochs.write(epoch, number, self.replica.url())?;
         }
         let folder = self.replica.folder(number);
         let mut command = self.litestream.command();
@@ -157,34 +162,34 @@ impl Sidecar {
                 command.arg(&self.database).arg(&folder);
             }
         }
-        let file = identity(&self.database).context("the database is gone")?;
-        if !empty_log(&self.database).await? {
+        let file = file_identity(&self.database).context("the database does not exist any more")?;
+        if !truncate_wal(&self.database).await? {
             bail!(
-                "the log cannot be emptied, since another program holds a read transaction open on the database"
+                "cannot truncate the write-ahead log, since another program holds a read transaction open on the database"
             );
         }
-        command.stdin(lock.input()?);
+        command.stdin(lock.stdin()?);
         let child = command.spawn().context("cannot start litestream")?;
-        lock.name(child.id().unwrap_or_default(), file)?;
+        lock.set_holder(child.id().unwrap_or_default(), file)?;
         tracing::info!(epoch, replica = folder, "replicating");
         Ok(Running { child, file })
     }
 }
 
-/// How a Litestream is told to end.
+/// How to end a Litestream process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    /// It uploads the rest first.
-    Asked,
-    Killed,
+enum Termination {
+    /// Litestream uploads the remaining changes first.
+    Graceful,
+    Kill,
 }
 
-fn end(process: Option<u32>, how: End) {
+fn terminate(process: Option<u32>, how: Termination) {
     #[cfg(unix)]
     if let Some(id) = process.and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw) {
         let signal = match how {
-            End::Asked => rustix::process::Signal::TERM,
-            End::Killed => rustix::process::Signal::KILL,
+            Termination::Graceful => rustix::process::Signal::TERM,
+            Termination::Kill => rustix::process::Signal::KILL,
         };
         let _ = rustix::process::kill_process(id, signal);
     }
@@ -192,65 +197,71 @@ fn end(process: Option<u32>, how: End) {
     let _ = (process, how);
 }
 
-/// Lets Litestream upload the rest. A second signal would break that off: from the keyboard it may have been told already.
-async fn stop(running: &mut Option<Running>, told: bool) -> anyhow::Result<()> {
+/// Stops Litestream after it has uploaded the remaining changes. After Ctrl-C, Litestream has already received a signal, and a
+/// second one would abort the upload.
+async fn stop(running: &mut Option<Running>, interrupted: bool) -> anyhow::Result<()> {
     let Some(Running { child, .. }) = running else { return Ok(()) };
-    if !told || tokio::time::timeout(TOLD, child.wait()).await.is_err() {
-        end(child.id(), End::Asked);
+    if !interrupted || tokio::time::timeout(INTERRUPT_TIMEOUT, child.wait()).await.is_err() {
+        terminate(child.id(), Termination::Graceful);
     }
-    if tokio::time::timeout(FAREWELL, child.wait()).await.is_err() {
-        tracing::warn!("litestream has not ended within {} s: it is killed", FAREWELL.as_secs());
+    if tokio::time::timeout(SHUTDOWN_TIMEOUT, child.wait()).await.is_err() {
+        tracing::warn!("litestream has not exited within {} s; killing it", SHUTDOWN_TIMEOUT.as_secs());
     }
     kill(running).await
 }
 
-/// Ends Litestream without another word.
+/// Kills Litestream.
 async fn kill(running: &mut Option<Running>) -> anyhow::Result<()> {
     let Some(mut running) = running.take() else { return Ok(()) };
-    // An error says that it has ended already.
+    // An error means that it has already exited.
     let _ = running.child.start_kill();
     running.child.wait().await.map(|_| ()).context("cannot wait for litestream")
 }
 
-/// The lock of the Litestream that is to be started. One that has outlived its `paulina replicate` is ended first: two would
-/// write one replica.
-async fn lock(database: &Path) -> anyhow::Result<Replicating> {
-    let mut asked: Option<(Option<u32>, Duration)> = None;
+/// Acquires the lock for a Litestream process. A process that has outlived its `paulina replicate` is ended first: two
+/// processes must not write the same replica.
+async fn acquire_lock(database: &Path) -> anyhow::Result<LitestreamLock> {
+    let mut terminating: Option<(Option<u32>, Duration)> = None;
     loop {
-        let held =
-            Replicating::lock(database).context("cannot lock the database against a second litestream")?;
+        let held = LitestreamLock::try_lock(database)
+            .context("cannot lock the database against a second litestream")?;
         let process = match held {
-            Ok(lock) => return Ok(lock),
-            Err(holder) => holder.map(|holder| holder.process),
+            LockAttempt::Acquired(lock) => return Ok(lock),
+            LockAttempt::HeldBy(holder) => Some(holder.process),
+            LockAttempt::HeldByUnknown => None,
         };
-        match &mut asked {
+        match &mut terminating {
             Some((before, waited)) if *before == process => {
-                *waited += LOOK;
-                if *waited >= FAREWELL {
-                    tracing::warn!(process, "it has not ended within {} s: it is killed", FAREWELL.as_secs());
-                    end(process, End::Killed);
+                *waited += POLL_INTERVAL;
+                if *waited >= SHUTDOWN_TIMEOUT {
+                    tracing::warn!(
+                        process,
+                        "the leftover litestream has not exited within {} s; killing it",
+                        SHUTDOWN_TIMEOUT.as_secs()
+                    );
+                    terminate(process, Termination::Kill);
                     *waited = Duration::ZERO;
                 }
             }
             _ => {
                 tracing::warn!(
                     process,
-                    "a litestream was left when its `paulina replicate` was killed: ending it"
+                    "a litestream process has outlived its `paulina replicate`; stopping it"
                 );
-                end(process, End::Asked);
-                asked = Some((process, Duration::ZERO));
+                terminate(process, Termination::Graceful);
+                terminating = Some((process, Duration::ZERO));
             }
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-/// Which epoch went to which folder of which replica, in a file that one `paulina replicate` holds.
-struct Notes(File);
+/// The file that records which epoch is written to which folder of which replica. It is locked by `paulina replicate`.
+struct EpochFile(File);
 
-impl Notes {
+impl EpochFile {
     fn open(database: &Path) -> anyhow::Result<Self> {
-        let path = beside(database, "-replica");
+        let path = Companion::Replica.path(database);
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let file = file.with_context(|| format!("cannot open {}", path.display()))?;
         match file.try_lock() {
@@ -266,9 +277,9 @@ impl Notes {
         let mut text = String::new();
         self.0.seek(SeekFrom::Start(0)).ok()?;
         self.0.read_to_string(&mut text).ok()?;
-        let (known, rest) = text.trim_end().split_once(' ')?;
-        let (number, place) = rest.split_once(' ')?;
-        number.parse().ok().filter(|_| known == epoch && place == url)
+        let (stored_epoch, rest) = text.trim_end().split_once(' ')?;
+        let (number, stored_url) = rest.split_once(' ')?;
+        number.parse().ok().filter(|_| stored_epoch == epoch && stored_url == url)
     }
 
     fn write(&mut self, epoch: &str, number: u32, url: &str) -> anyhow::Result<()> {

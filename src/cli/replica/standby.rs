@@ -1,8 +1,8 @@
-//! Keeping a standby: it is restored from the replica again and again, until somebody has it promoted.
+//! Runs a standby: restores it from the replica repeatedly until it is promoted.
 //!
-//! Restoring whole rather than following: each copy is a file that is complete or not there at all, nobody writes it while
-//! it is read, and the step that a promotion depends on is taken all the time. (`litestream restore -f` writes into the
-//! file that is being read: one reader that stays connected holds it up for ever, and once killed it does not go on.)
+//! Each copy is restored as a whole. A copy is therefore either complete or absent, is never written while it is read, and the
+//! operation that a promotion depends on is exercised all the time. (`litestream restore -f` writes to the file that is being
+//! read: a reader that stays connected blocks it forever, and it cannot continue after being killed.)
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,59 +11,60 @@ use anyhow::{Context, bail};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Replica;
-use super::litestream::{Newest, clear};
+use super::litestream::{ReplicaPosition, remove_database};
 use super::peer::Peer;
 use crate::clock::{Clock, SystemClock};
 use crate::registry::{Options, Standby};
-use crate::store::{Beside, OpenError, beside, hold, resolved};
+use crate::store::{Companion, LeaseFile, OpenError, lock_database, resolve_symlinks};
 
-/// How long it rests at least, in times of what the last restore took: restoring is to be a tenth of the work at most.
-const REST: u32 = 10;
+/// The minimum pause, as a multiple of the duration of the last restore.
+const PAUSE_FACTOR: u32 = 10;
 
-/// Who wants a promotion: whether with force, and the way back for what became of it.
+/// A request for promotion: whether it is forced, and where to send the result.
 type Request = (bool, oneshot::Sender<Result<(), String>>);
 
-/// Where promotions are asked for.
+/// The sending half of the channel for promotion requests.
 #[derive(Debug, Clone)]
-pub(in crate::cli) struct Promotions(mpsc::Sender<Request>);
+pub(in crate::cli) struct PromotionSender(mpsc::Sender<Request>);
 
-/// Where they are heard.
-pub(in crate::cli) struct Asked(mpsc::Receiver<Request>);
+/// The receiving half of the channel for promotion requests.
+pub(in crate::cli) struct PromotionRequests(mpsc::Receiver<Request>);
 
-pub(in crate::cli) fn promotions() -> (Promotions, Asked) {
+/// Creates a channel for promotion requests.
+pub(in crate::cli) fn promotion_channel() -> (PromotionSender, PromotionRequests) {
     let (sender, receiver) = mpsc::channel(1);
-    (Promotions(sender), Asked(receiver))
+    (PromotionSender(sender), PromotionRequests(receiver))
 }
 
-impl Promotions {
-    /// Has the standby promoted, or says why not. Who is a primary already stays one.
-    pub(in crate::cli) async fn ask(&self, force: bool) -> Result<(), String> {
-        let (answer, answered) = oneshot::channel();
-        if self.0.send((force, answer)).await.is_err() {
+impl PromotionSender {
+    /// Promotes the standby, or returns why it cannot be promoted. Succeeds if this registry is already a primary.
+    pub(in crate::cli) async fn promote(&self, force: bool) -> Result<(), String> {
+        let (sender, result) = oneshot::channel();
+        if self.0.send((force, sender)).await.is_err() {
             return Ok(());
         }
-        answered.await.unwrap_or_else(|_| Err("the registry is stopping".to_owned()))
+        result.await.unwrap_or_else(|_| Err("the registry is stopping".to_owned()))
     }
 }
 
-/// See the [module](self).
-pub(in crate::cli) struct Keeper {
+/// The task that restores and promotes a standby.
+pub(in crate::cli) struct StandbyRestorer {
     replica: Replica,
-    /// Where the database is to be, once promoted.
+    /// Path of the database once the standby is promoted.
     database: PathBuf,
-    /// Where copies are restored to.
+    /// Path of the latest restored copy.
     copy: PathBuf,
     interval: Duration,
-    /// The other registry of the pair.
     peer: Option<Peer>,
-    /// No other standby restores there.
-    _held: Beside,
+    /// Keeps other standbys from restoring to the same path.
+    _lock: LeaseFile,
     clock: SystemClock,
-    newest: Option<Newest>,
-    failing: bool,
+    /// The position of the latest copy.
+    position: Option<ReplicaPosition>,
+    is_failing: bool,
 }
 
-impl Keeper {
+impl StandbyRestorer {
     pub(in crate::cli) async fn new(
         replica: Replica,
         database: &Path,
@@ -71,182 +72,194 @@ impl Keeper {
         peer: Option<Peer>,
     ) -> anyhow::Result<Self> {
         if database == Path::new(":memory:") {
-            bail!("--standby needs a database in a file");
+            bail!("--standby requires a database in a file");
         }
-        let database = resolved(database)?;
-        let copy = beside(&database, "-standby");
-        let held = hold(&copy).await?;
+        let database = resolve_symlinks(database)?;
+        let copy = Companion::Standby.path(&database);
+        let lock = lock_database(&copy).await?;
         let clock = SystemClock::new();
-        Ok(Self { replica, database, copy, interval, peer, _held: held, clock, newest: None, failing: false })
+        Ok(Self {
+            replica,
+            database,
+            copy,
+            interval,
+            peer,
+            _lock: lock,
+            clock,
+            position: None,
+            is_failing: false,
+        })
     }
 
-    /// Waits until there is a first copy, or answers from the one that was left here while the replica cannot be restored.
-    pub(in crate::cli) async fn first(&mut self, options: Options) -> Result<Standby, OpenError> {
-        let mut told = false;
+    /// Waits for the first copy. While the replica cannot be restored, uses a copy from an earlier run if there is one.
+    pub(in crate::cli) async fn open_standby(&mut self, options: Options) -> Result<Standby, OpenError> {
+        let mut is_logged = false;
         loop {
-            match self.restore_news().await {
-                Ok(Some(newest)) => {
-                    let standby = options.standby(self.unfinished()).await?;
-                    self.keep_copy(newest);
+            match self.restore_if_newer().await {
+                Ok(Some(position)) => {
+                    let standby = options.standby(self.staging_path()).await?;
+                    self.install_copy(position);
                     return Ok(standby);
                 }
-                Ok(None) if told => {}
+                Ok(None) if is_logged => {}
                 Ok(None) => {
-                    told = true;
-                    tracing::info!(replica = self.replica.url(), "there is nothing to restore yet: waiting");
+                    is_logged = true;
+                    tracing::info!(replica = self.replica.url(), "the replica is empty; waiting");
                 }
-                Err(error) => self.complain(&error),
+                Err(error) => self.report_failure(&error),
             }
             if self.copy.exists()
                 && let Ok(standby) = options.clone().standby(&self.copy).await
             {
-                tracing::warn!(copy = %self.copy.display(), "answering from the copy that was restored last");
+                tracing::warn!(copy = %self.copy.display(), "serving the copy that was restored last");
                 return Ok(standby);
             }
             tokio::time::sleep(self.interval).await;
         }
     }
 
-    /// Brings the standby newer copies until it is promoted.
-    pub(in crate::cli) async fn keep(mut self, standby: Standby, Asked(mut asked): Asked) {
-        let mut rest = self.interval;
+    /// Updates the standby with newer copies until it is promoted.
+    pub(in crate::cli) async fn run(
+        mut self,
+        standby: Standby,
+        PromotionRequests(mut requests): PromotionRequests,
+    ) {
+        let mut pause = self.interval;
         loop {
             tokio::select! {
                 biased;
-                asked = asked.recv() => {
-                    let Some((force, answer)) = asked else { return };
+                request = requests.recv() => {
+                    let Some((force, reply)) = request else { return };
                     let promoted = self.promote(&standby, force).await;
-                    let done = promoted.is_ok();
-                    let _ = answer.send(promoted.map_err(|error| format!("{error:#}")));
-                    if done {
+                    let is_promoted = promoted.is_ok();
+                    let _ = reply.send(promoted.map_err(|error| format!("{error:#}")));
+                    if is_promoted {
                         return;
                     }
                 }
-                took = async { tokio::time::sleep(rest).await; self.follow(&standby).await } => {
-                    rest = self.interval.max(took * REST);
+                duration = async { tokio::time::sleep(pause).await; self.update(&standby).await } => {
+                    pause = self.interval.max(duration * PAUSE_FACTOR);
                 }
             }
         }
     }
 
-    /// Takes the standby one copy further, and says how long that took.
-    async fn follow(&mut self, standby: &Standby) -> Duration {
-        let begin = self.clock.monotonic();
-        let followed = match self.restore_news().await {
-            Ok(Some(newest)) => {
-                let followed = standby.follow(self.unfinished()).await;
-                followed.map(|()| self.keep_copy(newest)).map_err(anyhow::Error::from)
+    /// Updates the standby if the replica has changed, and returns how long that took.
+    async fn update(&mut self, standby: &Standby) -> Duration {
+        let start = self.clock.monotonic();
+        let updated = match self.restore_if_newer().await {
+            Ok(Some(position)) => {
+                let updated = standby.follow(self.staging_path()).await;
+                updated.map(|()| self.install_copy(position)).map_err(anyhow::Error::from)
             }
             Ok(None) => Ok(()),
             Err(error) => Err(error),
         };
-        if let Err(error) = followed {
-            self.complain(&error);
-        } else if std::mem::take(&mut self.failing) {
+        if let Err(error) = updated {
+            self.report_failure(&error);
+        } else if std::mem::take(&mut self.is_failing) {
             tracing::info!("the replica can be restored again");
         }
-        self.clock.monotonic().saturating_sub(begin)
+        self.clock.monotonic().saturating_sub(start)
     }
 
-    /// Restores what there is, if it is more than at the last time. A new epoch is looked for when the old one has nothing
-    /// new.
-    async fn restore_news(&self) -> anyhow::Result<Option<Newest>> {
-        let from = self.newest.as_ref().map_or(1, |newest| newest.number);
-        let newest = match &self.newest {
-            Some(before) => match self.replica.reached(from).await? {
+    /// Restores the replica if it has changed since the last copy. Checks for a new epoch when the current one has not changed.
+    async fn restore_if_newer(&self) -> anyhow::Result<Option<ReplicaPosition>> {
+        let epoch = self.position.as_ref().map_or(1, |position| position.number);
+        let latest = match &self.position {
+            Some(before) => match self.replica.position(epoch).await? {
                 Some(now) if now != *before => Some(now),
-                _ => self.replica.newest(from).await?,
+                _ => self.replica.latest(epoch).await?,
             },
-            None => self.replica.newest(1).await?,
+            None => self.replica.latest(1).await?,
         };
-        let Some(newest) = newest else {
-            return if self.newest.is_none() { Ok(None) } else { Err(gone()) };
+        let Some(latest) = latest else {
+            return if self.position.is_none() { Ok(None) } else { Err(replica_missing()) };
         };
-        if self.newest.as_ref() == Some(&newest) {
+        if self.position.as_ref() == Some(&latest) {
             return Ok(None);
         }
-        self.replica.restore(newest.number, &self.unfinished(), false).await?;
-        tracing::debug!(folder = newest.number, "restored");
-        Ok(Some(newest))
+        self.replica.restore(latest.number, &self.staging_path(), false).await?;
+        tracing::debug!(folder = latest.number, "restored");
+        Ok(Some(latest))
     }
 
-    /// Where a copy lies until it has shown that one can answer from it.
-    fn unfinished(&self) -> PathBuf {
-        beside(&self.copy, "-new")
+    /// Returns the path of a copy that has not been opened successfully yet.
+    fn staging_path(&self) -> PathBuf {
+        Companion::New.path(&self.copy)
     }
 
-    /// Gives the copy that is answered from its name. The one before goes on to exist for those who read it, without.
-    fn keep_copy(&mut self, newest: Newest) {
-        match std::fs::rename(self.unfinished(), &self.copy) {
-            Ok(()) => self.newest = Some(newest),
-            Err(error) => self.complain(
+    /// Renames the new copy to its final path. Open readers of the previous copy keep their file.
+    fn install_copy(&mut self, position: ReplicaPosition) {
+        match std::fs::rename(self.staging_path(), &self.copy) {
+            Ok(()) => self.position = Some(position),
+            Err(error) => self.report_failure(
                 &anyhow::Error::new(error).context(format!("cannot write {}", self.copy.display())),
             ),
         }
     }
 
-    /// Once, until it is well again.
-    fn complain(&mut self, error: &anyhow::Error) {
-        if std::mem::replace(&mut self.failing, true) {
+    /// Logs a warning for the first of several failures in a row.
+    fn report_failure(&mut self, error: &anyhow::Error) {
+        if std::mem::replace(&mut self.is_failing, true) {
             tracing::debug!("cannot restore: {error:#}");
         } else {
-            tracing::warn!("cannot restore from {}: {error:#}; trying again", self.replica.url());
+            tracing::warn!("cannot restore from {}: {error:#}; retrying", self.replica.url());
         }
     }
 
-    /// Makes a primary of it.
+    /// Promotes the standby to primary.
     async fn promote(&mut self, standby: &Standby, force: bool) -> anyhow::Result<()> {
-        self.leaves_room(force).await?;
-        let last = beside(&self.database, "-restored");
-        match self.restore_last(&last).await {
+        self.ensure_no_other_primary(force).await?;
+        let last = Companion::Restored.path(&self.database);
+        match self.restore_latest(&last).await {
             Ok(()) => {}
             Err(error) if force => {
-                tracing::warn!(
-                    "the replica cannot be restored any more: {error:#}; the copy in hand is promoted"
-                );
-                clear(&last)?;
-                std::fs::copy(&self.copy, &last).context("cannot take the copy in hand")?;
+                tracing::warn!("the replica cannot be restored: {error:#}; promoting the local copy");
+                remove_database(&last)?;
+                std::fs::copy(&self.copy, &last).context("cannot use the local copy")?;
             }
             Err(error) => {
                 return Err(error.context(
-                    "the replica cannot be restored any more (promote with --force takes the copy that was restored last)",
+                    "the replica cannot be restored (promote with --force to use the copy that was restored last)",
                 ));
             }
         }
-        // A restore may take minutes, in which the other one comes back.
-        let promoted = match self.leaves_room(force).await {
+        // A restore may take minutes, and the peer may have become available meanwhile.
+        let promoted = match self.ensure_no_other_primary(force).await {
             Ok(()) => standby.promote(&last, &self.database).await.map_err(anyhow::Error::from),
-            refused => refused,
+            conflict => conflict,
         };
         if promoted.is_err() {
-            let _ = clear(&last);
+            let _ = remove_database(&last);
             return promoted;
         }
-        // What it was is of no use any more.
-        for left in [self.copy.clone(), beside(&self.copy, "-lease")] {
-            let _ = std::fs::remove_file(left);
+        // The copy of the standby is no longer used.
+        for file in [self.copy.clone(), Companion::Lease.path(&self.copy)] {
+            let _ = std::fs::remove_file(file);
         }
         Ok(())
     }
 
-    /// Refuses to make a second primary, unless with force.
-    async fn leaves_room(&self, force: bool) -> anyhow::Result<()> {
+    /// Fails if the peer is or may be a primary, unless the promotion is forced.
+    async fn ensure_no_other_primary(&self, force: bool) -> anyhow::Result<()> {
         if let Some(peer) = self.peer.as_ref().filter(|_| !force)
-            && let Some(rival) = peer.rival().await
+            && let Some(conflict) = peer.primary_conflict().await
         {
-            bail!("{rival}: stop it first, or promote with --force");
+            bail!("{conflict}: stop it first, or promote with --force");
         }
         Ok(())
     }
 
-    /// Restores the newest that there is, and checks it.
-    async fn restore_last(&self, to: &Path) -> anyhow::Result<()> {
-        let newest = self.replica.newest(self.newest.as_ref().map_or(1, |newest| newest.number)).await?;
-        self.replica.restore(newest.ok_or_else(gone)?.number, to, true).await
+    /// Restores the latest position of the replica, and checks the copy.
+    async fn restore_latest(&self, to: &Path) -> anyhow::Result<()> {
+        let epoch = self.position.as_ref().map_or(1, |position| position.number);
+        let latest = self.replica.latest(epoch).await?.ok_or_else(replica_missing)?;
+        self.replica.restore(latest.number, to, true).await
     }
 }
 
-/// There was a replica, and it is not there any more.
-fn gone() -> anyhow::Error {
-    anyhow::anyhow!("there is nothing left of it")
+/// The error for a replica that existed earlier.
+fn replica_missing() -> anyhow::Error {
+    anyhow::anyhow!("the replica is empty now")
 }

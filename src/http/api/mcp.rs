@@ -1,5 +1,5 @@
-//! The handler of a mounted service. Bodies are read within the limits of all bodies, and an endless stream takes a watcher's
-//! permit before it begins.
+//! The handler of a mounted service. It applies the limits for bodies, and an endless stream needs a watcher's permit before it
+//! begins.
 
 use std::borrow::Cow;
 use std::pin::Pin;
@@ -13,69 +13,62 @@ use hyper::body::Frame;
 use serde::Deserialize;
 
 use crate::http::extract::{Caller, JsonBody};
-use crate::http::mcp_service::Mounted;
-use crate::http::pipeline::admission::Place;
+use crate::http::mcp_service::McpService;
+use crate::http::pipeline::admission::AdmissionPermit;
 use crate::http::pipeline::route::AdmissionClass;
+use crate::http::problem::Problem;
 use crate::http::response::is_stream;
 use crate::http::state::App;
 use crate::model::Actor;
 
-/// What a client of MCP says that listens: its stream goes on for as long as it likes. All other streams that answer a POST end
-/// with their answer.
-const LISTENING: &str = "subscriptions/listen";
+/// The MCP method that opens a stream without an end. All other streams in response to a POST end with the result.
+const LISTEN_METHOD: &str = "subscriptions/listen";
 
-/// What is to be known of a message.
+/// The method of a message, without its other members.
 #[derive(Deserialize)]
-struct Head<'a> {
+struct MethodOnly<'a> {
     #[serde(borrow)]
     method: Cow<'a, str>,
 }
 
-pub(in crate::http) async fn answer(service: Mounted, app: App, request: Request) -> Response {
+pub(in crate::http) async fn handle(service: McpService, app: App, request: Request) -> Response {
+    forward(service, app, request).await.unwrap_or_else(Problem::into_response)
+}
+
+async fn forward(service: McpService, app: App, request: Request) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let Caller(actor) = Caller::of(&parts);
-    let mut place = None;
-    if parts.method == Method::GET {
-        place = Some(app.load().admit(AdmissionClass::Watch));
-    }
-    let (body, read) = if parts.method == Method::POST {
-        match JsonBody::from_request(Request::from_parts(parts.clone(), body), &app).await {
-            Ok(mut read) => {
-                if serde_json::from_slice(&read.bytes).is_ok_and(|Head { method }| method == LISTENING) {
-                    place = Some(app.load().admit(AdmissionClass::Watch));
-                }
-                (Body::from(std::mem::take(&mut read.bytes)), Some(read))
-            }
-            Err(problem) => return problem.into_response(),
-        }
+    let mut listens = parts.method == Method::GET;
+    let (body, message) = if parts.method == Method::POST {
+        let mut message = JsonBody::from_request(Request::from_parts(parts.clone(), body), &app).await?;
+        listens =
+            serde_json::from_slice(&message.bytes).is_ok_and(|MethodOnly { method }| method == LISTEN_METHOD);
+        (Body::from(std::mem::take(&mut message.bytes)), Some(message))
     } else {
         (body, None)
     };
-    let place = match place.transpose() {
-        Ok(place) => place,
-        Err(problem) => return problem.into_response(),
-    };
+    let permit = if listens { Some(app.admission().admit(AdmissionClass::Watch)?) } else { None };
     let response = service.call(Request::from_parts(parts, body)).await;
-    if is_stream(&response) {
-        // Who listens has a watcher's place instead.
-        let read = read.filter(|_| place.is_none());
-        response.map(|body| Body::new(Going { body, app, actor, _place: place, _read: read }))
-    } else {
-        response
+    if !is_stream(&response) {
+        return Ok(response);
     }
+    // A listening client holds a watcher's permit instead of a request's.
+    let message = message.filter(|_| permit.is_none());
+    Ok(response
+        .map(|body| Body::new(RevocableStream { body, app, actor, _permit: permit, _message: message })))
 }
 
 /// A stream that ends when its caller would no longer be authorized to read.
-struct Going {
+struct RevocableStream {
     body: Body,
     app: App,
     actor: Actor,
-    _place: Option<Place>,
-    /// The message that it answers, which counts as in hand until then.
-    _read: Option<JsonBody>,
+    _permit: Option<AdmissionPermit>,
+    /// The message that the stream responds to, which counts as in flight until its end.
+    _message: Option<JsonBody>,
 }
 
-impl hyper::body::Body for Going {
+impl hyper::body::Body for RevocableStream {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -84,7 +77,7 @@ impl hyper::body::Body for Going {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        // A token may have been revoked since, or the first one made.
-        Poll::Ready(frame.filter(|_| self.app.still_admits(&self.actor)))
+        // The token may have been revoked since, or the first token created.
+        Poll::Ready(frame.filter(|_| self.app.is_still_authorized(&self.actor)))
     }
 }

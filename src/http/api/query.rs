@@ -1,4 +1,4 @@
-//! Query strings: what is not known is refused, never ignored.
+//! Query strings. Unknown parameters are rejected, never ignored.
 
 use std::str::FromStr;
 
@@ -11,11 +11,11 @@ fn pairs(uri: &Uri) -> impl Iterator<Item = (String, String)> {
     form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned()
 }
 
-fn refused(parameter: &str, detail: &str) -> Problem {
+fn invalid(parameter: &str, detail: &str) -> Problem {
     FilterError { parameter: parameter.to_owned(), detail: detail.to_owned() }.into()
 }
 
-/// The filter that a query string describes.
+/// Parses a filter.
 pub(in crate::http) fn filter(uri: &Uri) -> Result<Filter, Problem> {
     if !is_utf8(uri.query().unwrap_or_default()) {
         return Err(Problem::new(Code::InvalidQuery, "the query is not percent-encoded UTF-8"));
@@ -23,11 +23,11 @@ pub(in crate::http) fn filter(uri: &Uri) -> Result<Filter, Problem> {
     Ok(Filter::from_pairs(pairs(uri))?)
 }
 
-/// The filter that a query string describes, and `since`.
+/// Parses a filter and `since`.
 pub(in crate::http) fn watch(uri: &Uri) -> Result<(Filter, Option<Revision>), Problem> {
     let (since, filters): (Vec<_>, Vec<_>) = pairs(uri).partition(|(key, _)| key == "since");
     if let Some((key, _)) = filters.iter().find(|(key, _)| matches!(key.as_str(), "limit" | "cursor")) {
-        return Err(refused(key, "is not known here"));
+        return Err(invalid(key, "is not known here"));
     }
     if !is_utf8(uri.query().unwrap_or_default()) {
         return Err(Problem::new(Code::InvalidQuery, "the query is not percent-encoded UTF-8"));
@@ -35,52 +35,52 @@ pub(in crate::http) fn watch(uri: &Uri) -> Result<(Filter, Option<Revision>), Pr
     let since = match &since[..] {
         [] => None,
         [(_, text)] => {
-            Some(text.parse().map_err(|error: RevisionError| refused("since", &error.to_string()))?)
+            Some(text.parse().map_err(|error: RevisionError| invalid("since", &error.to_string()))?)
         }
-        _ => return Err(refused("since", "is given twice")),
+        _ => return Err(invalid("since", "is given more than once")),
     };
     Ok((Filter::from_pairs(filters)?, since))
 }
 
-/// Nothing.
-pub(in crate::http) fn none(uri: &Uri) -> Result<(), Problem> {
+/// Rejects any parameter.
+pub(in crate::http) fn reject_parameters(uri: &Uri) -> Result<(), Problem> {
     match pairs(uri).next() {
-        Some((key, _)) => Err(refused(&key, "is not known here")),
+        Some((key, _)) => Err(invalid(&key, "is not known here")),
         None => Ok(()),
     }
 }
 
-/// `lease=<uuid>`, or nothing.
+/// Parses the optional parameter `lease`, a UUID.
 pub(in crate::http) fn lease(uri: &Uri) -> Result<Option<LeaseId>, Problem> {
     let mut lease = None;
     for (key, value) in pairs(uri) {
         if key != "lease" {
-            return Err(refused(&key, "is not known here"));
+            return Err(invalid(&key, "is not known here"));
         }
         if lease.is_some() {
-            return Err(refused(&key, "is given twice"));
+            return Err(invalid(&key, "is given more than once"));
         }
-        lease = Some(LeaseId::from_str(&value).map_err(|_| refused(&key, "must be a UUID"))?);
+        lease = Some(LeaseId::from_str(&value).map_err(|_| invalid(&key, "must be a UUID"))?);
     }
     Ok(lease)
 }
 
-/// One parameter that is `true` or `false`, false if it is not there.
+/// Parses an optional parameter that is `true` or `false`, by default false.
 pub(in crate::http) fn flag(uri: &Uri, name: &str) -> Result<bool, Problem> {
     let mut flag = None;
     for (key, value) in pairs(uri) {
         if key != name {
-            return Err(refused(&key, "is not known here"));
+            return Err(invalid(&key, "is not known here"));
         }
         if flag.is_some() {
-            return Err(refused(&key, "is given twice"));
+            return Err(invalid(&key, "is given more than once"));
         }
-        flag = Some(value.parse().map_err(|_| refused(&key, "must be true or false"))?);
+        flag = Some(value.parse().map_err(|_| invalid(&key, "must be true or false"))?);
     }
     Ok(flag.unwrap_or_default())
 }
 
-/// Whether a percent-encoded text decodes to UTF-8. The parser would put replacement characters in its place.
+/// Whether a percent-encoded text decodes to UTF-8. The parser would silently insert replacement characters.
 fn is_utf8(query: &str) -> bool {
     let mut bytes = Vec::with_capacity(query.len());
     let mut rest = query.as_bytes();

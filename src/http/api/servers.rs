@@ -1,4 +1,4 @@
-//! Registering, reading and taking out servers.
+//! Registering, finding, reading and deregistering servers.
 
 use std::fmt::Write as _;
 
@@ -15,12 +15,12 @@ use crate::http::openapi::schemas::{
     FilterQuery, PageQuery, RegisteredRecord, RegistrationBody, ServerPage, ServerRecord, ViewQuery,
 };
 use crate::http::problem::{Code, Problem};
-use crate::http::response::{fingerprint, json, tagged};
+use crate::http::response::{fingerprint, json, json_with_etag};
 use crate::http::state::App;
 use crate::model::{LeaseId, LeaseRef, Registration, Server};
-use crate::store::{Entry, Found, Tagged};
+use crate::store::{Entry, FindResult, JsonWithEtag};
 
-/// The id in a path. One that is no text at all belongs to nobody.
+/// Extracts the id from a path. No server has an id that is not UTF-8.
 pub(in crate::http) fn id(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
     path.map(|Path(id)| id).map_err(|_| Problem::new(Code::NotRegistered, "the id in the path is not UTF-8"))
 }
@@ -34,17 +34,17 @@ struct WithLease<'a> {
 
 /// Register a server.
 ///
-/// Registering an id again replaces its registration whole and renews its lease; sending the same again changes
-/// nothing but the lease. The answer alone carries `lease`, new with every POST. With `If-None-Match: *` an id that is
-/// taken is refused.
+/// Registering an id again replaces the whole registration and renews its lease; sending the same registration again changes
+/// only the lease. Only this response contains `lease`, which is new with every POST. With `If-None-Match: *`, an id that is
+/// already registered is rejected.
 #[utoipa::path(
-    post, path = "/v1/servers", operation_id = "register", tag = "registering",
-    params(("If-None-Match" = Option<String>, Header, description = "`*`: only if the id is not taken", example = "*")),
+    post, path = "/v1/servers", operation_id = "register", tag = "registration",
+    params(("If-None-Match" = Option<String>, Header, description = "`*`: only if the id is not registered", example = "*")),
     request_body(content = RegistrationBody, content_type = "application/json"),
     responses(
         (status = 201, description = "Registered; the id was new.", body = RegisteredRecord,
-            headers(("Location" = String, description = "the server's own address"))),
-        (status = 200, description = "The registration under this id was replaced, or found the same.", body = RegisteredRecord),
+            headers(("Location" = String, description = "the URL of the server"))),
+        (status = 200, description = "Registered; the id was registered before, and the registration was replaced or is unchanged.", body = RegisteredRecord),
         (status = 400, description = "malformed_json"),
         (status = 408, description = "request_timeout"),
         (status = 412, description = "already_registered"),
@@ -62,10 +62,10 @@ pub(in crate::http) async fn register(
     headers: HeaderMap,
     body: JsonBody,
 ) -> Result<Response, Problem> {
-    query::none(&uri)?;
+    query::reject_parameters(&uri)?;
     let registration = Registration::from_json(&body.bytes)?;
     let new_only = headers.get(header::IF_NONE_MATCH).is_some_and(|tag| tag == "*");
-    let registered = app.registry().put(registration, new_only, actor).await?;
+    let registered = app.registry().register_for(registration, new_only, actor).await?;
     let status = if registered.created { StatusCode::CREATED } else { StatusCode::OK };
     let location = HeaderValue::from_str(&format!("{}/{}", uri.path(), registered.server.id));
     let mut response = json(status, &WithLease { server: &registered.server, lease: registered.lease });
@@ -77,24 +77,24 @@ pub(in crate::http) async fn register(
 
 /// Find servers.
 ///
-/// All filters AND together, and a repeated one means all of them. The order is that of registration; with `q`, best
-/// first.
+/// A server must match all filters, and all values of a repeated one. Results are in order of registration; with `q`, the best
+/// match comes first.
 #[utoipa::path(
-    get, path = "/v1/servers", operation_id = "find", tag = "finding",
-    params(FilterQuery, PageQuery, ViewQuery, ("If-None-Match" = Option<String>, Header, description = "the `ETag` of an earlier answer")),
+    get, path = "/v1/servers", operation_id = "find", tag = "discovery",
+    params(FilterQuery, PageQuery, ViewQuery, ("If-None-Match" = Option<String>, Header, description = "the `ETag` of an earlier response")),
     responses(
-        (status = 200, description = "A page of servers.", body = ServerPage, headers(("ETag" = String, description = "weak; lease times are not part of it"))),
-        (status = 304, description = "The answer to this question has not changed but for lease times."),
+        (status = 200, description = "A page of servers.", body = ServerPage, headers(("ETag" = String, description = "weak; does not cover lease times"))),
+        (status = 304, description = "The result has not changed, except for lease times."),
     )
 )]
 pub(in crate::http) async fn find(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    let found = app.registry().found(query::filter(request.uri())?).await?;
+    let found = app.registry().find_entries(query::filter(request.uri())?).await?;
     let page = found.json(|| page(&found));
-    Ok(tagged(request.headers(), page.fingerprint, || page.json.clone()))
+    Ok(json_with_etag(request.headers(), page.fingerprint, || page.json.clone()))
 }
 
-/// A page as JSON, put together from the records' own.
-fn page(found: &Found) -> Tagged {
+/// Serializes a page from the cached JSON of its records.
+fn page(found: &FindResult) -> JsonWithEtag {
     let servers: Vec<u64> = found.rows.iter().map(|row| row.fingerprint(found.now)).collect();
     let next_cursor = found.next_cursor.as_ref().map(ToString::to_string);
     let revision = found.revision.to_string();
@@ -108,33 +108,33 @@ fn page(found: &Found) -> Tagged {
         }
         row.write_json(&mut json, found.now);
         if let Some(score) = found.scores.get(index) {
-            // Its last member.
+            // As the last member of the record.
             json.truncate(json.len() - 1);
             let _ = write!(json, ",\"score\":{}}}", score.value());
         }
     }
     json.push_str("],\"next_cursor\":");
     match &next_cursor {
-        // A cursor and a revision are made of letters, digits and dashes.
+        // A cursor and a revision consist of letters, digits, dashes and underscores.
         Some(cursor) => json.extend(["\"", cursor, "\""]),
         None => json.push_str("null"),
     }
     json.extend([",\"revision\":\"", &revision, "\"}"]);
-    Tagged { json: json.into(), fingerprint }
+    JsonWithEtag { json: json.into(), fingerprint }
 }
 
-/// One server.
+/// Get a server.
 ///
-/// With all that it registered, schemas included, as it sent it.
+/// The full record, with definitions and schemas as they were registered.
 #[utoipa::path(
-    get, path = "/v1/servers/{id}", operation_id = "get", tag = "finding",
+    get, path = "/v1/servers/{id}", operation_id = "get", tag = "discovery",
     params(
-        ("id" = String, Path, description = "the server's id", example = "filesystem-abc123"),
-        ("If-None-Match" = Option<String>, Header, description = "the `ETag` of an earlier answer"),
+        ("id" = String, Path, description = "the id of the server", example = "filesystem-abc123"),
+        ("If-None-Match" = Option<String>, Header, description = "the `ETag` of an earlier response"),
     ),
     responses(
-        (status = 200, description = "The record.", body = ServerRecord, headers(("ETag" = String, description = "weak; lease times are not part of it"))),
-        (status = 304, description = "The record has not changed but for its lease times."),
+        (status = 200, description = "The record.", body = ServerRecord, headers(("ETag" = String, description = "weak; does not cover lease times"))),
+        (status = 304, description = "The record has not changed, except for lease times."),
         (status = 404, description = "not_registered"),
     )
 )]
@@ -143,24 +143,24 @@ pub(in crate::http) async fn get(
     path: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
-    query::none(request.uri())?;
+    query::reject_parameters(request.uri())?;
     let id = id(path)?;
     let now = app.registry().now();
-    let row = app.registry().row(&id, now).await?.ok_or_else(|| Problem::not_registered(&id))?;
-    Ok(tagged(request.headers(), row.fingerprint(now), || row.json(now)))
+    let row = app.registry().get_entry(&id, now).await?.ok_or_else(|| Problem::not_registered(&id))?;
+    Ok(json_with_etag(request.headers(), row.fingerprint(now), || row.json(now)))
 }
 
 /// Deregister a server.
 ///
-/// With `lease`, only that registering of it: another process may have registered the id since.
+/// With `lease`, the request fails with `lease_replaced` if another process has registered the id since.
 #[utoipa::path(
-    delete, path = "/v1/servers/{id}", operation_id = "deregister", tag = "registering",
+    delete, path = "/v1/servers/{id}", operation_id = "deregister", tag = "registration",
     params(
-        ("id" = String, Path, description = "the server's id", example = "filesystem-abc123"),
-        ("lease" = Option<uuid::Uuid>, Query, description = "the lease that registering gave", example = "0f9f3d2e-6f3c-4c86-9a5e-3b8a54b1f1aa"),
+        ("id" = String, Path, description = "the id of the server", example = "filesystem-abc123"),
+        ("lease" = Option<uuid::Uuid>, Query, description = "the `lease` that the registration returned", example = "0f9f3d2e-6f3c-4c86-9a5e-3b8a54b1f1aa"),
     ),
     responses(
-        (status = 204, description = "Gone."),
+        (status = 204, description = "Deregistered."),
         (status = 404, description = "not_registered"),
         (status = 409, description = "lease_replaced"),
         (status = 503, description = "standby"),

@@ -1,4 +1,5 @@
-//! One name in one version, as the official registry's schema of 2025-12-11 writes it, with all servers here that run it.
+//! An entry of the listing: one version of one name in the official registry's schema of 2025-12-11, with the servers that run
+//! it.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -6,75 +7,76 @@ use serde_json::{Value, json};
 use super::naming;
 use crate::model::{Health, Input, Server, Transport};
 
-/// The schema, by its official address.
+/// The URL of the schema.
 const SCHEMA: &str = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json";
-/// The key of what the registry itself says.
+/// The key of the metadata that the official registry defines.
 const OFFICIAL: &str = "io.modelcontextprotocol.registry/official";
-/// The key of what Paulina says beside.
+/// The key of the metadata that Paulina adds.
 const LIVE: &str = "paulina.registry/live";
-/// The metadata of a registration that says which package it is.
-const PACKAGE: [&str; 4] = ["package.registry", "package.identifier", "package.version", "package.sha256"];
-const REGISTRIES: [&str; 6] = ["npm", "pypi", "oci", "nuget", "cargo", "mcpb"];
+/// The keys of a registration's metadata that name its package.
+const PACKAGE_KEYS: [&str; 4] =
+    ["package.registry", "package.identifier", "package.version", "package.sha256"];
+const PACKAGE_REGISTRIES: [&str; 6] = ["npm", "pypi", "oci", "nuget", "cargo", "mcpb"];
 
-/// See the [module](self).
+/// One version of one name.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) name: String,
     pub(super) version: String,
     pub(super) is_latest: bool,
-    /// Nobody runs it any more.
+    /// Whether no healthy server runs it.
     pub(super) deleted: bool,
     pub(super) updated_at: DateTime<Utc>,
     pub(super) published_at: DateTime<Utc>,
-    /// Its names, in lower case: what has them in it is found by any part of them.
+    /// All names and titles in lower case, for the search by parts of names.
     pub(super) names: String,
-    /// The servers that run it.
+    /// The ids of the servers that run it.
     pub(super) ids: Vec<String>,
     pub(super) json: Value,
 }
 
 impl Entry {
-    /// Of all servers that run it, first registered first; there is at least one. What it is, those that are alive say, if
-    /// there are any.
+    /// Builds an entry from the servers that run it, in order of registration. Healthy servers define it, if there are any.
+    /// Returns `None` if there are no servers.
     pub(super) fn new(name: String, version: String, all: &[Server]) -> Option<Self> {
-        let alive: Vec<&Server> = all.iter().filter(|server| server.health == Health::Healthy).collect();
-        let deleted = alive.is_empty();
-        let servers = if deleted { all.iter().collect() } else { alive };
+        let healthy: Vec<&Server> = all.iter().filter(|server| server.health == Health::Healthy).collect();
+        let deleted = healthy.is_empty();
+        let servers = if deleted { all.iter().collect() } else { healthy };
         let first = servers.first()?;
         let published_at = all.iter().map(|server| server.registered_at).min()?;
         let mut updated_at = all.iter().map(|server| server.updated_at).max()?;
         if deleted {
-            // Who asks what has changed since wants to know of this.
+            // With `updated_since`, the deletion counts as an update.
             updated_at = updated_at.max(all.iter().map(|server| server.expires_at).max()?);
         }
         let mut names = name.to_lowercase();
-        for more in servers.iter().flat_map(|server| [Some(&server.name), server.title.as_ref()]).flatten() {
+        for text in servers.iter().flat_map(|server| [Some(&server.name), server.title.as_ref()]).flatten() {
             names.push('\n');
-            names.push_str(&more.to_lowercase());
+            names.push_str(&text.to_lowercase());
         }
         let mut server = json!({
             "$schema": SCHEMA, "name": name, "version": version, "description": naming::description(first),
         });
         if let Some(members) = server.as_object_mut() {
-            let mut put = |name: &str, value: Value| members.insert(name.to_owned(), value);
-            if let Some(title) = first.title.as_deref().and_then(naming::short) {
-                put("title", json!(title));
+            let mut insert = |name: &str, value: Value| members.insert(name.to_owned(), value);
+            if let Some(title) = first.title.as_deref().and_then(naming::shorten) {
+                insert("title", json!(title));
             }
             let (remotes, packages) = (remotes(&servers), packages(&servers));
             if !remotes.is_empty() {
-                put("remotes", json!(remotes));
+                insert("remotes", json!(remotes));
             }
             if !packages.is_empty() {
-                put("packages", json!(packages));
+                insert("packages", json!(packages));
             }
         }
-        let json = json!({"server": server, "_meta": {LIVE: live(all)}});
+        let json = json!({"server": server, "_meta": {LIVE: running_servers(all)}});
         let ids = all.iter().map(|server| server.id.clone()).collect();
         Some(Self { name, version, is_latest: false, deleted, updated_at, published_at, names, ids, json })
     }
 
-    /// Adds what only the whole list can tell.
-    pub(super) fn place(&mut self, is_latest: bool) {
+    /// Sets what depends on the other versions of the name.
+    pub(super) fn set_latest(&mut self, is_latest: bool) {
         self.is_latest = is_latest;
         let official = json!({
             "status": if self.deleted { "deleted" } else { "active" },
@@ -93,7 +95,7 @@ fn time(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }
 
-/// Where it can be reached over HTTP; each address once.
+/// Returns the URLs of the servers, without duplicates.
 fn remotes(servers: &[&Server]) -> Vec<Value> {
     let mut remotes: Vec<Value> = Vec::new();
     for server in servers {
@@ -102,7 +104,7 @@ fn remotes(servers: &[&Server]) -> Vec<Value> {
             Transport::StreamableHttp { url, headers } => ("streamable-http", url, headers),
             Transport::Sse { url, headers } => ("sse", url, headers),
         };
-        // The schema knows schemes in lower case alone.
+        // The schema allows schemes only in lower case.
         let url = url::Url::parse(url).map_or_else(|_| url.clone(), String::from);
         let mut remote = json!({"type": kind, "url": url});
         if let (false, Some(remote)) = (headers.is_empty(), remote.as_object_mut()) {
@@ -115,23 +117,24 @@ fn remotes(servers: &[&Server]) -> Vec<Value> {
     remotes
 }
 
-/// Which package a client would install to run it itself, where the registration says so.
+/// Returns the packages that a client can install to run the server itself, as far as registrations name them.
 fn packages(servers: &[&Server]) -> Vec<Value> {
     let mut packages: Vec<Value> = Vec::new();
     for server in servers {
         let Transport::Stdio { environment, .. } = &server.transport else { continue };
-        let [registry, identifier, version, digest] = PACKAGE.map(|key| server.metadata.get(key));
+        let [registry, identifier, version, digest] = PACKAGE_KEYS.map(|key| server.metadata.get(key));
         let (Some(registry), Some(identifier)) = (registry, identifier) else { continue };
         let digest = digest.filter(|digest| is_digest(digest));
-        // A bundle that is downloaded has to name its digest.
-        let known = REGISTRIES.contains(&registry.as_str()) && (registry != "mcpb" || digest.is_some());
+        // A downloaded bundle must have a digest.
+        let known =
+            PACKAGE_REGISTRIES.contains(&registry.as_str()) && (registry != "mcpb" || digest.is_some());
         if !known || identifier.is_empty() {
             continue;
         }
         let mut package =
             json!({"registryType": registry, "identifier": identifier, "transport": {"type": "stdio"}});
         if let Some(package) = package.as_object_mut() {
-            // An image has its version in its identifier.
+            // The identifier of an image includes its version.
             let version =
                 version.filter(|version| registry != "oci" && !matches!(version.as_str(), "" | "latest"));
             package.extend(version.map(|version| ("version".to_owned(), json!(version))));
@@ -151,7 +154,7 @@ fn is_digest(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
-/// What a client has to provide. VS Code asks for nothing that has no description.
+/// Returns the inputs that a client has to provide. VS Code does not prompt for one without a description.
 fn inputs(inputs: &[Input]) -> Value {
     let input = |input: &Input| {
         let description = input.description.clone().unwrap_or_else(|| format!("The value of {}", input.name));
@@ -160,9 +163,9 @@ fn inputs(inputs: &[Input]) -> Value {
     inputs.iter().map(input).collect()
 }
 
-/// The servers that run it here.
-fn live(servers: &[Server]) -> Value {
-    let one = |server: &Server| {
+/// Returns the servers that run the entry.
+fn running_servers(servers: &[Server]) -> Value {
+    let summary = |server: &Server| {
         let tools: Vec<&str> = server.capabilities.tools.iter().map(crate::model::Tool::name).collect();
         json!({
             "id": server.id, "name": server.name, "health": server.health, "transport": server.transport.kind(),
@@ -170,5 +173,5 @@ fn live(servers: &[Server]) -> Value {
         })
     };
     let healthy = servers.iter().filter(|server| server.health == Health::Healthy).count();
-    json!({"healthy": healthy, "servers": servers.iter().map(one).collect::<Vec<_>>()})
+    json!({"healthy": healthy, "servers": servers.iter().map(summary).collect::<Vec<_>>()})
 }

@@ -1,5 +1,4 @@
-//! All that is registered, in the official registry's words. It is put together when somebody asks, and kept for as long as
-//! nothing has changed.
+//! The listing of all servers in the official registry's format. It is built on request, and cached until something changes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,57 +10,58 @@ use super::naming;
 use crate::model::{Filter, HealthFilter, PAGE_LIMITS, Server};
 use crate::registry::{Error, Registry};
 
-/// See the [module](self).
+/// All entries at one state of the registry.
 #[derive(Debug)]
-pub(super) struct Catalogue {
-    /// By name, and in it by age.
+pub(super) struct Listing {
+    /// In order of name, then of age.
     entries: Vec<Arc<Entry>>,
 }
 
-/// What it depends on: how often something has changed, whoever has done it, and how many are alive and how many are not. That
-/// a lease has run out is known before it is a change.
-type State = (u64, u64, u64);
+/// The state that a listing depends on: the version of the data, and the numbers of healthy and unhealthy servers. An expired
+/// lease affects those numbers before it is a change of the data.
+type StateKey = (u64, u64, u64);
 
-/// One, and the state that it was put together at.
-type Last = Mutex<Option<(State, Arc<Catalogue>)>>;
+/// The last listing, and the state that it was built from.
+type CachedListing = Mutex<Option<(StateKey, Arc<Listing>)>>;
 
-/// Those that were put together last, with what is deleted and without, and at which state. Whoever asks while one is put together
-/// waits for it.
+/// The last listings, with and without deleted entries. Requests that come while one is built wait for it.
 #[derive(Debug)]
-pub(in crate::http) struct Kept {
+pub(in crate::http) struct ListingCache {
     namespace: String,
-    last: [Last; 2],
+    healthy: CachedListing,
+    with_deleted: CachedListing,
 }
 
-impl Kept {
-    /// Names that have no namespace get this one.
-    pub(in crate::http) fn new(namespace: &str) -> Self {
-        Self { namespace: namespace.to_owned(), last: Default::default() }
+impl ListingCache {
+    /// Returns an empty cache. Names without a namespace get the given one.
+    pub(in crate::http) fn new(namespace: String) -> Self {
+        Self { namespace, healthy: Mutex::default(), with_deleted: Mutex::default() }
     }
 
-    pub(super) async fn catalogue(
+    /// Returns the current listing.
+    pub(super) async fn listing(
         &self,
         registry: &Registry,
         include_deleted: bool,
-    ) -> Result<Arc<Catalogue>, Error> {
-        let [alive, any] = &self.last;
-        let mut last = if include_deleted { any } else { alive }.lock().await;
+    ) -> Result<Arc<Listing>, Error> {
+        let cached = if include_deleted { &self.with_deleted } else { &self.healthy };
+        let mut cached = cached.lock().await;
         let version = registry.version();
-        let totals = registry.stats().await?;
-        let count = |health: &str| totals.servers.by_health.get(health).copied().unwrap_or_default();
-        let state = (version, count("healthy"), count("unhealthy"));
-        if let Some((_, catalogue)) = last.as_ref().filter(|(known, _)| *known == state) {
-            return Ok(Arc::clone(catalogue));
+        let stats = registry.stats().await?;
+        let count = |health: &str| stats.servers.by_health.get(health).copied().unwrap_or_default();
+        let current = (version, count("healthy"), count("unhealthy"));
+        if let Some((_, listing)) = cached.as_ref().filter(|(known, _)| *known == current) {
+            return Ok(Arc::clone(listing));
         }
-        let servers = all(registry, include_deleted).await?;
-        let catalogue = Arc::new(Catalogue::new(servers, &self.namespace));
-        // It may already have more than this state, never less.
-        *last = Some((state, Arc::clone(&catalogue)));
-        Ok(catalogue)
+        let servers = find_all(registry, include_deleted).await?;
+        let listing = Arc::new(Listing::new(servers, &self.namespace));
+        // The servers may already be newer than this version, never older.
+        *cached = Some((current, Arc::clone(&listing)));
+        Ok(listing)
     }
 }
 
-async fn all(registry: &Registry, include_deleted: bool) -> Result<Vec<Server>, Error> {
+async fn find_all(registry: &Registry, include_deleted: bool) -> Result<Vec<Server>, Error> {
     let health = if include_deleted { HealthFilter::Any } else { HealthFilter::Healthy };
     let (mut servers, mut filter) = (Vec::new(), Filter::new().health(health).limit(*PAGE_LIMITS.end()));
     loop {
@@ -74,7 +74,7 @@ async fn all(registry: &Registry, include_deleted: bool) -> Result<Vec<Server>, 
     }
 }
 
-impl Catalogue {
+impl Listing {
     fn new(servers: Vec<Server>, namespace: &str) -> Self {
         let mut by_name: BTreeMap<String, Vec<(String, Vec<Server>)>> = BTreeMap::new();
         for server in servers {
@@ -95,8 +95,8 @@ impl Catalogue {
                 (one.published_at, &one.version).cmp(&(other.published_at, &other.version))
             });
             let latest = latest(&of_name);
-            for (place, mut entry) in of_name.into_iter().enumerate() {
-                entry.place(Some(place) == latest);
+            for (index, mut entry) in of_name.into_iter().enumerate() {
+                entry.set_latest(Some(index) == latest);
                 entries.push(Arc::new(entry));
             }
         }
@@ -107,22 +107,22 @@ impl Catalogue {
         &self.entries
     }
 
-    /// Newest first.
+    /// Returns the versions of a name, newest first.
     pub(super) fn versions_of(&self, name: &str) -> impl Iterator<Item = Arc<Entry>> {
         self.entries.iter().rev().filter(move |entry| entry.name == name).cloned()
     }
 }
 
-/// The place of the newest of a name's versions: the highest, where all are semantic (<https://semver.org>), else the one that
-/// came last. What is alive goes before what is not.
+/// Returns the index of the latest version of a name: the highest if all are semantic versions (<https://semver.org>), else the
+/// one registered last. Deleted versions count only if all are deleted.
 fn latest(entries: &[Entry]) -> Option<usize> {
-    let alive = entries.iter().any(|entry| !entry.deleted);
-    let candidates = || entries.iter().enumerate().filter(move |(_, entry)| !alive || !entry.deleted);
+    let any_active = entries.iter().any(|entry| !entry.deleted);
+    let candidates = || entries.iter().enumerate().filter(move |(_, entry)| !any_active || !entry.deleted);
     let semantic: Result<Vec<_>, _> = candidates()
-        .map(|(place, entry)| Ok::<_, semver::Error>((semver::Version::parse(&entry.version)?, place)))
+        .map(|(index, entry)| Ok::<_, semver::Error>((semver::Version::parse(&entry.version)?, index)))
         .collect();
     match semantic {
-        Ok(versions) => versions.into_iter().max().map(|(_, place)| place),
-        Err(_) => candidates().next_back().map(|(place, _)| place),
+        Ok(versions) => versions.into_iter().max().map(|(_, index)| index),
+        Err(_) => candidates().next_back().map(|(index, _)| index),
     }
 }

@@ -1,9 +1,9 @@
-//! The API of the official MCP registry, read side, <https://github.com/modelcontextprotocol/registry>: `/v0.1/servers` and its
-//! older twin `/v0/servers`. VS Code, GitHub Copilot and Docker ask it.
+//! The read API of the official MCP registry, <https://github.com/modelcontextprotocol/registry>: `/v0.1/servers` and its older
+//! version `/v0/servers`. VS Code, GitHub Copilot and Docker use it.
 //!
-//! It shows what is registered here and alive, in that API's words: each name and version once, however many servers run it,
-//! with who they are under a `_meta` key of our own. Its clients are not strict, so this is not either: what is unknown in
-//! a query is passed over, and a name may be written with `%2F` or with a plain slash.
+//! It lists the healthy servers in that API's format: each name and version once, however many servers run it, with those
+//! servers under a `_meta` key of our own. Clients of that API are lenient, so unknown query parameters are ignored, and a
+//! name can be written with `%2F` or with a slash.
 
 mod entry;
 pub(super) mod listing;
@@ -14,68 +14,68 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
 
 use crate::http::problem::{Code, Problem};
-use crate::http::response::{fingerprint, tagged};
+use crate::http::response::{fingerprint, json_with_etag};
 use crate::http::state::App;
 use crate::model::Score;
-use listing::Catalogue;
+use listing::Listing;
 pub(crate) use naming::NAMESPACE;
 #[cfg(feature = "cli")]
 pub(crate) use naming::is_namespace;
-use query::{Question, Scores};
+use query::{ListQuery, Scores};
 
-/// Its routes.
+/// Returns the routes of this API.
 pub(super) fn routes() -> Router<App> {
     ["/v0.1", "/v0"].into_iter().fold(Router::new(), |router, version| {
         router
             .route(&format!("{version}/servers"), get(list))
             .route(&format!("{version}/servers/"), get(list))
-            .route(&format!("{version}/servers/{{*rest}}"), get(one))
+            .route(&format!("{version}/servers/{{*rest}}"), get(get_versions))
     })
 }
 
-/// A problem as that API's clients read it.
-fn refused(problem: Problem) -> Response {
-    problem.in_short().into_response()
+/// Returns a problem in the format of this API.
+fn error_response(problem: Problem) -> Response {
+    problem.with_legacy_error_member().into_response()
 }
 
 /// `GET /v0.1/servers`.
 async fn list(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
-    let answer = async {
-        let question = Question::of(&uri)?;
-        let scores = app.scores(&question).await?;
-        let catalogue = app.catalogue(question.include_deleted).await?;
-        let (found, next) = question.answer(&catalogue, &scores);
-        Ok(answered(&headers, &page(&found, next.as_deref())))
+    let response = async {
+        let query = ListQuery::parse(&uri)?;
+        let scores = app.scores(&query).await?;
+        let listing = app.listing(query.include_deleted).await?;
+        let (entries, next_cursor) = query.page(&listing, &scores);
+        Ok(json_response(&headers, &page_json(&entries, next_cursor.as_deref())))
     };
-    answer.await.unwrap_or_else(refused)
+    response.await.unwrap_or_else(error_response)
 }
 
-/// `GET /v0.1/servers/{name}/versions` and `…/versions/{version}`; `…/servers/{name}` is its latest.
-async fn one(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
-    let answer = async {
+/// `GET /v0.1/servers/{name}/versions` and `…/versions/{version}`; `…/servers/{name}` is the latest version.
+async fn get_versions(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
+    let response = async {
         let path = uri.path();
         let rest = path.split_once("/servers/").map_or("", |(_, rest)| rest).trim_end_matches('/');
-        let include_deleted = Question::of(&uri)?.include_deleted;
-        let catalogue = app.catalogue(include_deleted).await?;
+        let include_deleted = ListQuery::parse(&uri)?.include_deleted;
+        let listing = app.listing(include_deleted).await?;
         let (name, version) = match rest.rsplit_once("/versions/") {
-            Some((name, version)) => (decoded(name), Some(decoded(version))),
+            Some((name, version)) => (decode_path(name), Some(decode_path(version))),
             None => match rest.strip_suffix("/versions") {
-                Some(name) => (decoded(name), None),
-                None => (decoded(rest), Some("latest".to_owned())),
+                Some(name) => (decode_path(name), None),
+                None => (decode_path(rest), Some("latest".to_owned())),
             },
         };
-        let versions: Vec<_> = catalogue.versions_of(&name).collect();
+        let versions: Vec<_> = listing.versions_of(&name).collect();
         if versions.is_empty() {
             return Err(Problem::new(Code::NotRegistered, format!("no server named {name:?} is registered")));
         }
         let Some(version) = version else {
-            return Ok(answered(&headers, &page(&versions, None)));
+            return Ok(json_response(&headers, &page_json(&versions, None)));
         };
         let wanted = |entry: &Arc<entry::Entry>| {
             if version == "latest" { entry.is_latest } else { entry.version == version }
@@ -84,13 +84,13 @@ async fn one(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
         let found = found.ok_or_else(|| {
             Problem::new(Code::NotRegistered, format!("{name:?} is not registered in version {version:?}"))
         })?;
-        Ok(answered(&headers, &found.json))
+        Ok(json_response(&headers, &found.json))
     };
-    answer.await.unwrap_or_else(refused)
+    response.await.unwrap_or_else(error_response)
 }
 
-/// A page. `metadata` is always there, and says nothing of a next page where there is none.
-fn page(entries: &[Arc<entry::Entry>], next: Option<&str>) -> Value {
+/// Serializes a page. `metadata` is always present; on the last page it has no `nextCursor`.
+fn page_json(entries: &[Arc<entry::Entry>], next: Option<&str>) -> Value {
     let mut metadata = json!({ "count": entries.len() });
     if let (Some(next), Some(metadata)) = (next, metadata.as_object_mut()) {
         metadata.insert("nextCursor".to_owned(), json!(next));
@@ -99,49 +99,34 @@ fn page(entries: &[Arc<entry::Entry>], next: Option<&str>) -> Value {
     json!({"servers": servers, "metadata": metadata})
 }
 
-fn answered(headers: &HeaderMap, body: &Value) -> Response {
+fn json_response(headers: &HeaderMap, body: &Value) -> Response {
     let text = body.to_string();
-    tagged(headers, fingerprint(&text), || text.clone())
+    json_with_etag(headers, fingerprint(&text), || text.clone())
 }
 
-fn decoded(text: &str) -> String {
+fn decode_path(text: &str) -> String {
     let plain = text.replace('+', "%2B");
     form_urlencoded::parse(plain.as_bytes()).next().map_or_else(String::new, |(key, _)| key.into_owned())
 }
 
 impl App {
-    /// What is registered, in that API's words.
-    async fn catalogue(&self, include_deleted: bool) -> Result<Arc<Catalogue>, Problem> {
-        self.kept().catalogue(self.registry(), include_deleted).await.map_err(Problem::from)
+    /// Returns the current listing.
+    async fn listing(&self, include_deleted: bool) -> Result<Arc<Listing>, Problem> {
+        self.listing_cache().listing(self.registry(), include_deleted).await.map_err(Problem::from)
     }
 
-    /// The servers that a question searches for.
-    async fn scores(&self, question: &Question) -> Result<Scores, Problem> {
+    /// Returns the scores of the servers that match the search.
+    async fn scores(&self, query: &ListQuery) -> Result<Scores, Problem> {
         let mut scores = Scores::new();
-        let mut next = question.filter();
+        let mut next = query.filter();
         while let Some(filter) = next.take() {
             let page = self.registry().find(filter.clone()).await?;
             let found = page.servers.iter();
             scores.extend(found.filter_map(|server| Some((server.id.clone(), server.score?))));
-            // The best come first: behind one that is not clear there is none.
-            let is_clear = page.servers.last().is_some_and(|last| last.score >= Some(Score::CLEAR));
+            // The best come first: after a result that is not clear there is no clear one.
+            let is_clear = page.servers.last().is_some_and(|last| last.score >= Some(Score::RELEVANT));
             next = page.next_cursor.filter(|_| is_clear).map(|cursor| filter.after(&cursor));
         }
         Ok(scores)
     }
-}
-
-/// The answer to a browser that asks whether a page may ask: anything may, where the catalogue is public.
-pub(super) fn open_to_pages(response: &mut Response) {
-    use axum::http::{HeaderValue, header};
-    let headers = response.headers_mut();
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, OPTIONS"));
-    let allowed = HeaderValue::from_static("Authorization, Content-Type, If-None-Match");
-    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
-}
-
-/// The answer to such a question.
-pub(super) fn preflight() -> Response {
-    StatusCode::NO_CONTENT.into_response()
 }

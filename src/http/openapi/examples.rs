@@ -1,4 +1,4 @@
-//! An example answer for each operation of the document, made of the types that the API answers with.
+//! Example responses for the operations of the document, built from the types of the API.
 
 use std::sync::Arc;
 
@@ -6,16 +6,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use crate::model::{
-    Capabilities, Change, ChangeKind, Health, LeaseState, Page, Record, Refreshed, RefreshedMany, Resource,
-    Revision, Server, ServerStats, Snapshot, Stats, Tool, ToolEntry, ToolPage, ToolServer, Transport,
-    TransportKind,
+    Change, ChangeKind, Health, LeaseState, Page, Refreshed, RefreshedMany, Registration, Revision, Server,
+    ServerState, ServerStats, Snapshot, Stats, ToolEntry, ToolPage, ToolServer, TransportKind,
 };
 
 const ID: &str = "filesystem-abc123";
 const LEASE: &str = "0f9f3d2e-6f3c-4c86-9a5e-3b8a54b1f1aa";
 
-/// What an operation answers when all is well; none where it answers without a body.
-pub(in crate::http) fn answer(operation: &str) -> Option<Value> {
+/// Returns the example of an operation's successful response, or `None` if that has no body.
+pub(in crate::http) fn response(operation: &str) -> Option<Value> {
     Some(match operation {
         "register" => {
             let mut record = json!(server());
@@ -60,7 +59,7 @@ pub(in crate::http) fn answer(operation: &str) -> Option<Value> {
     })
 }
 
-/// 2026-01-08T10:00:00Z, and so many seconds.
+/// Returns 2026-01-08T10:00:00Z plus a number of seconds.
 fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(1_767_866_400_000).unwrap_or_default() + TimeDelta::seconds(seconds)
 }
@@ -70,29 +69,23 @@ fn revision() -> Revision {
 }
 
 fn server() -> Server {
-    let record = Record {
-        id: ID.to_owned(),
-        name: "filesystem".to_owned(),
-        title: None,
-        version: Some("1.0.0".to_owned()),
-        description: None,
-        transport: Transport::Stdio {
-            command: ["/usr/local/bin/mcp-filesystem", "/srv"].map(String::from).to_vec(),
-            environment: Vec::new(),
-        },
-        capabilities: Capabilities {
-            tools: vec![Tool::new("read_file")],
-            resources: vec![Resource::new("file://*")],
-            ..Capabilities::default()
-        },
-        tags: vec!["local".to_owned()],
-        metadata: [("team".to_owned(), "search".to_owned())].into(),
-        owner: None,
-        ttl: 30,
+    let registration = Registration::stdio("filesystem", ["/usr/local/bin/mcp-filesystem", "/srv"])
+        .id(ID)
+        .version("1.0.0")
+        .tool("read_file")
+        .resource("file://*")
+        .tag("local")
+        .metadata("team", "search");
+    let (record, ttl) = registration.checked().into_record();
+    let state = ServerState {
+        ttl,
+        health: Health::Healthy,
         registered_at: at(0),
         updated_at: at(0),
+        refreshed_at: at(0),
+        expires_at: at(30),
     };
-    Server::new(Arc::new(record), Health::Healthy, at(0), at(30))
+    Server::new(Arc::new(record), state)
 }
 
 fn refreshed() -> Refreshed {

@@ -1,4 +1,4 @@
-//! The OpenAPI document: schemas, examples, and the list of routes it is made from.
+//! The OpenAPI document: schemas, examples, and the list of routes that it is generated from.
 
 pub(super) mod document;
 pub(super) mod examples;

@@ -1,20 +1,20 @@
-//! How much is in hand at once: requests, and bytes of bodies and large answers.
+//! Admission control: limits on concurrent requests and on the memory of bodies and large responses.
 //!
-//! What is over a limit is turned away with 503 before it takes memory. Refreshes are the last to be: they have places of
-//! their own. What tells whether the registry is well, or is the same for everybody, is never turned away.
+//! What exceeds a limit is rejected with 503 before it takes memory. Refreshes have separate limits, so that other load cannot
+//! starve them. Probes and static content are never rejected.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::route::AdmissionClass;
-use crate::http::metrics::{Metrics, Reading};
+use crate::http::metrics::{InFlight, Metrics};
 use crate::http::problem::{Code, Problem};
 use crate::http::server::limits::Limits;
 
-/// See the [module](self).
+/// Issues permits for requests and memory.
 #[derive(Debug, Clone)]
-pub(in crate::http) struct Load {
+pub(in crate::http) struct AdmissionControl {
     requests: Arc<Semaphore>,
     watchers: Arc<Semaphore>,
     refreshes: Arc<Semaphore>,
@@ -24,19 +24,19 @@ pub(in crate::http) struct Load {
     metrics: Metrics,
 }
 
-/// A place; given back when dropped.
+/// Permission to handle one request; released on drop.
 #[derive(Debug, Default)]
-pub(in crate::http) struct Place {
+pub(in crate::http) struct AdmissionPermit {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-/// Bytes that are accounted for; given back when dropped.
+/// Permission to use an amount of memory; released on drop.
 #[derive(Debug)]
-pub(in crate::http) struct Bytes {
+pub(in crate::http) struct MemoryPermit {
     permit: OwnedSemaphorePermit,
 }
 
-impl Load {
+impl AdmissionControl {
     pub(in crate::http) fn new(limits: Limits, metrics: Metrics) -> Self {
         let semaphore = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
         Self {
@@ -58,50 +58,55 @@ impl Load {
         &self.metrics
     }
 
-    /// A place for one more request.
-    pub(in crate::http) fn admit(&self, class: AdmissionClass) -> Result<Place, Problem> {
-        let (places, what, most) = match class {
-            AdmissionClass::Probe => return Ok(Place { _permit: None }),
+    /// Acquires a permit for one more request.
+    pub(in crate::http) fn admit(&self, class: AdmissionClass) -> Result<AdmissionPermit, Problem> {
+        let (permits, what, limit) = match class {
+            AdmissionClass::Probe => return Ok(AdmissionPermit { _permit: None }),
             AdmissionClass::Refresh => (&self.refreshes, "refreshes", self.limits.requests),
             AdmissionClass::Watch => (&self.watchers, "watchers", self.limits.watchers),
             AdmissionClass::Other => (&self.requests, "requests", self.limits.requests),
         };
-        if let Ok(permit) = Arc::clone(places).try_acquire_owned() {
-            return Ok(Place { _permit: Some(permit) });
+        if let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
+            return Ok(AdmissionPermit { _permit: Some(permit) });
         }
-        self.metrics.shed(what);
-        let detail = format!("more than {most} {what} at once; try again in a moment");
+        self.metrics.request_shed(what);
+        let detail = format!("more than {limit} concurrent {what}; try again shortly");
         Err(Problem::new(Code::Overloaded, detail))
     }
 
-    /// Room for so many bytes. Refreshes have room of their own, too.
-    pub(in crate::http) fn take(&self, class: AdmissionClass, bytes: usize) -> Result<Bytes, Problem> {
+    /// Acquires a permit for an amount of memory. Refreshes have a separate budget here, too.
+    pub(in crate::http) fn reserve(
+        &self,
+        class: AdmissionClass,
+        bytes: usize,
+    ) -> Result<MemoryPermit, Problem> {
         let count = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let room = if class == AdmissionClass::Refresh { &self.refresh_bytes } else { &self.bytes };
-        if let Ok(permit) = Arc::clone(room).try_acquire_many_owned(count) {
-            return Ok(Bytes { permit });
+        let budget = if class == AdmissionClass::Refresh { &self.refresh_bytes } else { &self.bytes };
+        if let Ok(permit) = Arc::clone(budget).try_acquire_many_owned(count) {
+            return Ok(MemoryPermit { permit });
         }
-        self.metrics.shed("memory");
-        let detail = "the bodies and answers in hand take all the memory they may; try again in a moment";
+        self.metrics.request_shed("memory");
+        let detail =
+            "the bodies and responses in flight use all the memory they are allowed; try again shortly";
         Err(Problem::new(Code::Overloaded, detail))
     }
 
-    /// How much is in hand.
-    pub(in crate::http) fn reading(&self) -> Reading {
-        let taken = |semaphore: &Semaphore, most: usize| most.saturating_sub(semaphore.available_permits());
-        Reading {
-            refreshes: taken(&self.refreshes, self.limits.requests),
-            requests: taken(&self.requests, self.limits.requests),
-            watchers: taken(&self.watchers, self.limits.watchers),
-            bytes: taken(&self.bytes, self.limits.memory_bytes.min(u32::MAX as usize)),
+    /// Returns the number of permits in use.
+    pub(in crate::http) fn in_flight(&self) -> InFlight {
+        let used = |semaphore: &Semaphore, limit: usize| limit.saturating_sub(semaphore.available_permits());
+        InFlight {
+            refreshes: used(&self.refreshes, self.limits.requests),
+            requests: used(&self.requests, self.limits.requests),
+            watchers: used(&self.watchers, self.limits.watchers),
+            bytes: used(&self.bytes, self.limits.memory_bytes.min(u32::MAX as usize)),
         }
     }
 }
 
-impl Bytes {
-    /// Puts more to it.
-    pub(in crate::http) fn add(&mut self, more: Self) {
-        self.permit.merge(more.permit);
+impl MemoryPermit {
+    /// Merges another permit of the same budget into this one.
+    pub(in crate::http) fn merge(&mut self, other: Self) {
+        self.permit.merge(other.permit);
     }
 }
 
@@ -110,23 +115,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refreshes_are_the_last_to_be_turned_away() {
+    fn refreshes_are_admitted_when_other_requests_are_rejected() {
         let limits = Limits { requests: 2, ..Limits::default() };
-        let load = Load::new(limits, Metrics::new());
-        let others = [load.admit(AdmissionClass::Other), load.admit(AdmissionClass::Other)];
+        let admission = AdmissionControl::new(limits, Metrics::new());
+        let others = [admission.admit(AdmissionClass::Other), admission.admit(AdmissionClass::Other)];
         assert!(others.iter().all(Result::is_ok));
-        assert_eq!(load.admit(AdmissionClass::Other).unwrap_err().code(), Code::Overloaded);
-        let refreshes = [load.admit(AdmissionClass::Refresh), load.admit(AdmissionClass::Refresh)];
-        assert!(refreshes.iter().all(Result::is_ok), "they have places of their own");
-        assert!(load.admit(AdmissionClass::Refresh).is_err() && load.admit(AdmissionClass::Probe).is_ok());
-        let all = load.take(AdmissionClass::Other, limits.memory_bytes).unwrap();
+        assert_eq!(admission.admit(AdmissionClass::Other).unwrap_err().code(), Code::Overloaded);
+        let refreshes = [admission.admit(AdmissionClass::Refresh), admission.admit(AdmissionClass::Refresh)];
+        assert!(refreshes.iter().all(Result::is_ok), "they have separate permits");
         assert!(
-            load.take(AdmissionClass::Other, 1).is_err() && load.take(AdmissionClass::Refresh, 1).is_ok()
+            admission.admit(AdmissionClass::Refresh).is_err()
+                && admission.admit(AdmissionClass::Probe).is_ok()
+        );
+        let all = admission.reserve(AdmissionClass::Other, limits.memory_bytes).unwrap();
+        assert!(
+            admission.reserve(AdmissionClass::Other, 1).is_err()
+                && admission.reserve(AdmissionClass::Refresh, 1).is_ok()
         );
         drop(all);
-        assert_eq!(load.reading(), Reading { refreshes: 2, requests: 2, watchers: 0, bytes: 0 });
+        assert_eq!(admission.in_flight(), InFlight { refreshes: 2, requests: 2, watchers: 0, bytes: 0 });
         drop((others, refreshes));
-        assert!(load.admit(AdmissionClass::Other).is_ok());
-        assert_eq!(load.reading(), Reading { refreshes: 0, requests: 0, watchers: 0, bytes: 0 });
+        assert!(admission.admit(AdmissionClass::Other).is_ok());
+        assert_eq!(admission.in_flight(), InFlight { refreshes: 0, requests: 0, watchers: 0, bytes: 0 });
     }
 }

@@ -1,4 +1,4 @@
-//! Large responses, sent piece by piece and accounted for until they are sent.
+//! Large responses, sent in chunks and counted against the memory limit until they are sent.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -9,46 +9,47 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, SizeHint};
 
-use super::admission;
-use super::admission::{Load, Place};
+use super::admission::{AdmissionControl, AdmissionPermit, MemoryPermit};
 use super::route::AdmissionClass;
 use crate::http::problem::{Code, Problem};
 use crate::http::response::is_stream;
 
-/// What goes out in one piece.
-pub(in crate::http) const PIECE: usize = 64 * 1024;
+/// The largest part of a body that is sent at once.
+pub(in crate::http) const CHUNK_SIZE: usize = 64 * 1024;
 
-/// Accounts for a large answer, and keeps its place, until it is sent. A small one is no matter, nor is one that is there
-/// once for all, or that accounts for itself.
-pub(in crate::http) async fn accounted(
+/// Reserves memory for a large response, and holds its permits until it is sent. Small and static responses are exempt, and so
+/// are streams, which reserve their own memory.
+pub(in crate::http) async fn reserve_memory(
     response: Response,
-    load: &Load,
+    admission: &AdmissionControl,
     class: AdmissionClass,
-    place: Place,
+    permit: AdmissionPermit,
 ) -> Response {
-    let small = response.body().size_hint().upper().is_some_and(|bytes| bytes <= PIECE as u64);
+    let small = response.body().size_hint().upper().is_some_and(|bytes| bytes <= CHUNK_SIZE as u64);
     if small || matches!(class, AdmissionClass::Probe | AdmissionClass::Watch) || is_stream(&response) {
         return response;
     }
     let (parts, body) = response.into_parts();
     let Ok(body) = body.collect().await else {
-        return Problem::new(Code::Internal, "the answer cannot be put together").into_response();
+        return Problem::new(Code::Internal, "the response body cannot be read").into_response();
     };
     let bytes = body.to_bytes();
-    match load.take(class, bytes.len()) {
-        Ok(taken) => Response::from_parts(parts, Body::new(Pieces { bytes, _taken: taken, _place: place })),
+    match admission.reserve(class, bytes.len()) {
+        Ok(memory) => {
+            Response::from_parts(parts, Body::new(ChunkedBody { bytes, _memory: memory, _permit: permit }))
+        }
         Err(problem) => problem.into_response(),
     }
 }
 
-/// A body that is sent piece by piece, as the client takes it.
-struct Pieces {
+/// A body that is sent in chunks, as the client reads it.
+struct ChunkedBody {
     bytes: bytes::Bytes,
-    _taken: admission::Bytes,
-    _place: Place,
+    _memory: MemoryPermit,
+    _permit: AdmissionPermit,
 }
 
-impl hyper::body::Body for Pieces {
+impl hyper::body::Body for ChunkedBody {
     type Data = bytes::Bytes;
     type Error = Infallible;
 
@@ -56,9 +57,9 @@ impl hyper::body::Body for Pieces {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<bytes::Bytes>, Infallible>>> {
-        let length = PIECE.min(self.bytes.len());
-        let piece = self.bytes.split_to(length);
-        Poll::Ready((!piece.is_empty()).then(|| Ok(Frame::data(piece))))
+        let length = CHUNK_SIZE.min(self.bytes.len());
+        let chunk = self.bytes.split_to(length);
+        Poll::Ready((!chunk.is_empty()).then(|| Ok(Frame::data(chunk))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,8 +1,10 @@
-//! What every request passes on its way to a handler, and every response on its way back.
+//! The request pipeline: what runs before and after every handler.
 
 pub(super) mod admission;
 pub(super) mod auth;
 pub(super) mod body;
+mod compression;
+mod cors;
 pub(super) mod host_check;
 pub(super) mod request_id;
 pub(super) mod route;

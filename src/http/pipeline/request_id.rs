@@ -1,4 +1,4 @@
-//! Every response carries `x-request-id`: the caller's own, or a new one. It is on every log line of the request.
+//! The request id: every response carries `x-request-id`, the client's own or a new one, and so does every log line.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
@@ -13,30 +13,30 @@ use tracing::{Level, Span, field};
 use super::route::Route;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const LONGEST: usize = 128;
+const MAX_LENGTH: usize = 128;
 
-/// Numbers that differ between requests and between processes. They keep no secret: asking the operating system for
-/// each would cost more than many an answer.
+/// The seed of ids that differ between requests and between processes. They need not be unpredictable, and a system call for
+/// each would cost more than many a response.
 static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-static COUNT: AtomicU64 = AtomicU64::new(0);
+static COUNTER: AtomicU64 = AtomicU64::new(0);
 
-fn new() -> Option<HeaderValue> {
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+fn generate() -> Option<HeaderValue> {
+    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
     let bits = u128::from(SEED.hash_one(count)) << 64 | u128::from(SEED.hash_one(!count));
     let id = uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid();
     HeaderValue::from_str(id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer())).ok()
 }
 
-/// The id of a request.
+/// Returns the id that a request carries, or a new one.
 pub(in crate::http) fn of(headers: &HeaderMap) -> Option<HeaderValue> {
     let own = headers.get(&REQUEST_ID).filter(|id| {
         let bytes = id.as_bytes();
-        (1..=LONGEST).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
+        (1..=MAX_LENGTH).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
     });
-    own.cloned().or_else(new)
+    own.cloned().or_else(generate)
 }
 
-/// The span of a request, at the [level](Route::log_level) of its route. The gate adds the name of its token.
+/// Returns the tracing span of a request. The authenticator adds the name of the token.
 pub(in crate::http) fn span(request: &Request, id: Option<&HeaderValue>, route: Route, level: Level) -> Span {
     let id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
     let (method, path, template) = (request.method(), request.uri().path(), route.template());
@@ -47,13 +47,18 @@ pub(in crate::http) fn span(request: &Request, id: Option<&HeaderValue>, route: 
     }
 }
 
-/// Puts the id on a response, and says how it went.
-pub(in crate::http) fn put(response: &mut Response, id: Option<HeaderValue>, level: Level, took: Duration) {
+/// Logs the outcome of a request and adds its id to the response.
+pub(in crate::http) fn finish(
+    response: &mut Response,
+    id: Option<HeaderValue>,
+    level: Level,
+    took: Duration,
+) {
     let (status, duration_ms) = (response.status().as_u16(), took.as_secs_f64() * 1_000.0);
     if level == Level::INFO {
-        tracing::info!(status, duration_ms, "answered");
+        tracing::info!(status, duration_ms, "request completed");
     } else {
-        tracing::debug!(status, duration_ms, "answered");
+        tracing::debug!(status, duration_ms, "request completed");
     }
     if let Some(id) = id {
         response.headers_mut().insert(REQUEST_ID, id);

@@ -1,4 +1,4 @@
-//! Every route that the server knows, and what the pipeline needs to know about it.
+//! The routes of the server, and their properties in the pipeline.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tracing::Level;
 use crate::http::server::limits::Limits;
 use crate::model::Role;
 
-/// See the [module](self).
+/// A route of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) enum Route {
     Servers,
@@ -34,10 +34,10 @@ pub(in crate::http) enum Route {
     Unmatched,
 }
 
-/// What a request needs in order to be let in.
+/// The authorization that a request needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) enum Requirement {
-    /// Nothing: the response says no more about what is registered than how much it is.
+    /// None: the response reveals nothing about the registered servers except their number.
     Nothing,
     /// A token with this role, unless the catalog is public.
     Catalog(Role),
@@ -48,17 +48,17 @@ pub(in crate::http) enum Requirement {
 /// Which limits a request counts against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) enum AdmissionClass {
-    /// It keeps servers alive.
+    /// A lease refresh, which keeps servers alive.
     Refresh,
-    /// It tells whether the registry is well, or how it is asked. Its response costs next to nothing.
+    /// A health check or static content, whose response costs next to nothing.
     Probe,
-    /// It goes on for as long as the client likes.
+    /// A stream that lasts until the client closes it.
     Watch,
-    /// Any other.
+    /// Any other request.
     Other,
 }
 
-/// How errors are written.
+/// The format of error responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) enum ErrorFormat {
     /// RFC 9457.
@@ -91,7 +91,7 @@ impl Route {
         Self::Unmatched,
     ];
 
-    /// The route of a path.
+    /// Returns the route of a path.
     pub(in crate::http) fn of(path: &str) -> Self {
         match path {
             "/v1/servers" => Self::Servers,
@@ -130,7 +130,7 @@ impl Route {
         }
     }
 
-    /// Its name in metrics and logs: an id in a path makes no route of its own.
+    /// Returns the route's name in metrics and logs, independent of parameters in the path.
     pub(in crate::http) const fn template(self) -> &'static str {
         match self {
             Self::Servers => "/v1/servers",
@@ -156,7 +156,7 @@ impl Route {
         }
     }
 
-    /// What a request needs.
+    /// Returns the authorization that a request needs.
     pub(in crate::http) fn requirement(self, method: &Method) -> Requirement {
         let is_read = matches!(*method, Method::GET | Method::HEAD);
         let role = if is_read { Role::Read } else { Role::Register };
@@ -170,13 +170,13 @@ impl Route {
             | Self::Asset => Requirement::Nothing,
             Self::OfficialServers | Self::OfficialServer => Requirement::Catalog(role),
             Self::Promote => Requirement::Role(Role::Admin),
-            // Every message is a POST: whether a token may also write is decided for each.
+            // Every message is a POST; each handler decides whether the token may also write.
             Self::Mcp => Requirement::Role(Role::Read),
             _ => Requirement::Role(role),
         }
     }
 
-    /// Which limits a request counts against.
+    /// Returns the limits that a request counts against.
     pub(in crate::http) fn admission(self, method: &Method) -> AdmissionClass {
         match self {
             Self::Refresh | Self::RefreshMany if matches!(*method, Method::PUT | Method::POST) => {
@@ -188,8 +188,8 @@ impl Route {
         }
     }
 
-    /// The level of a request in the log. Operators want to see what is no read and not one of thousands of heartbeats. What a
-    /// model asks at `/mcp` is a read; the registry itself logs what is registered there.
+    /// Returns the log level of a request. Operators want to see writes, but not thousands of heartbeats. Requests to `/mcp` are
+    /// mostly reads; the registry itself logs the registrations among them.
     pub(in crate::http) fn log_level(self, method: &Method) -> Level {
         match self {
             Self::Refresh | Self::RefreshMany | Self::Mcp => Level::DEBUG,
@@ -198,16 +198,16 @@ impl Route {
         }
     }
 
-    /// How long the response may take.
+    /// Returns how long the response may take.
     pub(in crate::http) const fn time_limit(self, limits: &Limits) -> Duration {
         match self {
-            // A replica is restored, and checked.
+            // It restores and checks the replica.
             Self::Promote => Duration::from_mins(5),
             _ => limits.request_time,
         }
     }
 
-    /// How errors are written.
+    /// Returns the format of error responses.
     pub(in crate::http) const fn error_format(self) -> ErrorFormat {
         match self {
             Self::OfficialServers | Self::OfficialServer => ErrorFormat::OfficialRegistry,
@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_path_has_one_of_few_routes() {
+    fn every_path_maps_to_a_route() {
         for (path, template) in [
             ("/v1/servers", "/v1/servers"),
             ("/v1/servers/a", "/v1/servers/{id}"),
@@ -236,14 +236,14 @@ mod tests {
         ] {
             assert_eq!(Route::of(path).template(), template, "{path}");
         }
-        for (place, route) in Route::ALL.into_iter().enumerate() {
-            assert_eq!(route as usize, place, "the order of ALL is that of the variants");
-            assert_eq!(Route::of(route.template()), route, "a template is a path of its route");
+        for (index, route) in Route::ALL.into_iter().enumerate() {
+            assert_eq!(route as usize, index, "the order of ALL is that of the variants");
+            assert_eq!(Route::of(route.template()), route, "a template maps to its own route");
         }
     }
 
     #[test]
-    fn refreshes_probes_and_watches_are_told_apart() {
+    fn requests_count_against_the_limits_of_their_class() {
         for (method, path, class) in [
             (Method::PUT, "/v1/servers/a/refresh", AdmissionClass::Refresh),
             (Method::POST, "/v1/refresh", AdmissionClass::Refresh),
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn roles_are_needed_by_what_a_request_does() {
+    fn the_required_role_depends_on_route_and_method() {
         for (method, path, requirement) in [
             (Method::GET, "/metrics", Requirement::Nothing),
             (Method::GET, "/v0/servers/a", Requirement::Catalog(Role::Read)),

@@ -1,4 +1,4 @@
-//! A whole server: the API, and what a server needs that others can reach.
+//! A complete server: configuration, accept loop, graceful shutdown.
 
 use std::convert::Infallible;
 use std::io;
@@ -12,28 +12,28 @@ use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
-use super::connections::{Connection, Connections, SWEEP, Tracked, Upload};
+use super::connections::{Connection, Connections, SWEEP_INTERVAL, TrackedRequestBody, TrackedResponseBody};
 use super::limits::Limits;
 use super::listener::{Handshake, Listener};
-use super::tracked_io::Watched;
+use super::tracked_io::TrackedIo;
 use crate::clock::{Clock, SystemClock};
-use crate::http::mcp_service::Mounted;
+use crate::http::mcp_service::McpService;
 use crate::http::metrics::Metrics;
 use crate::http::official_registry::NAMESPACE;
-use crate::http::pipeline::admission::Load;
-use crate::http::pipeline::auth::{Gate, Policy};
-use crate::http::pipeline::host_check::Hosts;
-use crate::http::pipeline::service::Front;
+use crate::http::pipeline::admission::AdmissionControl;
+use crate::http::pipeline::auth::{Authenticator, Policy};
+use crate::http::pipeline::host_check::HostPolicy;
+use crate::http::pipeline::service::Pipeline;
 use crate::http::promoter::Promoter;
 use crate::http::response::is_stream;
-use crate::http::router::routes_of;
-use crate::http::state::App;
+use crate::http::router::all_routes;
+use crate::http::state::{App, AppParts};
 use crate::registry::Registry;
 
-/// A server on its way up: what it serves, and to whom.
+/// An HTTP server for a registry, and its configuration.
 #[derive(Debug)]
 pub struct Server {
     registry: Registry,
@@ -42,15 +42,15 @@ pub struct Server {
     allowed_origins: Vec<String>,
     policy: Policy,
     promoter: Option<Promoter>,
-    mounted: Option<Mounted>,
+    mcp_service: Option<McpService>,
     namespace: String,
 }
 
-/// What one connection's buffers may grow to, and so the most that the header of a request may take.
-const BUFFER: usize = 64 * 1024;
+/// The largest size of a connection's buffer, and so of a request header.
+const MAX_BUFFER_SIZE: usize = 64 * 1024;
 
 impl Server {
-    /// Serves a registry.
+    /// Returns a server for a registry, with default settings.
     #[must_use]
     pub fn new(registry: Registry, limits: Limits) -> Self {
         let (allowed_hosts, allowed_origins) = (Vec::new(), Vec::new());
@@ -61,58 +61,59 @@ impl Server {
             allowed_origins,
             policy: Policy::default(),
             promoter: None,
-            mounted: None,
+            mcp_service: None,
             namespace: NAMESPACE.to_owned(),
         }
     }
 
-    /// The names beside loopback and the listen address that a `Host` may say.
+    /// Sets the hosts that requests may name, in addition to loopback and the listen address.
     #[must_use]
     pub fn allowed_hosts(mut self, hosts: Vec<String>) -> Self {
         self.allowed_hosts = hosts;
         self
     }
 
-    /// The origins beside the registry's own whose pages may ask, like `https://app.example`. They alone get CORS headers.
+    /// Sets the origins whose web pages may send requests, in addition to the registry's own, such as `https://app.example`.
+    /// Only they get CORS headers.
     #[must_use]
     pub fn allowed_origins(mut self, origins: Vec<String>) -> Self {
         self.allowed_origins = origins;
         self
     }
 
-    /// Whether reading needs no token although there are some.
+    /// Sets whether reads need no token even if tokens exist.
     #[must_use]
     pub fn anonymous_read(mut self, allowed: bool) -> Self {
         self.policy.anonymous_read = allowed;
         self
     }
 
-    /// Whether nobody is let in while there is no token, instead of everybody.
+    /// Sets whether requests are rejected while there is no token, instead of accepted.
     #[must_use]
-    pub fn tokens_required(mut self, required: bool) -> Self {
-        self.policy.closed = required;
+    pub fn require_token(mut self, required: bool) -> Self {
+        self.policy.require_token = required;
         self
     }
 
-    /// Whether everybody may read the API of the official MCP registry (`/v0.1`), without a token and from any web page.
+    /// Sets whether the API of the official MCP registry (`/v0.1`) is readable without a token and from any web page.
     #[must_use]
-    pub fn public_catalogue(mut self, public: bool) -> Self {
-        self.policy.public_catalogue = public;
+    pub fn public_catalog(mut self, public: bool) -> Self {
+        self.policy.public_catalog = public;
         self
     }
 
-    /// The namespace of names that have none, in the API of the official MCP registry; `local` if not set. Of
-    /// `[a-zA-Z0-9.-]`, up to 100 characters.
+    /// Sets the namespace of names without one, in the API of the official MCP registry: up to 100 characters of
+    /// `[a-zA-Z0-9.-]`; default `local`.
     #[must_use]
-    pub fn catalogue_namespace(mut self, namespace: impl Into<String>) -> Self {
+    pub fn catalog_namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = namespace.into();
         self
     }
 
-    /// How a [standby](crate::Standby) is promoted when `POST /v1/promote` asks for it; the flag says whether although there
-    /// is another primary. An error is told to who asked.
+    /// Sets the handler for `POST /v1/promote`, which promotes a [standby](crate::Standby). Its argument is `true` if promotion
+    /// is forced although the peer is primary. An error is returned to the client.
     #[must_use]
-    pub fn promoted_by<F>(mut self, promote: impl Fn(bool) -> F + Send + Sync + 'static) -> Self
+    pub fn on_promote<F>(mut self, promote: impl Fn(bool) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<(), String>> + Send + 'static,
     {
@@ -120,7 +121,7 @@ impl Server {
         self
     }
 
-    /// Serves somebody else's answers at a path, behind the same checks and limits: whoever may read with GET may ask there.
+    /// Mounts an external service at a path, behind the same checks and limits. Every request to it needs permission to read.
     #[must_use]
     pub fn mount<S>(mut self, path: &'static str, service: S) -> Self
     where
@@ -131,144 +132,192 @@ impl Server {
             + 'static,
         S::Future: Send,
     {
-        self.mounted = Some(Mounted::new(path, service));
+        self.mcp_service = Some(McpService::new(path, service));
         self
     }
 
-    /// Serves until `stop` is done; then takes no new connection, lets running requests finish for up to `grace`, and
-    /// returns. The registry stays open.
+    /// Serves until `stop` completes; then accepts no new connection, waits up to `grace` for running requests, and returns.
+    /// The registry stays open.
     ///
     /// # Errors
-    /// When an allowed origin is none.
+    /// If an allowed origin is not valid.
     pub async fn run(
         self,
         listener: Listener,
         stop: impl Future<Output = ()> + Send + 'static,
         grace: Duration,
     ) -> io::Result<()> {
-        let metrics = Metrics::with(self.registry.clone());
-        let load = Load::new(self.limits, metrics.clone());
-        let app =
-            App::with(self.registry.clone(), load, self.policy, self.promoter, self.mounted, &self.namespace);
-        let hosts = Hosts::new(&listener, &self.allowed_hosts, &self.allowed_origins);
-        let gate = Gate::new(self.registry, self.policy);
-        let public = self.policy.public_catalogue;
-        let front = Front::new(
-            routes_of(app.clone()),
-            app.load().clone(),
-            hosts,
-            gate,
+        let (app, pipeline) = self.assemble(&listener)?;
+        let limits = *app.admission().limits();
+        let connections = Connections::new(limits, app.admission().metrics().clone());
+        let mut accept_loop = AcceptLoop::new(pipeline, connections);
+        accept_loop.accept_until(stop, &listener).await;
+        drop(listener);
+        app.stop();
+        accept_loop.drain(grace).await;
+        Ok(())
+    }
+
+    fn assemble(self, listener: &Listener) -> io::Result<(App, Pipeline)> {
+        let metrics = Metrics::with_registry(self.registry.clone());
+        let host_policy = HostPolicy::new(listener, &self.allowed_hosts, &self.allowed_origins);
+        let authenticator = Authenticator::new(self.registry.clone(), self.policy);
+        let app = App::new(AppParts {
+            registry: self.registry,
+            admission: AdmissionControl::new(self.limits, metrics),
+            policy: self.policy,
+            promoter: self.promoter,
+            mcp_service: self.mcp_service,
+            namespace: self.namespace,
+        });
+        let pipeline = Pipeline::new(
+            all_routes(app.clone()),
+            app.admission().clone(),
+            host_policy,
+            authenticator,
             &self.allowed_origins,
-            public,
+            self.policy.public_catalog,
         )?;
-        let connections = Connections::new(self.limits, metrics);
-        let (stopping, stopped) = watch::channel(false);
-        let mut running = JoinSet::new();
-        let mut stop = std::pin::pin!(stop);
+        Ok((app, pipeline))
+    }
+}
+
+/// How long to wait after a failed accept, such as when the process has no file descriptors left.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
+
+/// Accepts connections, and waits for them to end.
+struct AcceptLoop {
+    pipeline: Pipeline,
+    connections: Arc<Connections>,
+    tasks: JoinSet<()>,
+    stopping: CancellationToken,
+    clock: SystemClock,
+    next_sweep: Duration,
+}
+
+impl AcceptLoop {
+    fn new(pipeline: Pipeline, connections: Arc<Connections>) -> Self {
         let clock = SystemClock::new();
-        let mut sweep = clock.monotonic();
+        let next_sweep = clock.monotonic();
+        let stopping = CancellationToken::new();
+        Self { pipeline, connections, tasks: JoinSet::new(), stopping, clock, next_sweep }
+    }
+
+    async fn accept_until(&mut self, stop: impl Future<Output = ()> + Send, listener: &Listener) {
+        let mut stop = std::pin::pin!(stop);
         loop {
             tokio::select! {
                 biased;
                 () = &mut stop => break,
-                () = clock.sleep_until(sweep) => {
-                    sweep = clock.monotonic() + SWEEP;
-                    connections.sweep(clock.monotonic());
-                    while running.try_join_next().is_some() {}
+                () = self.clock.sleep_until(self.next_sweep) => {
+                    self.sweep();
+                    while self.tasks.try_join_next().is_some() {}
                 }
                 accepted = listener.accept() => match accepted {
-                    Ok(handshake) => {
-                        if let Some(connection) = connections.add() {
-                            running.spawn(serve(handshake, connection, front.clone(), stopped.clone()));
-                        }
-                    }
+                    Ok(handshake) => self.spawn(handshake),
                     Err(error) => {
-                        tracing::warn!(%error, "cannot take a connection");
-                        clock.sleep_until(clock.monotonic() + ACCEPT_AGAIN).await;
+                        tracing::warn!(%error, "cannot accept a connection");
+                        self.clock.sleep_until(self.clock.monotonic() + ACCEPT_RETRY_DELAY).await;
                     }
                 }
             }
         }
-        drop(listener);
-        app.stop();
-        stopping.send_replace(true);
-        let deadline = clock.monotonic() + grace;
+    }
+
+    fn spawn(&mut self, handshake: Handshake) {
+        if let Some(connection) = self.connections.add() {
+            let (pipeline, stopping) = (self.pipeline.clone(), self.stopping.clone());
+            self.tasks.spawn(serve_connection(handshake, connection, pipeline, stopping));
+        }
+    }
+
+    fn sweep(&mut self) {
+        let now = self.clock.monotonic();
+        self.connections.sweep(now);
+        self.next_sweep = now + SWEEP_INTERVAL;
+    }
+
+    /// Lets requests in flight finish until the grace period ends, then closes all connections.
+    async fn drain(&mut self, grace: Duration) {
+        self.stopping.cancel();
+        let deadline = self.clock.monotonic() + grace;
         loop {
             tokio::select! {
-                ended = running.join_next() => if ended.is_none() { break },
-                () = clock.sleep_until(sweep.min(deadline)) => {
-                    sweep = clock.monotonic() + SWEEP;
-                    connections.sweep(clock.monotonic());
-                    if clock.monotonic() >= deadline {
-                        connections.clear();
+                ended = self.tasks.join_next() => if ended.is_none() { break },
+                () = self.clock.sleep_until(self.next_sweep.min(deadline)) => {
+                    self.sweep();
+                    if self.clock.monotonic() >= deadline {
+                        self.connections.close_all();
                         break;
                     }
                 }
             }
         }
-        Ok(())
     }
 }
 
-/// How long to wait when the system has no more connections to give.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
-
-/// Serves one connection until it ends or is cut off.
-async fn serve(
+/// Serves one connection until it ends or is closed.
+async fn serve_connection(
     handshake: Handshake,
     connection: Connection,
-    front: Front,
-    mut stopped: watch::Receiver<bool>,
+    pipeline: Pipeline,
+    stopping: CancellationToken,
 ) {
-    let peer = Arc::clone(&connection.peer);
+    let state = Arc::clone(&connection.state);
     let serving = async {
-        // Agreeing on TLS may take as long as a header. Who cannot is told so by TLS.
-        peer.received();
+        // The TLS handshake may take as long as a header. TLS itself reports a failure to the client.
+        state.record_read();
         let Ok(stream) = handshake.await else { return };
-        peer.waits();
-        let stream = TokioIo::new(Watched::new(stream, Arc::clone(&peer)));
-        let answering = Answering { front, connection: &connection };
+        state.set_idle();
+        let stream = TokioIo::new(TrackedIo::new(stream, Arc::clone(&state)));
+        let service = ConnectionService { pipeline, connection: &connection };
         let mut http = http1::Builder::new();
-        http.half_close(true).max_buf_size(BUFFER).header_read_timeout(None);
-        let mut http = std::pin::pin!(http.serve_connection(stream, answering));
+        http.half_close(true).max_buf_size(MAX_BUFFER_SIZE).header_read_timeout(None);
+        let mut http = std::pin::pin!(http.serve_connection(stream, service));
         tokio::select! {
             _ = &mut http => return,
-            _ = stopped.wait_for(|stopped| *stopped) => {}
+            () = stopping.cancelled() => {}
         }
         http.as_mut().graceful_shutdown();
-        // An error of one connection is its client's to see.
+        // Errors of one connection concern only its client.
         let _ = http.await;
     };
     tokio::select! {
         biased;
-        () = peer.end() => {}
+        () = state.close_requested() => {}
         () = serving => {}
     }
 }
 
-/// What a connection does with a request.
-struct Answering<'a> {
-    front: Front,
+/// Handles the requests of one connection.
+struct ConnectionService<'a> {
+    pipeline: Pipeline,
     connection: &'a Connection,
 }
 
-impl Service<Request<Incoming>> for Answering<'_> {
-    type Response = Response<Tracked>;
+impl Service<Request<Incoming>> for ConnectionService<'_> {
+    type Response = Response<TrackedResponseBody>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Tracked>, Infallible>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<TrackedResponseBody>, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let peer = &self.connection.peer;
-        let whole = request.body().is_end_stream();
-        let busy = peer.busy(whole);
-        let body = |body| if whole { Body::empty() } else { Body::new(Upload::new(body, Arc::clone(peer))) };
-        let answering = self.front.clone().answer(request.map(body));
-        Box::pin(async move {
-            let response = answering.await;
-            if is_stream(&response) {
-                busy.begins_to_watch();
+        let state = &self.connection.state;
+        let is_complete = request.body().is_end_stream();
+        let guard = state.begin_request(is_complete);
+        let body = |body| {
+            if is_complete {
+                Body::empty()
+            } else {
+                Body::new(TrackedRequestBody::new(body, Arc::clone(state)))
             }
-            Ok(response.map(|body| Tracked::new(body, busy)))
+        };
+        let handling = self.pipeline.clone().handle(request.map(body));
+        Box::pin(async move {
+            let response = handling.await;
+            if is_stream(&response) {
+                guard.begin_streaming();
+            }
+            Ok(response.map(|body| TrackedResponseBody::new(body, guard)))
         })
     }
 }

@@ -1,9 +1,8 @@
-//! The connections there are, and which of them to cut off.
+//! Open connections, and which of them to close.
 //!
-//! A connection waits for a request, receives its header, then its body, or is busy with it. A sweep once in a while closes
-//! those that take too long about it. When there are as many as there may be, one that has never sent a whole request makes
-//! room for a new one, or else the one that has been waiting longest: whoever opens thousands and says nothing, or says it
-//! byte by byte, locks nobody out.
+//! A connection is idle, reads a header, reads a body, processes a request, or streams events. A periodic sweep closes those
+//! that take too long. At the connection limit, connections that never completed a request are evicted first, then the one
+//! idle longest; so a flood of idle or byte-by-byte connections cannot lock out other clients.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -18,132 +17,135 @@ use tokio::sync::Notify;
 
 use super::limits::Limits;
 use crate::http::metrics::Metrics;
-use crate::http::pipeline::body::PIECE;
+use crate::http::pipeline::body::CHUNK_SIZE;
 
-/// How often the sweep comes.
-pub(in crate::http) const SWEEP: Duration = Duration::from_millis(250);
+/// How often overdue connections are closed.
+pub(in crate::http) const SWEEP_INTERVAL: Duration = Duration::from_millis(250);
 
-const WAITING: u8 = 0;
-const RECEIVING: u8 = 1;
-const UPLOADING: u8 = 2;
-const BUSY: u8 = 3;
-const WATCHING: u8 = 4;
+const IDLE: u8 = 0;
+const READING_HEADER: u8 = 1;
+const READING_BODY: u8 = 2;
+const PROCESSING: u8 = 3;
+const STREAMING: u8 = 4;
 
-/// One connection.
+/// The phase of a connection, and what decides when to close it.
 #[derive(Debug)]
-pub(in crate::http) struct Peer {
+pub(in crate::http) struct ConnectionState {
     phase: AtomicU8,
-    since: AtomicU64,
-    /// When the client last stopped taking what is written, or 0.
-    stalled: AtomicU64,
-    /// Whether it has ever sent a whole request.
-    known: AtomicBool,
+    phase_since: AtomicU64,
+    /// When the client stopped reading what is written, or 0.
+    write_stalled_since: AtomicU64,
+    has_completed_request: AtomicBool,
     now: Arc<AtomicU64>,
-    end: Notify,
+    close: Notify,
 }
 
-impl Peer {
-    fn turn(&self, phase: u8) {
+impl ConnectionState {
+    fn phase(&self) -> u8 {
+        self.phase.load(Ordering::Relaxed)
+    }
+
+    fn set_phase(&self, phase: u8) {
         self.phase.store(phase, Ordering::Relaxed);
-        self.since.store(self.now.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.phase_since.store(self.now.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
-    /// Bytes came in.
-    pub(in crate::http) fn received(&self) {
-        if self.phase.load(Ordering::Relaxed) == WAITING {
-            self.turn(RECEIVING);
+    /// Records that bytes were received.
+    pub(in crate::http) fn record_read(&self) {
+        if self.phase() == IDLE {
+            self.set_phase(READING_HEADER);
         }
     }
 
-    /// It waits for a request.
-    pub(in crate::http) fn waits(&self) {
-        self.turn(WAITING);
+    /// Records that the connection waits for its next request.
+    pub(in crate::http) fn set_idle(&self) {
+        self.set_phase(IDLE);
     }
 
-    /// The client takes nothing, or takes something again.
-    pub(in crate::http) fn written(&self, stalled: bool) {
+    /// Records whether the client accepts what is written.
+    pub(in crate::http) fn record_write(&self, stalled: bool) {
         if !stalled {
-            self.stalled.store(0, Ordering::Relaxed);
-        } else if self.stalled.load(Ordering::Relaxed) == 0 {
-            self.stalled.store(self.now.load(Ordering::Relaxed), Ordering::Relaxed);
+            self.write_stalled_since.store(0, Ordering::Relaxed);
+        } else if self.write_stalled_since.load(Ordering::Relaxed) == 0 {
+            self.write_stalled_since.store(self.now.load(Ordering::Relaxed), Ordering::Relaxed);
         }
     }
 
-    /// The header of a request is there, and perhaps its body; it is in hand until what this gives is dropped.
-    pub(in crate::http) fn busy(self: &Arc<Self>, whole: bool) -> Busy {
-        self.turn(UPLOADING);
-        if whole {
-            self.arrived();
+    /// Begins a request whose header, and perhaps whose body, has arrived. It is in flight until the guard is dropped.
+    pub(in crate::http) fn begin_request(self: &Arc<Self>, body_complete: bool) -> RequestGuard {
+        self.set_phase(READING_BODY);
+        if body_complete {
+            self.end_body();
         }
-        Busy(Arc::clone(self))
+        RequestGuard(Arc::clone(self))
     }
 
-    /// The body of the request is there, or is not waited for any more.
-    fn arrived(&self) {
-        if self.phase.load(Ordering::Relaxed) == UPLOADING {
-            self.turn(BUSY);
-            self.known.store(true, Ordering::Relaxed);
+    /// Records that the body has arrived or is no longer read.
+    fn end_body(&self) {
+        if self.phase() == READING_BODY {
+            self.set_phase(PROCESSING);
+            self.has_completed_request.store(true, Ordering::Relaxed);
         }
     }
 
-    /// What is sent from now on is a stream of events.
-    pub(in crate::http) fn begins_to_watch(&self) {
-        self.turn(WATCHING);
+    /// Records that the response is an event stream.
+    pub(in crate::http) fn begin_streaming(&self) {
+        self.set_phase(STREAMING);
     }
 
-    /// Whether a stream of events goes out.
-    pub(in crate::http) fn watches(&self) -> bool {
-        self.phase.load(Ordering::Relaxed) == WATCHING
+    /// Whether the response is an event stream.
+    pub(in crate::http) fn is_streaming(&self) -> bool {
+        self.phase() == STREAMING
     }
 
-    /// The client of a stream of events has left, or has nothing more to say, which is the same there.
-    pub(in crate::http) fn has_left(&self) {
-        self.end.notify_one();
+    /// Requests that the connection is closed.
+    pub(in crate::http) fn request_close(&self) {
+        self.close.notify_one();
     }
 
-    /// Waits until it is to be cut off.
-    pub(in crate::http) async fn end(&self) {
-        self.end.notified().await;
+    /// Waits until the connection is to be closed.
+    pub(in crate::http) async fn close_requested(&self) {
+        self.close.notified().await;
     }
 
-    /// Why it is to be cut off by now.
-    fn overdue(&self, now: u64, limits: &Limits) -> Option<&'static str> {
+    /// The time limit that the connection has exceeded, as a label of the metric.
+    fn exceeded_limit(&self, now: u64, limits: &Limits) -> Option<&'static str> {
         let over = |since: u64, limit: Duration| u128::from(now.saturating_sub(since)) >= limit.as_millis();
-        let stalled = self.stalled.load(Ordering::Relaxed);
+        let stalled = self.write_stalled_since.load(Ordering::Relaxed);
         if stalled != 0 && over(stalled, limits.write_time) {
             return Some("write");
         }
-        let since = self.since.load(Ordering::Relaxed);
-        match self.phase.load(Ordering::Relaxed) {
-            WAITING if over(since, limits.idle_time) => Some("idle"),
-            RECEIVING if over(since, limits.header_time) => Some("header"),
+        let since = self.phase_since.load(Ordering::Relaxed);
+        match self.phase() {
+            IDLE if over(since, limits.idle_time) => Some("idle"),
+            READING_HEADER if over(since, limits.header_time) => Some("header"),
             _ => None,
         }
     }
 }
 
-/// A request in hand.
+/// A request in flight.
 #[derive(Debug)]
-pub(in crate::http) struct Busy(Arc<Peer>);
+pub(in crate::http) struct RequestGuard(Arc<ConnectionState>);
 
-impl Busy {
-    /// See [`Peer::begins_to_watch`].
-    pub(in crate::http) fn begins_to_watch(&self) {
-        self.0.begins_to_watch();
+impl RequestGuard {
+    /// See [`ConnectionState::begin_streaming`].
+    pub(in crate::http) fn begin_streaming(&self) {
+        self.0.begin_streaming();
     }
 }
 
-impl Drop for Busy {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
-        self.0.waits();
+        self.0.set_idle();
     }
 }
 
-/// All of them.
+/// The open connections of a server.
 #[derive(Debug)]
 pub(in crate::http) struct Connections {
-    peers: Mutex<HashMap<u64, Arc<Peer>>>,
-    next: AtomicU64,
+    states: Mutex<HashMap<u64, Arc<ConnectionState>>>,
+    next_id: AtomicU64,
     now: Arc<AtomicU64>,
     limits: Limits,
     metrics: Metrics,
@@ -152,93 +154,97 @@ pub(in crate::http) struct Connections {
 impl Connections {
     pub(in crate::http) fn new(limits: Limits, metrics: Metrics) -> Arc<Self> {
         Arc::new(Self {
-            peers: Mutex::default(),
-            next: AtomicU64::new(0),
+            states: Mutex::default(),
+            next_id: AtomicU64::new(0),
             now: Arc::new(AtomicU64::new(1)),
             limits,
             metrics,
         })
     }
 
-    fn peers(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Peer>>> {
-        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn states(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<ConnectionState>>> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes one more, if need be in the place of one that waits or still sends. None if all are busy.
+    /// Adds a connection, evicting an idle or sending one at the limit. Returns `None` if all are processing requests.
     pub(in crate::http) fn add(self: &Arc<Self>) -> Option<Connection> {
-        let mut peers = self.peers();
-        if peers.len() >= self.limits.connections {
-            let waiting = |(_, peer): &(&u64, &Arc<Peer>)| peer.phase.load(Ordering::Relaxed) < BUSY;
-            let rank = |(number, peer): &(&u64, &Arc<Peer>)| {
-                (peer.known.load(Ordering::Relaxed), peer.since.load(Ordering::Relaxed), **number)
+        let mut states = self.states();
+        if states.len() >= self.limits.connections {
+            let evictable = |(_, state): &(&u64, &Arc<ConnectionState>)| state.phase() < PROCESSING;
+            let rank = |(id, state): &(&u64, &Arc<ConnectionState>)| {
+                (
+                    state.has_completed_request.load(Ordering::Relaxed),
+                    state.phase_since.load(Ordering::Relaxed),
+                    **id,
+                )
             };
-            let longest = peers.iter().filter(waiting).min_by_key(rank).map(|(number, _)| *number);
-            self.metrics.cut_off("limit");
-            peers.remove(&longest?)?.end.notify_one();
+            let evicted = states.iter().filter(evictable).min_by_key(rank).map(|(id, _)| *id);
+            self.metrics.connection_closed("limit");
+            states.remove(&evicted?)?.request_close();
         }
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let peer = Arc::new(Peer {
-            phase: AtomicU8::new(WAITING),
-            since: AtomicU64::new(self.now.load(Ordering::Relaxed)),
-            stalled: AtomicU64::new(0),
-            known: AtomicBool::new(false),
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let state = Arc::new(ConnectionState {
+            phase: AtomicU8::new(IDLE),
+            phase_since: AtomicU64::new(self.now.load(Ordering::Relaxed)),
+            write_stalled_since: AtomicU64::new(0),
+            has_completed_request: AtomicBool::new(false),
             now: Arc::clone(&self.now),
-            end: Notify::new(),
+            close: Notify::new(),
         });
-        peers.insert(number, Arc::clone(&peer));
-        drop(peers);
-        self.metrics.connected();
-        Some(Connection { peer, number, all: Arc::clone(self) })
+        states.insert(id, Arc::clone(&state));
+        drop(states);
+        self.metrics.connection_opened();
+        Some(Connection { state, id, connections: Arc::clone(self) })
     }
 
-    /// Cuts off what takes too long, and goes by a new time: milliseconds of the monotonic clock.
+    /// Advances the time, in milliseconds of the monotonic clock, and closes connections that exceed a limit.
     pub(in crate::http) fn sweep(&self, now: Duration) {
         let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
         self.now.store(now, Ordering::Relaxed);
-        self.peers().retain(|_, peer| {
-            let Some(reason) = peer.overdue(now, &self.limits) else { return true };
-            self.metrics.cut_off(reason);
-            peer.end.notify_one();
+        self.states().retain(|_, state| {
+            let Some(reason) = state.exceeded_limit(now, &self.limits) else { return true };
+            self.metrics.connection_closed(reason);
+            state.request_close();
             false
         });
     }
 
-    /// Cuts off all that there are.
-    pub(in crate::http) fn clear(&self) {
-        for (_, peer) in self.peers().drain() {
-            peer.end.notify_one();
+    /// Closes all connections.
+    pub(in crate::http) fn close_all(&self) {
+        for (_, state) in self.states().drain() {
+            state.request_close();
         }
     }
 }
 
-/// A place among the connections; given back when dropped.
+/// An open connection; removed from [`Connections`] on drop.
 #[derive(Debug)]
 pub(in crate::http) struct Connection {
-    pub(in crate::http) peer: Arc<Peer>,
-    number: u64,
-    all: Arc<Connections>,
+    pub(in crate::http) state: Arc<ConnectionState>,
+    id: u64,
+    connections: Arc<Connections>,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.all.peers().remove(&self.number);
-        self.all.metrics.disconnected();
+        self.connections.states().remove(&self.id);
+        self.connections.metrics.connection_ended();
     }
 }
 
-/// The body of a request, which its connection is told the end of.
-pub(in crate::http) struct Upload<B> {
+/// A request body that reports its end to the connection.
+pub(in crate::http) struct TrackedRequestBody<B> {
     body: B,
-    peer: Arc<Peer>,
+    connection: Arc<ConnectionState>,
 }
 
-impl<B> Upload<B> {
-    pub(in crate::http) fn new(body: B, peer: Arc<Peer>) -> Self {
-        Self { body, peer }
+impl<B> TrackedRequestBody<B> {
+    pub(in crate::http) fn new(body: B, connection: Arc<ConnectionState>) -> Self {
+        Self { body, connection }
     }
 }
 
-impl<B: hyper::body::Body + Unpin> hyper::body::Body for Upload<B> {
+impl<B: hyper::body::Body + Unpin> hyper::body::Body for TrackedRequestBody<B> {
     type Data = B::Data;
     type Error = B::Error;
 
@@ -248,7 +254,7 @@ impl<B: hyper::body::Body + Unpin> hyper::body::Body for Upload<B> {
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
         if matches!(frame, Poll::Ready(None | Some(Err(_)))) || self.body.is_end_stream() {
-            self.peer.arrived();
+            self.connection.end_body();
         }
         frame
     }
@@ -262,27 +268,27 @@ impl<B: hyper::body::Body + Unpin> hyper::body::Body for Upload<B> {
     }
 }
 
-impl<B> Drop for Upload<B> {
+impl<B> Drop for TrackedRequestBody<B> {
     fn drop(&mut self) {
-        self.peer.arrived();
+        self.connection.end_body();
     }
 }
 
-/// A body that keeps its connection busy until the client has taken it.
-pub(in crate::http) struct Tracked {
+/// A response body that keeps its request in flight until the client has received it.
+pub(in crate::http) struct TrackedResponseBody {
     body: Body,
-    _busy: Option<Busy>,
+    _request: Option<RequestGuard>,
 }
 
-impl Tracked {
-    /// What goes out in one piece is as good as sent.
-    pub(in crate::http) fn new(body: Body, busy: Busy) -> Self {
-        let small = body.size_hint().exact().is_some_and(|bytes| bytes <= PIECE as u64);
-        Self { body, _busy: (!small).then_some(busy) }
+impl TrackedResponseBody {
+    /// Wraps a body. One that is sent in a single chunk counts as sent.
+    pub(in crate::http) fn new(body: Body, request: RequestGuard) -> Self {
+        let small = body.size_hint().exact().is_some_and(|bytes| bytes <= CHUNK_SIZE as u64);
+        Self { body, _request: (!small).then_some(request) }
     }
 }
 
-impl hyper::body::Body for Tracked {
+impl hyper::body::Body for TrackedResponseBody {
     type Data = bytes::Bytes;
     type Error = axum::Error;
 
@@ -311,64 +317,70 @@ mod tests {
         (Connections::new(limits, Metrics::new()), limits)
     }
 
-    fn ended(connection: &Connection) -> bool {
+    fn is_closed(connection: &Connection) -> bool {
         let mut context = Context::from_waker(std::task::Waker::noop());
-        std::pin::pin!(connection.peer.end()).poll(&mut context).is_ready()
+        std::pin::pin!(connection.state.close_requested()).poll(&mut context).is_ready()
     }
 
     #[test]
-    fn who_never_asked_makes_room_and_then_who_waits_longest() {
-        let (all, _) = connections(3);
-        let busy = all.add().unwrap();
-        let in_hand = busy.peer.busy(true);
-        let known = all.add().unwrap();
-        drop(known.peer.busy(true));
-        all.sweep(Duration::from_secs(1));
-        let silent = all.add().unwrap();
-        let first = all.add().unwrap();
-        assert!(ended(&silent) && !ended(&known) && !ended(&busy), "who has sent nothing yet goes first");
-        drop(first.peer.busy(true));
-        let second = all.add().unwrap();
-        assert!(ended(&known) && !ended(&first), "then who has been waiting longest");
-        let held = [first.peer.busy(true), second.peer.busy(true)];
-        assert!(all.add().is_none(), "all are busy");
-        drop((held, in_hand));
-        assert!(all.add().is_some());
+    fn at_the_limit_connections_without_a_request_are_evicted_before_the_longest_idle() {
+        let (connections, _) = connections(3);
+        let busy = connections.add().unwrap();
+        let request = busy.state.begin_request(true);
+        let idle = connections.add().unwrap();
+        drop(idle.state.begin_request(true));
+        connections.sweep(Duration::from_secs(1));
+        let silent = connections.add().unwrap();
+        let first = connections.add().unwrap();
+        assert!(
+            is_closed(&silent) && !is_closed(&idle) && !is_closed(&busy),
+            "a connection without a request is evicted first"
+        );
+        drop(first.state.begin_request(true));
+        let second = connections.add().unwrap();
+        assert!(is_closed(&idle) && !is_closed(&first), "then the one idle longest");
+        let requests = [first.state.begin_request(true), second.state.begin_request(true)];
+        assert!(connections.add().is_none(), "all are processing requests");
+        drop((requests, request));
+        assert!(connections.add().is_some());
     }
 
     #[test]
-    fn a_body_that_trickles_in_keeps_no_place() {
-        let (all, _) = connections(2);
-        let waiting = all.add().unwrap();
-        drop(waiting.peer.busy(true));
-        let trickling = all.add().unwrap();
-        let in_hand = trickling.peer.busy(false);
-        let whole = all.add().unwrap();
-        assert!(ended(&trickling) && !ended(&waiting), "it has never sent a whole request");
-        drop(in_hand);
-        let upload = Upload::new(Body::empty(), Arc::clone(&whole.peer));
-        let _in_hand = whole.peer.busy(false);
-        drop(upload);
-        let _next = all.add().unwrap();
-        assert!(ended(&waiting) && !ended(&whole), "whose body is there is busy");
+    fn a_connection_that_still_sends_a_body_can_be_evicted() {
+        let (connections, _) = connections(2);
+        let idle = connections.add().unwrap();
+        drop(idle.state.begin_request(true));
+        let slow = connections.add().unwrap();
+        let request = slow.state.begin_request(false);
+        let complete = connections.add().unwrap();
+        assert!(is_closed(&slow) && !is_closed(&idle), "it has never completed a request");
+        drop(request);
+        let body = TrackedRequestBody::new(Body::empty(), Arc::clone(&complete.state));
+        let _request = complete.state.begin_request(false);
+        drop(body);
+        let _next = connections.add().unwrap();
+        assert!(
+            is_closed(&idle) && !is_closed(&complete),
+            "a connection whose body has arrived is not evicted"
+        );
     }
 
     #[test]
-    fn each_phase_has_its_time() {
-        let (all, limits) = connections(9);
-        all.sweep(Duration::from_secs(1));
-        let [idle, receiving, busy, stalled, sound] = std::array::from_fn(|_| all.add().unwrap());
-        receiving.peer.received();
-        let _in_hand = busy.peer.busy(true);
-        stalled.peer.written(true);
-        sound.peer.written(true);
-        sound.peer.written(false);
-        all.sweep(Duration::from_secs(1) + limits.header_time);
-        assert!(ended(&receiving) && !ended(&idle) && !ended(&stalled));
-        all.sweep(Duration::from_secs(1) + limits.write_time);
-        assert!(ended(&stalled) && !ended(&idle));
-        drop(sound.peer.busy(true));
-        all.sweep(Duration::from_secs(1) + limits.idle_time);
-        assert!(ended(&idle) && !ended(&busy) && !ended(&sound));
+    fn each_phase_has_a_time_limit() {
+        let (connections, limits) = connections(9);
+        connections.sweep(Duration::from_secs(1));
+        let [idle, receiving, busy, stalled, recovered] = std::array::from_fn(|_| connections.add().unwrap());
+        receiving.state.record_read();
+        let _request = busy.state.begin_request(true);
+        stalled.state.record_write(true);
+        recovered.state.record_write(true);
+        recovered.state.record_write(false);
+        connections.sweep(Duration::from_secs(1) + limits.header_time);
+        assert!(is_closed(&receiving) && !is_closed(&idle) && !is_closed(&stalled));
+        connections.sweep(Duration::from_secs(1) + limits.write_time);
+        assert!(is_closed(&stalled) && !is_closed(&idle));
+        drop(recovered.state.begin_request(true));
+        connections.sweep(Duration::from_secs(1) + limits.idle_time);
+        assert!(is_closed(&idle) && !is_closed(&busy) && !is_closed(&recovered));
     }
 }

@@ -1,4 +1,4 @@
-//! Where a server listens: an address and port or a Unix socket, in the clear or behind TLS.
+//! Listening sockets: TCP or Unix, optionally with TLS.
 
 use std::fmt;
 use std::fs;
@@ -18,11 +18,11 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// How many connections the system keeps until they are taken, if it lets us: when thousands come at once, those that find no
-/// room come again after a second.
+/// The requested length of the system's queue of pending connections. When thousands arrive at once, those that exceed it retry
+/// only after a second.
 const BACKLOG: u32 = 4_096;
 
-/// A socket that takes connections, and what is done to them first.
+/// A listening socket, with optional TLS.
 pub struct Listener {
     socket: Socket,
     tls: Option<TlsAcceptor>,
@@ -30,16 +30,16 @@ pub struct Listener {
 
 enum Socket {
     Tcp(TcpListener),
-    /// With its path, and which file it was made as there.
+    /// With its path, and the identity of the file created there.
     #[cfg(unix)]
     Unix(UnixListener, PathBuf, FileId),
 }
 
-/// Device and inode.
+/// The device and inode of a file.
 #[cfg(unix)]
 type FileId = (u64, u64);
 
-/// Why certificate and key cannot be used: mend the file that it names.
+/// An error in a certificate or key file: fix the file that it names.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot use {path} for TLS: {reason}")]
 pub struct TlsError {
@@ -47,86 +47,87 @@ pub struct TlsError {
     reason: String,
 }
 
-/// A connection as bytes.
+/// The byte stream of a connection.
 pub(in crate::http) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// What becomes a connection once TLS is agreed on.
+/// A connection whose TLS handshake may not be complete.
 pub(in crate::http) type Handshake = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send>>;
 
 impl Listener {
-    /// Listens on an address and port; port 0 takes a free one.
+    /// Listens on an address and port; port 0 selects a free one.
     ///
     /// # Errors
-    /// When the address is in use or not this machine's.
+    /// If the address is in use or does not belong to this machine.
     pub fn tcp(address: SocketAddr) -> io::Result<Self> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        // As the standard library does: a registry that comes again takes the place of the one before. Elsewhere it would let
-        // two have it.
+        // As the standard library does, so that a restarted registry can bind at once. On other systems the option would let
+        // two processes bind the same port.
         #[cfg(unix)]
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         Ok(Self { socket: Socket::Tcp(socket.listen(BACKLOG)?), tls: None })
     }
 
-    /// Listens on a Unix socket that only its owner may connect to (mode 0600). A socket that a process has left behind
-    /// is replaced; it is removed when the server ends.
+    /// Listens on a Unix socket that only its owner may connect to (mode 0600). A stale socket of an earlier process is
+    /// replaced. The socket is removed on drop.
     ///
     /// # Errors
-    /// When another process listens there, something else is there, or the folder cannot be written.
+    /// If another process listens there, a file that is not a socket exists there, or the directory is not writable.
     #[cfg(unix)]
     pub fn unix(path: &Path) -> io::Result<Self> {
         use std::os::unix::fs::{FileTypeExt, PermissionsExt};
         use std::os::unix::net::UnixStream;
         match fs::symlink_metadata(path) {
-            Ok(there) if !there.file_type().is_socket() => {
-                let detail = "something that is no socket is there already";
+            Ok(metadata) if !metadata.file_type().is_socket() => {
+                let detail = "a file that is not a socket exists there";
                 return Err(io::Error::new(io::ErrorKind::AlreadyExists, detail));
             }
             Ok(_) => match UnixStream::connect(path) {
-                // Left behind by a process that is gone.
+                // A stale socket of a process that has ended.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 _ => return Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there")),
             },
             Err(_) => {}
         }
-        // Made in a folder that nobody else can enter, so that there is no moment at which others could connect. Its name is
-        // short: the path of a socket may have about 100 bytes.
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let private = tempfile::Builder::new().prefix(".").rand_bytes(4).tempdir_in(folder)?;
-        let made = private.path().join("s");
-        let listener = UnixListener::bind(&made)?;
-        fs::set_permissions(&made, fs::Permissions::from_mode(0o600))?;
-        let id = file_id(&made)?;
-        fs::rename(&made, path)?;
+        // Created in a private directory, so that no other user can connect before the mode is set. The names are short: the
+        // path of a socket is limited to about 100 bytes.
+        let directory =
+            path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let private = tempfile::Builder::new().prefix(".").rand_bytes(4).tempdir_in(directory)?;
+        let socket = private.path().join("s");
+        let listener = UnixListener::bind(&socket)?;
+        fs::set_permissions(&socket, fs::Permissions::from_mode(0o600))?;
+        let id = file_id(&socket)?;
+        fs::rename(&socket, path)?;
         Ok(Self { socket: Socket::Unix(listener, path.to_owned(), id), tls: None })
     }
 
-    /// Speaks TLS 1.2 or 1.3, with a certificate chain and its private key in PEM files.
+    /// Enables TLS 1.2 and 1.3, with a certificate chain and its private key in PEM files.
     ///
     /// # Errors
-    /// When a file cannot be read or used.
+    /// If a file cannot be read or used.
     pub fn tls(mut self, certificate: &Path, key: &Path) -> Result<Self, TlsError> {
-        let wrong = |path: &Path, reason: &dyn fmt::Display| TlsError {
+        let error_in = |path: &Path, reason: &dyn fmt::Display| TlsError {
             path: path.to_owned(),
             reason: reason.to_string(),
         };
         let chain =
             CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-        let chain = chain.map_err(|error| wrong(certificate, &error))?;
-        let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| wrong(key, &error))?;
+        let chain = chain.map_err(|error| error_in(certificate, &error))?;
+        let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| error_in(key, &error))?;
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(|error| wrong(certificate, &error))?
+            .map_err(|error| error_in(certificate, &error))?
             .with_no_client_auth()
             .with_single_cert(chain, secret)
-            .map_err(|error| wrong(certificate, &error))?;
+            .map_err(|error| error_in(certificate, &error))?;
         self.tls = Some(TlsAcceptor::from(Arc::new(config)));
         Ok(self)
     }
 
-    /// The address; none for a Unix socket.
+    /// Returns the local address, or `None` for a Unix socket.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
         match &self.socket {
@@ -136,22 +137,22 @@ impl Listener {
         }
     }
 
-    /// The next connection.
+    /// Accepts the next connection.
     pub(in crate::http) async fn accept(&self) -> io::Result<Handshake> {
         match &self.socket {
             Socket::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
-                // Answers are small and go out whole: waiting for more would only delay them.
-                // A client that is gone already is found out when it is served.
+                // Responses are written whole, so Nagle's algorithm would only delay them. An error means that the client has
+                // disconnected, which the connection notices itself.
                 let _ = stream.set_nodelay(true);
-                Ok(self.shake_hands(stream))
+                Ok(self.handshake(stream))
             }
             #[cfg(unix)]
-            Socket::Unix(listener, ..) => Ok(self.shake_hands(listener.accept().await?.0)),
+            Socket::Unix(listener, ..) => Ok(self.handshake(listener.accept().await?.0)),
         }
     }
 
-    fn shake_hands<S: Stream + 'static>(&self, stream: S) -> Handshake {
+    fn handshake<S: Stream + 'static>(&self, stream: S) -> Handshake {
         match self.tls.clone() {
             None => Box::pin(std::future::ready(Ok(Box::new(stream) as Box<dyn Stream>))),
             Some(tls) => Box::pin(async move {
@@ -171,7 +172,7 @@ impl TryFrom<std::net::TcpListener> for Listener {
     }
 }
 
-/// As a URL, or as `unix:` and the path.
+/// Writes a URL, or `unix:` and the path.
 impl fmt::Display for Listener {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.socket {
@@ -195,15 +196,15 @@ impl fmt::Debug for Listener {
 #[cfg(unix)]
 fn file_id(path: &Path) -> io::Result<FileId> {
     use std::os::unix::fs::MetadataExt;
-    fs::symlink_metadata(path).map(|there| (there.dev(), there.ino()))
+    fs::symlink_metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-/// Removes its socket, unless somebody has put another in its place.
+/// Removes the socket, unless another process has replaced it.
 #[cfg(unix)]
 impl Drop for Listener {
     fn drop(&mut self) {
         if let Socket::Unix(_, path, id) = &self.socket
-            && file_id(path).is_ok_and(|there| there == *id)
+            && file_id(path).is_ok_and(|current| current == *id)
         {
             let _ = fs::remove_file(path);
         }

@@ -1,5 +1,5 @@
-// Asking the registry. Addresses are relative, so that the pages work behind a path prefix. The token is kept for this
-// tab alone (sessionStorage) and goes nowhere but into the header `authorization`.
+// Requests to the registry. URLs are relative, so that the pages work behind a path prefix. The token is stored only for this tab
+// (sessionStorage), and sent only in the header `Authorization`.
 
 const KEY = "paulina.token";
 const PATIENCE_MS = 15_000;
@@ -8,7 +8,7 @@ let token = "";
 try {
   token = sessionStorage.getItem(KEY) ?? "";
 } catch {
-  // Storage is switched off: the token lives as long as the page.
+  // Storage is disabled: the token is kept until the page is closed.
 }
 
 export const currentToken = () => token;
@@ -23,21 +23,21 @@ export function setToken(text) {
   }
 }
 
-/** The registry answered with a problem (RFC 9457). */
+/** An error response of the registry (RFC 9457). */
 export class Problem extends Error {
   constructor(status, body) {
-    super(body?.detail ?? body?.title ?? `the registry answered with status ${status}`);
+    super(body?.detail ?? body?.title ?? `the registry responded with status ${status}`);
     this.status = status;
     this.code = body?.code ?? "";
   }
 
-  /** Whether a token, or another one, would help. */
+  /** Whether a token, or another one, is needed. */
   get wantsToken() {
     return this.status === 401 || this.code === "forbidden";
   }
 }
 
-/** Nothing answered, or nobody who could: the registry is down, starting or stopping. */
+/** The registry is not reachable: it is down, starting or stopping. */
 export class Unreachable extends Error {}
 
 export function headers(more = {}) {
@@ -53,7 +53,7 @@ export async function open(path, { signal, ...more } = {}) {
     if (signal?.aborted) throw signal.reason;
     throw new Unreachable(error.message);
   }
-  // What a standby says is as old as its copy of the primary's database: the style sheet says so.
+  // The data of a standby may be stale; the style sheet shows a notice.
   document.body.dataset.role = response.headers.get("paulina-role") ?? "primary";
   if (response.ok || response.status === 304) return response;
   const body = await response.json().catch(() => null);
@@ -61,7 +61,7 @@ export async function open(path, { signal, ...more } = {}) {
   throw new Problem(response.status, body);
 }
 
-/** GETs text: `{status, text, etag, date}`. */
+/** Sends a GET and returns `{status, text, etag, date}`. */
 export async function get(path, { signal, ...more } = {}) {
   const timeout = AbortSignal.timeout(PATIENCE_MS);
   try {
@@ -74,12 +74,12 @@ export async function get(path, { signal, ...more } = {}) {
   }
 }
 
-/** GETs JSON. */
+/** Sends a GET and returns the parsed JSON. */
 export async function getJson(path, options) {
   return JSON.parse((await get(path, options)).text);
 }
 
-/** A question that is asked again and again: null while the answer is the one that was given before. */
+/** A resource that is polled: `ask` returns null if it has not changed since the last time. */
 export class Question {
   #etag = null;
 

@@ -1,4 +1,4 @@
-// The stream of changes, newest first.
+// The list of changes, newest first.
 
 import { h, moment } from "./dom.js";
 import { serverAddress } from "./list.js";
@@ -13,7 +13,7 @@ export class Changes {
     this.#list = list;
   }
 
-  /** Shows the latest of these; `isHere` tells whether there is a page to link to. */
+  /** Shows the latest of these; `isHere` returns whether a server is registered, so that its name is a link. */
   show(changes, isHere) {
     const shown = changes.slice(0, SHOWN);
     const wanted = new Set(shown.map(({ revision }) => revision));
@@ -34,7 +34,7 @@ export class Changes {
     }
   }
 
-  /** A server came or went: its name is a link as long as it is here. */
+  /** Updates the links of servers that were registered or deregistered. */
   relink(touched, isHere) {
     for (const item of this.#list.children) {
       if (touched.has(item.dataset.id)) item.querySelector(".who").replaceChildren(who(item.dataset, isHere(item.dataset.id)));

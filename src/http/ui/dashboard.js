@@ -1,5 +1,5 @@
-// The dashboard: what is shown where, and what keys and addresses do. The address says it all: the filters stand in its
-// query, the page in its fragment (`#server=ID`, `#changes`, or the list).
+// The dashboard: views, keyboard shortcuts and navigation. The URL contains the whole view: the filters in its query, the page
+// in its fragment (`#server=ID`, `#changes`, or the list).
 
 import { currentToken } from "./api.js";
 import { Changes } from "./changes.js";
@@ -39,11 +39,11 @@ function showList(touched, lightUp = false) {
   $("loading").hidden = !(isLoading || (isSearching && store.servers.size > 0));
   $("empty").hidden = !(store.complete && store.servers.size === 0);
   $("nothing").hidden = servers.length > 0 || isLoading || isSearching || store.servers.size === 0;
-  put($("nothing-why"), search.problem ? `The registry says: ${search.problem}.` : `None of ${count(total)} servers passes the search and filters.`);
+  put($("nothing-why"), search.problem ? `The search failed: ${search.problem}.` : `None of ${count(total)} servers matches the search and filters.`);
   $("clear").hidden = !isNarrowed;
   const text = isLoading || isSearching ? "" : summary(isNarrowed ? servers.length : total, total, isNarrowed);
   put($("shown"), text);
-  // Said when it has come to rest, or a busy registry would never stop talking.
+  // Announced to screen readers with a delay, so that a busy registry does not announce continuously.
   clearTimeout(announcing);
   announcing = setTimeout(() => put($("announce"), text), ANNOUNCE_MS);
   showTitle();
@@ -59,7 +59,7 @@ function candidates() {
 function change(some, isTyping = false) {
   filters = { ...filters, ...some };
   const address = location.pathname + filtering.write(filters) + location.hash;
-  // Each choice can be undone with the browser's back; each letter need not be.
+  // Each choice is a history entry; each typed letter is not.
   if (isTyping) history.replaceState(null, "", address);
   else history.pushState(null, "", address);
   applyFilters();
@@ -95,7 +95,7 @@ function menu(element, name, counts, chosen, choose) {
     if (one === focused) queueMicrotask(() => input.focus());
     return h("label", {}, input, h("span", { class: "choice", text: one }), h("span", { class: "muted", text: count(number(one)) }));
   }));
-  if (names.length === 0) box.append(h("p", { class: "muted", text: "There are none." }));
+  if (names.length === 0) box.append(h("p", { class: "muted", text: "None." }));
 }
 
 const clear = () => {
@@ -157,14 +157,14 @@ function goHome() {
   route();
 }
 
-// ---- The rest
+// ---- Connection state, access, totals, changes
 
 function showState() {
   const { state, problem } = store;
   const isRefused = state === "refused";
   document.body.dataset.state = state;
-  put($("connection"), { loading: "loading", live: "live", gone: "not connected", refused: problem?.wantsToken ? "no access" : "refused" }[state]);
-  put($("banner"), state === "gone" ? "The registry does not answer. What you see is what it last said; this page goes on by itself as soon as it is back." : "");
+  put($("connection"), { loading: "loading", live: "live", gone: "not connected", refused: problem?.wantsToken ? "no access" : "rejected" }[state]);
+  put($("banner"), state === "gone" ? "The registry is not reachable. This page shows the last known state, and reconnects automatically." : "");
   $("access").hidden = !isRefused;
   $("page-title").hidden = isRefused || view === "server";
   $("servers-view").hidden = isRefused || view === "server";
@@ -179,11 +179,11 @@ function showState() {
 
 function showAccess(problem) {
   const known = {
-    unauthorized: currentToken() ? "This registry does not know that token" : "This registry asks for a token",
-    forbidden: "This token may not read",
+    unauthorized: currentToken() ? "Unknown token" : "This registry requires a token",
+    forbidden: "This token does not permit reading",
     another_token: "Use another token",
   };
-  put($("access-title"), known[problem.code] ?? "The registry refuses this page");
+  put($("access-title"), known[problem.code] ?? "The registry rejected the request");
   put($("access-why"), `${problem.message}.`);
   $("access-form").replaceChildren(problem.wantsToken ? tokenForm(begin) : h("button", { type: "button", onclick: begin, text: "Try again" }));
   $("access-form").querySelector("input, button").focus();

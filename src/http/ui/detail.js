@@ -1,5 +1,5 @@
-// The page of one server: all that it said of itself when it registered. Definitions are folded, and made when they are
-// unfolded: a catalogue can weigh megabytes.
+// The page of one server: its whole record. Definitions are collapsed, and rendered when they are expanded, since they can amount
+// to megabytes.
 
 import { Problem, Question, Unreachable } from "./api.js";
 import { changeItem } from "./changes.js";
@@ -11,7 +11,7 @@ const LISTS = ["tools", "resources", "prompts"];
 const TOOL_TEXTS = ["name", "title", "description"];
 
 export class Detail {
-  /** The id of the server that is shown. */
+  /** The id of the displayed server. */
   id = null;
 
   #root;
@@ -32,7 +32,7 @@ export class Detail {
     this.#unfolded.clear();
     this.#store.leases.see(id, true);
     const known = this.#store.servers.get(id);
-    this.#message(known?.name ?? id, "Asking the registry…");
+    this.#message(known?.name ?? id, "Loading…");
     this.load();
   }
 
@@ -46,7 +46,7 @@ export class Detail {
     this.#root.replaceChildren();
   }
 
-  /** Asks for the record, and shows it if it is another one than before. */
+  /** Fetches the record, and renders it if it has changed. */
   async load() {
     this.#abort?.abort();
     const abort = new AbortController();
@@ -61,9 +61,9 @@ export class Detail {
     } catch (error) {
       if (abort.signal.aborted) return;
       if (error instanceof Problem && error.status === 404) {
-        // Keep what is on the screen: it is the last that was known.
+        // Keep the last known record on the screen.
         if (this.#parts) this.#gone(true);
-        else this.#message(id, "No server is registered under this id. It is shown here as soon as there is one.");
+        else this.#message(id, "No server is registered with this id. It appears here as soon as one is registered.");
         this.#question = null;
       } else if (error instanceof Problem) {
         this.#message(id, error.message);
@@ -78,7 +78,7 @@ export class Detail {
     this.#root.replaceChildren(this.#heading(title), h("p", { class: "muted", role: "status", text }));
   }
 
-  /** Health and lease, as they move on. */
+  /** Updates health and lease. */
   tick() {
     if (!this.#parts || this.#parts.isGone) return;
     const server = this.#store.servers.get(this.id);
@@ -86,7 +86,7 @@ export class Detail {
     const left = health === "healthy" ? this.#store.leases.left(this.id) : null;
     put(this.#parts.health, health);
     this.#parts.health.className = `health ${health}`;
-    put(this.#parts.lease, left ? `${duration(left.ms)} left` : "run out");
+    put(this.#parts.lease, left ? `${duration(left.ms)} left` : "expired");
   }
 
   #gone(isGone) {
@@ -94,9 +94,9 @@ export class Detail {
     this.#parts.isGone = isGone;
     this.#parts.notice.hidden = !isGone;
     if (isGone) {
-      put(this.#parts.health, "gone");
+      put(this.#parts.health, "not registered");
       this.#parts.health.className = "health unhealthy";
-      put(this.#parts.lease, "over");
+      put(this.#parts.lease, "ended");
     }
   }
 
@@ -116,8 +116,8 @@ export class Detail {
       health: h("span", { class: "health" }),
       lease: h("span", { class: "time-left" }),
       changes: h("ol", { class: "changes" }),
-      noChanges: h("p", { class: "muted", text: "None that this page knows of." }),
-      notice: h("p", { class: "notice", role: "status", hidden: true, text: "This server is no longer registered. This is what it last said of itself." }),
+      noChanges: h("p", { class: "muted", text: "None since this page was opened." }),
+      notice: h("p", { class: "notice", role: "status", hidden: true, text: "This server is no longer registered. This is its last known record." }),
       isGone: false,
     };
     if (!this.#store.servers.has(server.id)) this.#store.leases.set(server);
@@ -130,14 +130,14 @@ export class Detail {
       server.title && server.title !== server.name && h("p", { class: "subtitle", text: server.title }),
       facts(server, parts),
       server.description && section("Description", description(server.description)),
-      section("How to reach it", reach(server)),
+      section("Connection", reach(server)),
       section(`Tools (${server.capabilities.tools.length})`, this.#definitions(server.capabilities.tools, "tool", toolContent)),
       section(`Resources (${server.capabilities.resources.length})`, this.#definitions(server.capabilities.resources, "resource", resourceContent)),
       section(`Prompts (${server.capabilities.prompts.length})`, this.#definitions(server.capabilities.prompts, "prompt", promptContent)),
       section("Other capabilities", flags(server.capabilities)),
       section("Metadata", pairs(server.metadata)),
       section("Recent changes", [parts.noChanges, parts.changes]),
-      section("The whole record", fold("As JSON", () => json(server))));
+      section("Record", fold("As JSON", () => json(server))));
     this.showChanges();
     if (hadFocus) heading.focus({ preventScroll: true });
   }
@@ -166,7 +166,7 @@ const json = (value) => h("div", { class: "copyable" }, h("pre", {}, h("code", {
 const labelled = (label, value) => [h("h3", { class: "label", text: label }), json(value)];
 const text = (value) => (typeof value === "string" && value ? h("p", { class: "prose", text: value }) : null);
 
-/** Some servers hand in pages of instructions. */
+/** Collapses long descriptions: some servers register pages of instructions. */
 function description(whole) {
   return whole.length <= LONG ? text(whole) : fold(whole.split("\n", 1)[0], () => text(whole));
 }
@@ -181,7 +181,7 @@ function facts(server, parts) {
     ["Owner", server.owner],
     ["Tags", server.tags.length ? h("ul", { class: "tags" }, server.tags.map((tag) => h("li", {}, h("span", { class: "tag", text: tag })))) : null],
     ["Registered", moment(server.registered_at)],
-    ["Changed", moment(server.updated_at)],
+    ["Updated", moment(server.updated_at)],
   ];
   return h("dl", { class: "facts" }, rows.filter(([, value]) => value).map(([term, value]) => h("div", {}, h("dt", { text: term }), h("dd", {}, value))));
 }
@@ -192,7 +192,7 @@ function reach(server) {
     ? copyable(server.command.map(shell).join(" "), "the command")
     : h("div", { class: "copyable" }, h("p", { class: "address mono" }, link(server.url)), copyButton(() => server.url, "the address"));
   if (inputs.length === 0) return way;
-  const what = server.transport === "stdio" ? "Environment that it needs" : "Headers that it needs";
+  const what = server.transport === "stdio" ? "Environment variables" : "Headers";
   const entries = inputs.map((input) => {
     const notes = [input.required ? "required" : "optional", input.secret ? "secret" : null].filter(Boolean).join(", ");
     return h("div", {}, h("dt", {}, h("code", { text: input.name }), h("span", { class: "muted", text: ` ${notes}` })), h("dd", { text: input.description ?? "" }));
@@ -220,9 +220,9 @@ function toolContent(tool) {
   const rest = Object.fromEntries(Object.entries(tool).filter(([key]) => ![...TOOL_TEXTS, "inputSchema", "outputSchema"].includes(key)));
   return [
     text(tool.description),
-    tool.inputSchema === undefined ? h("p", { class: "muted", text: "It gave no schema of its input." }) : labelled("Input schema", tool.inputSchema),
+    tool.inputSchema === undefined ? h("p", { class: "muted", text: "No input schema" }) : labelled("Input schema", tool.inputSchema),
     tool.outputSchema === undefined ? null : labelled("Output schema", tool.outputSchema),
-    Object.keys(rest).length ? labelled("What else it says", rest) : null,
+    Object.keys(rest).length ? labelled("Other members", rest) : null,
   ];
 }
 
@@ -238,7 +238,7 @@ function promptContent(prompt) {
       ? h("dl", { class: "pairs" }, given.map((argument) => h("div", {},
         h("dt", {}, h("code", { text: String(argument?.name ?? "") }), h("span", { class: "muted", text: argument?.required === true ? " required" : " optional" })),
         h("dd", { text: typeof argument?.description === "string" ? argument.description : "" }))))
-      : h("p", { class: "muted", text: "It takes no arguments." }),
+      : h("p", { class: "muted", text: "No arguments" }),
     json(prompt),
   ];
 }

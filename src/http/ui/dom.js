@@ -1,5 +1,5 @@
-// Making elements. Whatever a server said of itself enters the page as text, never as markup: there is no innerHTML here,
-// and an address becomes a link only if it is http or https.
+// Creating elements. Data of servers enters the page as text, never as markup: innerHTML is not used, and a URL becomes a link only
+// if it is http or https.
 
 /** An element with attributes, listeners (`onclick`), properties of the same name as `text` and `class`, and children. */
 export function h(tag, attributes = {}, ...children) {
@@ -14,7 +14,7 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Gives an element other children; what is null or false is left out. */
+/** Replaces the children of an element; null and false are skipped. */
 export function fill(element, ...children) {
   const some = children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
   element.replaceChildren(...some);
@@ -22,7 +22,7 @@ export function fill(element, ...children) {
 
 export const $ = (id) => document.getElementById(id);
 
-/** Sets text only where it is another one: an untouched node costs no layout. */
+/** Sets the text of an element if it differs: an unchanged node costs no layout. */
 export function put(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -37,18 +37,18 @@ async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    // The clipboard is for secure contexts; a registry in the local network over plain HTTP is none.
+    // The clipboard API requires a secure context, which a registry over plain HTTP is not.
     const area = h("textarea", { "aria-hidden": "true", class: "visually-hidden" });
     area.value = text;
     document.body.append(area);
     area.select();
     const done = document.execCommand("copy");
     area.remove();
-    if (!done) throw new Error("the browser does not copy");
+    if (!done) throw new Error("the browser cannot copy");
   }
 }
 
-/** A button that copies what `text()` gives and says so. `what` names the thing for those who don't see it. */
+/** A button that copies the result of `text()` and announces it. `what` names the text for screen readers. */
 export function copyButton(text, what) {
   const word = h("span", { text: "Copy" });
   const button = h("button", { type: "button" }, word, h("span", { class: "visually-hidden", text: ` ${what}` }));
@@ -66,17 +66,17 @@ export function copyButton(text, what) {
   return [button, said];
 }
 
-/** A line to copy, with its button. */
+/** A line of text with a button to copy it. */
 export function copyable(text, what) {
   return h("div", { class: "copyable" }, h("pre", {}, h("code", { text })), copyButton(() => text, what));
 }
 
-/** Quotes a word for a POSIX shell, if it needs to be. */
+/** Quotes a word for a POSIX shell if necessary. */
 export function shell(word) {
   return /^[A-Za-z0-9_\-./:=@%+,]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
-/** Parses JSON without losing a digit: a number that JavaScript would round is kept as it was written. */
+/** Parses JSON without loss: a number that JavaScript would round keeps its original text. */
 export function parseExactly(text) {
   return JSON.parse(text, (_, value, context) => {
     const source = context?.source;
@@ -86,7 +86,7 @@ export function parseExactly(text) {
 
 export const pretty = (value) => JSON.stringify(value, null, 2);
 
-/** A fold whose content is made when it is first opened. */
+/** A collapsible element whose content is created when it is first opened. */
 export function fold(summary, content, attributes = {}) {
   const details = h("details", attributes, h("summary", {}, summary));
   details.addEventListener("toggle", () => {
@@ -99,7 +99,7 @@ const TIME = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle:
 const clock = new Intl.DateTimeFormat(undefined, TIME);
 const calendar = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric", ...TIME });
 
-/** A moment: the time of day if it was today, else with its date. */
+/** A `time` element with the time of day, and with the date if it is not today. */
 export function moment(text) {
   const date = new Date(text);
   const today = date.toDateString() === new Date().toDateString();
@@ -110,7 +110,7 @@ const numbers = new Intl.NumberFormat();
 export const count = (number) => numbers.format(number);
 export const counted = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
 
-/** Seconds in at most two units: `21 s`, `4 min 05 s`, `3 h 20 min`. */
+/** Formats a duration in at most two units: `21 s`, `4 min 05 s`, `3 h 20 min`. */
 export function duration(ms) {
   const seconds = Math.max(0, Math.ceil(ms / 1000));
   const two = (number) => String(number).padStart(2, "0");

@@ -1,4 +1,4 @@
-// The filters, which live in the address of the page: what is copied from there shows the same elsewhere.
+// The filters, which are stored in the URL of the page, so that a copied URL shows the same view.
 
 export const NONE = Object.freeze({ q: "", transport: "", health: "", tags: [], capabilities: [] });
 export const TRANSPORTS = ["stdio", "streamable-http", "sse"];
@@ -29,7 +29,7 @@ export function write({ q, transport, health, tags, capabilities }) {
 
 export const isNone = (filters) => write({ ...filters, q: filters.q.trim() }) === "";
 
-/** The same question for the API. */
+/** Returns the path of the same query in the API. */
 export function query(filters, limit) {
   const parameters = new URLSearchParams(write({ ...filters, q: filters.q.trim() }));
   parameters.delete("health");
@@ -43,7 +43,7 @@ function hasCapability({ capabilities }, name) {
   return Array.isArray(value) ? value.length > 0 : Boolean(value);
 }
 
-/** Whether a server passes all filters but `q`, which the registry alone can tell. */
+/** Whether a server matches all filters except `q`, which only the registry can evaluate. */
 export function matches(server, { transport, health, tags, capabilities }) {
   return (!transport || server.transport === transport)
     && (!health || server.health === health)

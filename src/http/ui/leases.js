@@ -1,8 +1,8 @@
-// What is left of each lease.
+// The remaining time of each lease.
 //
-// Refreshes are no change, so nothing tells of them, and an ETag leaves lease times out: asking for the list again would
-// cost megabytes for a few numbers. So the rows that somebody can see ask for their own lease, some 100 bytes each, as
-// often as their ttl makes it worth while. That answer says how long the lease still runs, so no clock has to agree.
+// Refreshes are not changes, so there are no events for them, and an ETag does not cover lease times: fetching the list again
+// would cost megabytes for a few numbers. So each visible row polls its own lease, about 100 bytes, at an interval that depends on
+// its ttl. The response contains the remaining time, so clocks need not agree.
 
 import { getJson, Problem, Unreachable } from "./api.js";
 
@@ -16,13 +16,13 @@ export class Leases {
   #offset = Date.now() - performance.now();
   #exact = false;
 
-  /** The registry's clock, to the second, until an answer tells it better. */
+  /** Sets the registry's clock, to the second, until a response gives it more exactly. */
   clockSaid(date) {
     const time = Date.parse(date);
     if (!this.#exact && !Number.isNaN(time)) this.#offset = time + 500 - performance.now();
   }
 
-  /** Takes the lease from a record. Records of a resumed stream are old: so it is asked for at the next turn. */
+  /** Takes the lease from a record. Records of a resumed stream are old, so it is polled at the next opportunity. */
   set(server) {
     const ends = Date.parse(server.expires_at) - this.#offset;
     this.#leases.set(server.id, { ttl: server.ttl, ends, asked: 0 });
@@ -46,7 +46,7 @@ export class Leases {
     return this.#visible;
   }
 
-  /** `{ms, part}`: how long it still runs, and which part of its ttl that is. */
+  /** Returns `{ms, part}`: the remaining time, and its fraction of the ttl. */
   left(id) {
     const lease = this.#leases.get(id);
     if (!lease) return null;
@@ -54,7 +54,7 @@ export class Leases {
     return { ms, part: ms / (lease.ttl * 1000) };
   }
 
-  /** Asks for the visible leases whose turn it is; `unreachable` is called when nothing answers. */
+  /** Polls the visible leases that are due; `unreachable` is called if the registry is not reachable. */
   ask(unreachable) {
     const now = performance.now();
     for (const id of this.#visible) {
@@ -74,7 +74,7 @@ export class Leases {
       this.#exact = true;
       if (this.#leases.has(id)) this.#leases.set(id, { ttl: state.ttl, ends: now + state.expires_in_ms, asked: now });
     } catch (error) {
-      // That one is gone, the stream tells.
+      // The stream reports it if the server was deregistered.
       const lease = this.#leases.get(id);
       if (lease) lease.asked = performance.now();
       if (error instanceof Problem && error.status === 404) this.#leases.delete(id);

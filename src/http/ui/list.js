@@ -1,6 +1,6 @@
-// The table of servers. Each row is made once and then changed in place; a browser lays out the rows in view alone
-// (`content-visibility` in the style sheet), so that thousands cost little. Roles are spelt out because the rows are grids,
-// and a browser may forget that a table is one when it is laid out otherwise.
+// The table of servers. Each row is created once and then updated in place; the browser lays out only visible rows
+// (`content-visibility` in the style sheet), so that thousands cost little. ARIA roles are explicit because the rows are CSS grids,
+// and browsers can drop the table semantics then.
 
 import { counted, count, duration, h, put } from "./dom.js";
 
@@ -35,7 +35,7 @@ export class List {
     body.addEventListener("keydown", (event) => this.#walk(event));
   }
 
-  /** Shows these servers in this order; `touched` are the ids to light up. */
+  /** Shows these servers in this order; `touched` are the ids to highlight. */
   show(servers, touched, lightUp) {
     const wanted = new Set(servers.map(({ id }) => id));
     for (const [id, row] of this.#rows) if (!wanted.has(id)) this.#remove(id, row);
@@ -45,7 +45,7 @@ export class List {
     if (lightUp) for (const id of touched) this.#flash(this.#rows.get(id));
   }
 
-  /** Puts the first `limit` rows in place and leaves the others for later, so that the first are seen at once. */
+  /** Inserts the first `limit` rows and defers the others, so that the first are visible at once. */
   #place(limit) {
     clearTimeout(this.#more);
     const focused = document.activeElement;
@@ -55,7 +55,7 @@ export class List {
       if (element === next) next = next.nextElementSibling;
       else this.#body.insertBefore(element, next);
     }
-    // What is moved loses the focus.
+    // A moved element loses the focus.
     if (focused !== document.activeElement && this.#body.contains(focused)) focused.focus({ preventScroll: true });
     this.#drawn = Math.min(limit, this.#shown.length);
     if (this.#drawn < this.#shown.length) this.#more = setTimeout(() => this.#place(this.#drawn + MORE_ROWS), 0);
@@ -101,7 +101,7 @@ export class List {
     return h("li", {}, button);
   }
 
-  /** Moves the countdowns of the rows in view on. */
+  /** Updates the countdowns of the visible rows. */
   tick() {
     for (const id of this.#leases.visible) {
       const row = this.#rows.get(id);
@@ -111,7 +111,7 @@ export class List {
 
   #drawLease(row) {
     const left = row.server.health === "healthy" ? this.#leases.left(row.id) : null;
-    put(row.lease, left ? duration(left.ms) : "run out");
+    put(row.lease, left ? duration(left.ms) : "expired");
     row.bar.style.setProperty("--part", left ? left.part.toFixed(3) : "0");
   }
 
@@ -143,7 +143,7 @@ export class List {
     this.#rows.get(id)?.element.querySelector("a").focus({ preventScroll: true });
   }
 
-  /** Up and down go from row to row. */
+  /** Moves the focus between rows with the arrow keys. */
   #walk(event) {
     const step = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
     if (!step || event.altKey || event.ctrlKey || event.metaKey) return;

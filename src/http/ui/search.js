@@ -1,5 +1,5 @@
-// Full text, as one types. What matches, and what matches best, is the registry's to say; each answer is a ranking of
-// ids, and the servers themselves come from the store, where they are newer.
+// Full-text search while typing. The registry matches and ranks; each response is a ranking of ids, and the servers themselves
+// come from the store, where they are newer.
 
 import { get, Problem, Unreachable } from "./api.js";
 import { query } from "./filters.js";
@@ -11,9 +11,9 @@ const PAGE = 100;
 export class Search {
   /** The servers that match, best first, or null when there is no `q`. */
   found = null;
-  /** What the registry has against the words, if it has. */
+  /** Why the registry rejected the query, or an empty string. */
   problem = "";
-  /** Whether the answer is of these words and whole. */
+  /** Whether `found` is complete and belongs to the current query. */
   settled = true;
 
   #done;
@@ -25,7 +25,7 @@ export class Search {
     this.#done = done;
   }
 
-  /** Searches for other words, or with other filters. */
+  /** Searches again if the query or the filters have changed. */
   look(filters) {
     const path = filters.q.trim() ? query(filters, PAGE) : "";
     if (path === this.#asked) return;
@@ -42,12 +42,12 @@ export class Search {
     this.#due = setTimeout(() => this.#run(), wasNone && this.found === null ? 0 : PAUSE_MS);
   }
 
-  /** Asks the same again, since something has changed. */
+  /** Repeats the search, since servers have changed. */
   again() {
     if (this.#asked && this.#due === null && this.#abort === null) this.#due = setTimeout(() => this.#run(), AGAIN_MS);
   }
 
-  /** Asks anew: with another token, or after the registry was gone. */
+  /** Repeats the search at once: with another token, or after a reconnect. */
   restart() {
     if (!this.#asked) return;
     this.#stop();

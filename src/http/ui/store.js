@@ -1,8 +1,8 @@
-// What the page knows of the registry: the servers, the latest changes, the totals.
+// The client's copy of the registry's state: servers, latest changes, totals.
 //
-// One stream without filters brings it all, and filters are applied here: so one connection shows the list, the changes
-// and the totals alike, and a filter acts at once. The first page of servers is asked for beside it, to have something to
-// show before a snapshot of thousands has arrived.
+// It comes from one stream without filters, and filters are applied here: so one connection is enough for the list, the changes
+// and the totals, and a filter takes effect at once. The first page of servers is fetched separately, to be shown before a
+// snapshot of thousands has arrived.
 
 import { get, getJson, open, Problem, Question, Unreachable } from "./api.js";
 import { Leases } from "./leases.js";
@@ -21,13 +21,13 @@ const REVISION = /^(.*)-(\d+)$/;
 export class Store {
   servers = new Map();
   leases = new Leases();
-  /** The newest first: `{revision, kind, at, id, name, transport}`. */
+  /** Newest first: `{revision, kind, at, id, name, transport}`. */
   changes = [];
   stats = null;
   /** `loading`, `live`, `gone` or `refused`. */
   state = "loading";
   problem = null;
-  /** Whether `servers` holds all there are, and not only the first page. */
+  /** Whether `servers` contains all servers, and not only the first page. */
   complete = false;
 
   #listeners = [];
@@ -53,7 +53,7 @@ export class Store {
       refused: (problem) => this.#refused(problem),
     });
     let hidden;
-    // A browser has six connections for a registry that speaks HTTP/1.1: tabs that nobody sees give theirs back.
+    // A browser opens up to six connections to an HTTP/1.1 server, so hidden tabs close theirs.
     document.addEventListener("visibilitychange", () => {
       clearTimeout(hidden);
       if (document.hidden) hidden = setTimeout(() => this.#watch.stop(), HIDDEN_MS);
@@ -66,7 +66,7 @@ export class Store {
     this.#listeners.push(listener);
   }
 
-  /** Begins, or begins anew with another token. */
+  /** Starts, or starts again with another token. */
   start(firstPage) {
     this.#watch.reset();
     this.servers.clear();
@@ -81,7 +81,7 @@ export class Store {
     this.#setState("loading");
     this.#tell("servers", "changes", "stats");
     this.#askStats();
-    // One after the other: a snapshot of thousands would hold up the page that is to be seen at once.
+    // In sequence: a snapshot of thousands would delay the page.
     this.#firstPage(firstPage).finally(() => this.#watch.start());
   }
 
@@ -93,7 +93,7 @@ export class Store {
       for (const server of JSON.parse(answer.text).servers) this.#put(server);
       this.#tell("servers");
     } catch (error) {
-      // The stream will meet the same and say it.
+      // The stream gets the same error, and reports it.
       if (!(error instanceof Problem || error instanceof Unreachable)) throw error;
     }
   }
@@ -142,7 +142,7 @@ export class Store {
     this.#touched.add(id);
   }
 
-  /** Brings the latest changes before a snapshot, as far as the registry still has them. */
+  /** Fetches the latest changes before a snapshot, as far as the registry still stores them. */
   async #replay(revision) {
     const [, epoch, number] = REVISION.exec(revision) ?? [];
     if (!epoch || this.#history === epoch || number === "0") return;
@@ -160,7 +160,7 @@ export class Store {
         if (Number(REVISION.exec(own)?.[2]) >= Number(number)) break;
       }
     } catch {
-      // The history is a courtesy: without it the list begins with what happens now.
+      // The history is optional: without it the list begins with new changes.
     }
     clearTimeout(timer);
     abort.abort();
@@ -190,7 +190,7 @@ export class Store {
     this.#setState("refused");
   }
 
-  /** Something else got no answer: a stream over a connection that is dead can look well for long, so it begins again. */
+  /** Restarts the stream after another request failed: a dead connection can go unnoticed for a long time. */
   doubt() {
     const now = performance.now();
     if (now - this.#doubtedAt < DOUBT_EVERY_MS || !this.#watch.isOpen) return;
@@ -199,10 +199,10 @@ export class Store {
     this.#watch.start();
   }
 
-  /** Stops, to ask for another token. */
+  /** Stops, and shows the form for another token. */
   refuse() {
     this.#watch.stop();
-    this.#refused(new Problem(401, { code: "another_token", detail: "what is shown depends on what the token may read" }));
+    this.#refused(new Problem(401, { code: "another_token", detail: "the token determines what this page can read" }));
   }
 
   #setState(state) {
@@ -229,8 +229,8 @@ export class Store {
   }
 
   /**
-   * The stream tells of servers that are alive, and of the moment when they no longer are. Which others there are, and
-   * when one of them is deleted, has to be asked: once after a snapshot, and then as long as there are any.
+   * The stream reports healthy servers, and when they expire. Servers that were already unhealthy, and their deletion, have to
+   * be polled: once after a snapshot, and then as long as there are any.
    */
   #askUnhealthy(delay) {
     clearTimeout(this.#unhealthyDue);
@@ -259,7 +259,7 @@ export class Store {
       found.push(...page.servers);
       cursor = page.next_cursor;
     }
-    // What the stream has told in the meantime is newer.
+    // Events that the stream delivered in the meantime are newer.
     const isAsBefore = (id) => this.servers.get(id) === before.get(id);
     const ids = new Set(found.map(({ id }) => id));
     const gone = [...before.values()].filter(({ id, health }) => health === "unhealthy" && !ids.has(id) && isAsBefore(id));

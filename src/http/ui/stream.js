@@ -1,4 +1,4 @@
-// Server-sent events over fetch: EventSource can neither send a token nor say why it was refused.
+// Server-sent events over fetch: EventSource can neither send a token nor report an error response.
 
 import { open, Problem, Unreachable } from "./api.js";
 
@@ -6,7 +6,7 @@ const SILENCE_MS = 40_000;
 const FIRST_DELAY_MS = 250;
 const LONGEST_DELAY_MS = 5_000;
 
-/** The events of a stream, from pieces of its text. A snapshot may be megabytes long: no character is looked at twice. */
+/** Parses events from chunks of text. A snapshot can be megabytes long, so each character is read only once. */
 export class EventParser {
   #pieces = [];
   #afterReturn = false;
@@ -49,7 +49,7 @@ export class EventParser {
   }
 }
 
-/** Reads a response as events; `heard` is called whenever anything arrives, be it a comment. */
+/** Reads a response as events; `heard` is called whenever data arrives, comments included. */
 export async function* events(response, heard = () => {}) {
   const parser = new EventParser();
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -65,14 +65,14 @@ export async function* events(response, heard = () => {}) {
   }
 }
 
-/** A stream that comes back by itself and goes on where it ended. */
+/** A stream that reconnects and resumes automatically. */
 export class Watch {
   #path;
   #on;
   #last = null;
   #abort = null;
 
-  /** `on` has `event(name, data)`, `connected()`, `lost(error)` and `refused(problem)`; after the last it stays closed. */
+  /** `on` has `event(name, data)`, `connected()`, `lost(error)` and `refused(problem)`; after `refused` it stays closed. */
   constructor(path, on) {
     this.#path = path;
     this.#on = on;
@@ -97,7 +97,7 @@ export class Watch {
     this.#abort = null;
   }
 
-  /** Forgets where the stream was: the next one begins with a snapshot. */
+  /** Discards the position: the next stream begins with a snapshot. */
   reset() {
     this.stop();
     this.#last = null;
@@ -130,7 +130,7 @@ export class Watch {
     let timer;
     const heard = () => {
       clearTimeout(timer);
-      timer = setTimeout(() => attempt.abort(new Unreachable("the registry has gone silent")), SILENCE_MS);
+      timer = setTimeout(() => attempt.abort(new Unreachable("the registry sends no data")), SILENCE_MS);
     };
     heard();
     try {

@@ -1,41 +1,42 @@
-//! Where the MCP server's answers come from: the registry in this process, or another one over HTTP.
+//! The backend of the MCP server: the registry in this process, or another one over HTTP.
 
 use crate::client::{Client, ClientWatch};
 use crate::model::{
-    Actor, Filter, LeaseRef, Page, Registered, Revision, Server, Stats, ToolPage, ValidRegistration, Watched,
+    Actor, Filter, LeaseRef, Page, Registered, Revision, Server, Stats, ToolPage, ValidRegistration,
+    WatchEvent,
 };
 use crate::registry::{Registry, Watch};
 
-/// See the [module](self).
+/// A registry to read from and write to.
 #[derive(Debug, Clone)]
-pub(crate) enum Catalogue {
-    /// In this process.
+pub(crate) enum Backend {
+    /// A registry in this process.
     Registry(Registry),
-    /// Over HTTP, with whatever token the client has.
+    /// A registry over HTTP, with the token of the client.
     Client(Client),
 }
 
-/// Why there is no answer, and what to do, for whoever asked.
+/// The reason why a request failed and how to fix it, for the MCP client.
 #[derive(Debug)]
-pub(super) struct Failure(pub(super) String);
+pub(super) struct RequestError(pub(super) String);
 
-impl<E: std::error::Error> From<E> for Failure {
+impl<E: std::error::Error> From<E> for RequestError {
     fn from(error: E) -> Self {
         Self(error.to_string())
     }
 }
 
-pub(super) type Answer<T> = Result<T, Failure>;
+pub(super) type RequestResult<T> = Result<T, RequestError>;
 
-/// What happens to servers, as it happens.
-pub(super) enum Changes {
+/// A stream of changes.
+pub(super) enum ChangeStream {
     Registry(Box<Watch>),
     Client(Box<ClientWatch>),
 }
 
-impl Changes {
-    /// The next thing that happened; an error means that there is nothing more.
-    pub(super) async fn next(&mut self) -> Answer<Watched> {
+impl ChangeStream {
+    /// Waits for the next event. An error ends the stream.
+    pub(super) async fn next(&mut self) -> RequestResult<WatchEvent> {
         match self {
             Self::Registry(watch) => Ok(watch.next().await?),
             Self::Client(watch) => Ok(watch.next().await?),
@@ -43,45 +44,45 @@ impl Changes {
     }
 }
 
-impl Catalogue {
-    pub(super) async fn find(&self, filter: Filter) -> Answer<Page> {
+impl Backend {
+    pub(super) async fn find(&self, filter: Filter) -> RequestResult<Page> {
         match self {
             Self::Registry(registry) => Ok(registry.find(filter).await?),
             Self::Client(client) => Ok(client.find(filter).await?),
         }
     }
 
-    pub(super) async fn tools(&self, filter: Filter) -> Answer<ToolPage> {
+    pub(super) async fn tools(&self, filter: Filter) -> RequestResult<ToolPage> {
         match self {
             Self::Registry(registry) => Ok(registry.tools(filter).await?.as_ref().clone()),
             Self::Client(client) => Ok(client.tools(filter).await?),
         }
     }
 
-    pub(super) async fn get(&self, id: &str) -> Answer<Option<Server>> {
+    pub(super) async fn get(&self, id: &str) -> RequestResult<Option<Server>> {
         match self {
             Self::Registry(registry) => Ok(registry.get(id).await?),
             Self::Client(client) => Ok(client.get(id).await?),
         }
     }
 
-    pub(super) async fn stats(&self) -> Answer<Stats> {
+    pub(super) async fn stats(&self) -> RequestResult<Stats> {
         match self {
             Self::Registry(registry) => Ok(registry.stats().await?),
             Self::Client(client) => Ok(client.stats().await?),
         }
     }
 
-    /// Whether it lets somebody in; one over HTTP says so itself.
-    pub(super) fn admits(&self, actor: &Actor) -> bool {
+    /// Returns whether the token of the actor still exists. A registry over HTTP checks this itself.
+    pub(super) fn is_current(&self, actor: &Actor) -> bool {
         match self {
-            Self::Registry(registry) => registry.tokens_held().admit(actor),
+            Self::Registry(registry) => registry.current_tokens().is_current(actor),
             Self::Client(_) => true,
         }
     }
 
-    /// `primary` or `standby`.
-    pub(super) async fn role(&self) -> Answer<String> {
+    /// Returns `primary` or `standby`.
+    pub(super) async fn role(&self) -> RequestResult<String> {
         match self {
             Self::Registry(registry) => {
                 Ok(if registry.is_standby() { "standby" } else { "primary" }.to_owned())
@@ -90,39 +91,41 @@ impl Catalogue {
         }
     }
 
-    /// What happened last, if nobody has to be asked for it.
-    pub(super) fn known(&self) -> Option<Revision> {
+    /// Returns the current revision if no request is needed for it.
+    pub(super) fn local_revision(&self) -> Option<Revision> {
         match self {
-            Self::Registry(registry) => Some(registry.newest()),
+            Self::Registry(registry) => Some(registry.revision()),
             Self::Client(_) => None,
         }
     }
 
-    /// What happened last, unless nobody answers that.
-    pub(super) async fn newest(&self) -> Option<Revision> {
+    /// Returns the current revision; none if the registry cannot be reached.
+    pub(super) async fn current_revision(&self) -> Option<Revision> {
         match self {
-            Self::Registry(_) => self.known(),
+            Self::Registry(_) => self.local_revision(),
             Self::Client(client) => client.stats().await.map(|stats| stats.revision).ok(),
         }
     }
 
-    /// What happens after a revision; what is told first without one is a snapshot.
-    pub(super) fn watch(&self, since: Option<Revision>) -> Answer<Changes> {
+    /// Returns the changes after a revision. Without one, the stream begins with a snapshot.
+    pub(super) fn watch(&self, since: Option<Revision>) -> RequestResult<ChangeStream> {
         let all = Filter::new();
         match self {
-            Self::Registry(registry) => Ok(Changes::Registry(Box::new(registry.watch_from(all, since)?))),
-            Self::Client(client) => Ok(Changes::Client(Box::new(client.watch_from(&all, since)?))),
+            Self::Registry(registry) => {
+                Ok(ChangeStream::Registry(Box::new(registry.watch_from(all, since)?)))
+            }
+            Self::Client(client) => Ok(ChangeStream::Client(Box::new(client.watch_from(&all, since)?))),
         }
     }
 
-    pub(super) async fn register(&self, valid: ValidRegistration, actor: Actor) -> Answer<Registered> {
+    pub(super) async fn register(&self, valid: ValidRegistration, actor: Actor) -> RequestResult<Registered> {
         match self {
-            Self::Registry(registry) => Ok(registry.put(valid, false, actor).await?),
+            Self::Registry(registry) => Ok(registry.register_for(valid, false, actor).await?),
             Self::Client(client) => Ok(client.register(valid.get().clone()).await?),
         }
     }
 
-    pub(super) async fn deregister(&self, id: &str, actor: Actor) -> Answer<()> {
+    pub(super) async fn deregister(&self, id: &str, actor: Actor) -> RequestResult<()> {
         let lease = LeaseRef::new(id, None);
         match self {
             Self::Registry(registry) => Ok(registry.deregister_for(lease, actor).await?),

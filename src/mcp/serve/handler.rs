@@ -1,4 +1,4 @@
-//! The server as the protocol sees it, one for each session.
+//! The MCP request handler, one for each session.
 
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, Extensions, Implementation, ListResourceTemplatesResult,
@@ -8,62 +8,65 @@ use rmcp::model::{
 };
 use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
-use super::backend::Catalogue;
-use super::notifications::Session;
+use super::backend::Backend;
+use super::notifications::ClientNotifications;
 use super::{resources, tool_definitions, tools};
 use crate::model::{Access, Actor};
 
-/// Who may write.
+/// Which clients may write.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Writes {
-    /// Whoever may over HTTP.
-    AsTheTokenMay,
-    /// The client of this process, or not.
-    ByTheClient(bool),
+pub(crate) enum WriteAccess {
+    /// Clients whose HTTP request may write.
+    ByToken,
+    /// All clients, or none.
+    Fixed(bool),
 }
 
-/// See the [module](self).
+/// The registry as an MCP server.
 #[derive(Debug)]
-pub(crate) struct Registrar {
-    pub(super) catalogue: Catalogue,
-    writes: Writes,
-    stopping: watch::Receiver<bool>,
-    pub(super) session: Session,
+pub(crate) struct RegistryMcpServer {
+    pub(super) backend: Backend,
+    write_access: WriteAccess,
+    stopping: CancellationToken,
+    pub(super) notifications: ClientNotifications,
 }
 
-const INSTRUCTIONS: &str = "A registry of MCP servers: which are there, what can they do, are they alive. Use find_tools to \
-    find a tool by what it does, find_servers to find servers, and get_server for how one is reached and for whole schemas.";
+const INSTRUCTIONS: &str = "A registry of MCP servers: which servers are running, what they offer, and whether they are healthy. \
+    Use find_tools to find a tool by what it does, find_servers to find servers, and get_server to see how a server is \
+    reached and to get complete schemas.";
 
-/// Resources that one session may subscribe to.
-const MOST_ASKED_FOR: usize = 1_000;
+/// Maximum number of resources that a session may subscribe to.
+const MAX_SUBSCRIPTIONS: usize = 1_000;
 
-/// On whose behalf a message comes over HTTP.
+/// Returns the access of the HTTP request that carries a message.
 fn access(extensions: &Extensions) -> Option<&Access> {
     extensions.get::<http::request::Parts>()?.extensions.get()
 }
 
-impl Registrar {
-    /// Answers from a catalogue, until it is told to stop.
-    pub(crate) fn new(catalogue: Catalogue, writes: Writes, stopping: watch::Receiver<bool>) -> Self {
-        let session = Session::new(catalogue.known());
-        Self { catalogue, writes, stopping, session }
+impl RegistryMcpServer {
+    /// Creates a server that uses the backend until `stopping` is canceled.
+    pub(crate) fn new(backend: Backend, write_access: WriteAccess, stopping: CancellationToken) -> Self {
+        let notifications = ClientNotifications::new(backend.local_revision());
+        Self { backend, write_access, stopping, notifications }
     }
 
-    /// On whose behalf something is to be written; or what would have to be done first.
+    /// Returns the actor for a write, or what is required to write.
     fn writer(&self, context: &RequestContext<RoleServer>) -> Result<Actor, &'static str> {
-        match (self.writes, access(&context.extensions)) {
-            (Writes::ByTheClient(true), _) => Ok(Actor::Process),
-            (Writes::ByTheClient(false), _) => Err("this takes `paulina mcp --allow-writing`"),
-            // Since the request was let in, a first token may have been made, or its own revoked.
-            (_, Some(Access { actor, may_write: true })) if self.catalogue.admits(actor) => Ok(actor.clone()),
-            _ => Err("this takes a token with the role register or admin"),
+        match (self.write_access, access(&context.extensions)) {
+            (WriteAccess::Fixed(true), _) => Ok(Actor::InProcess),
+            (WriteAccess::Fixed(false), _) => Err("this tool requires `paulina mcp --allow-writes`"),
+            // Since the request was authorized, the first token may have been created, or its own token revoked.
+            (_, Some(Access { actor, may_write: true })) if self.backend.is_current(actor) => {
+                Ok(actor.clone())
+            }
+            _ => Err("this tool requires a token with the role register or admin"),
         }
     }
 }
 
-impl ServerHandler for Registrar {
+impl ServerHandler for RegistryMcpServer {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder()
             .enable_tools()
@@ -96,7 +99,7 @@ impl ServerHandler for Registrar {
     ) -> Result<CallToolResponse, ErrorData> {
         let writer = self.writer(&context);
         let version = context.protocol_version();
-        tools::call(&self.catalogue, request, writer, version).await.map(CallToolResponse::Complete)
+        tools::call(&self.backend, request, writer, version).await.map(CallToolResponse::Complete)
     }
 
     async fn list_resources(
@@ -104,7 +107,7 @@ impl ServerHandler for Registrar {
         request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        resources::list(&self.catalogue, request.and_then(|request| request.cursor)).await
+        resources::list(&self.backend, request.and_then(|request| request.cursor)).await
     }
 
     async fn list_resource_templates(
@@ -120,11 +123,11 @@ impl ServerHandler for Registrar {
         request: ReadResourceRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        resources::read(&self.catalogue, &request.uri).await.map(ReadResourceResponse::Complete)
+        resources::read(&self.backend, &request.uri).await.map(ReadResourceResponse::Complete)
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
-        self.session.tell(&self.catalogue, context.peer);
+        self.notifications.start(&self.backend, context.peer);
     }
 
     async fn subscribe(
@@ -134,15 +137,18 @@ impl ServerHandler for Registrar {
     ) -> Result<(), ErrorData> {
         if !resources::is_known(&request.uri) {
             return Err(ErrorData::resource_not_found(
-                format!("there is no resource {:?}", request.uri),
+                format!("resource {:?} does not exist", request.uri),
                 None,
             ));
         }
-        let mut asked_for = self.session.asked_for();
-        if asked_for.len() >= MOST_ASKED_FOR {
-            return Err(ErrorData::invalid_params("too many subscriptions; end some first", None));
+        let mut subscribed_uris = self.notifications.subscribed_uris();
+        if subscribed_uris.len() >= MAX_SUBSCRIPTIONS {
+            return Err(ErrorData::invalid_params(
+                "too many subscriptions; unsubscribe from some first",
+                None,
+            ));
         }
-        asked_for.insert(request.uri);
+        subscribed_uris.insert(request.uri);
         Ok(())
     }
 
@@ -151,7 +157,7 @@ impl ServerHandler for Registrar {
         request: UnsubscribeRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.session.asked_for().remove(&request.uri);
+        self.notifications.subscribed_uris().remove(&request.uri);
         Ok(())
     }
 
@@ -166,6 +172,6 @@ impl ServerHandler for Registrar {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        self.session.listen(&self.catalogue, self.stopping.clone(), context).await
+        self.notifications.listen(&self.backend, self.stopping.clone(), context).await
     }
 }

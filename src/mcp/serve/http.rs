@@ -1,23 +1,23 @@
-//! `/mcp`: streamable HTTP.
+//! The MCP server at `/mcp`, over Streamable HTTP.
 //!
-//! Who may ask, from where, and how much, the HTTP API's own front decides: it stands before this as before `/v1`.
+//! Authorization, host checks and limits are applied by the pipeline of the HTTP API, as for `/v1`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::sessions::Sessions;
-use super::{Catalogue, Registrar, Writes};
+use super::{Backend, RegistryMcpServer, WriteAccess};
 use crate::registry::Registry;
 
-type Service = StreamableHttpService<Registrar, Sessions>;
+type Service = StreamableHttpService<RegistryMcpServer, Sessions>;
 
-/// How long those who listen have to be told that this is the end.
-const FAREWELL: Duration = Duration::from_millis(500);
+/// How long open streams may take to close before they are aborted.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The registry as an MCP server, and the way to end all that goes on there.
+/// Returns the registry as an MCP service, and a function that closes all its streams.
 pub(crate) fn service(registry: Registry, body_bytes: usize) -> (Service, impl FnOnce() + Send + 'static) {
     let config = StreamableHttpServerConfig::default()
         .disable_allowed_hosts()
@@ -25,18 +25,19 @@ pub(crate) fn service(registry: Registry, body_bytes: usize) -> (Service, impl F
         .with_json_response(true)
         .with_max_request_body_bytes(body_bytes);
     let token = config.cancellation_token.clone();
-    let (stopping, stopped) = watch::channel(false);
-    let registrar = move || {
-        let catalogue = Catalogue::Registry(registry.clone());
-        Ok(Registrar::new(catalogue, Writes::AsTheTokenMay, stopped.clone()))
+    let stopping = CancellationToken::new();
+    let stopped = stopping.clone();
+    let server = move || {
+        let backend = Backend::Registry(registry.clone());
+        Ok(RegistryMcpServer::new(backend, WriteAccess::ByToken, stopped.clone()))
     };
-    let service = StreamableHttpService::new(registrar, Arc::new(Sessions::new()), config);
-    let end = move || {
-        stopping.send_replace(true);
+    let service = StreamableHttpService::new(server, Arc::new(Sessions::new()), config);
+    let stop = move || {
+        stopping.cancel();
         tokio::spawn(async move {
-            tokio::time::sleep(FAREWELL).await;
+            tokio::time::sleep(CLOSE_TIMEOUT).await;
             token.cancel();
         });
     };
-    (service, end)
+    (service, stop)
 }

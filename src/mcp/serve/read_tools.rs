@@ -5,25 +5,25 @@ use std::collections::{HashMap, HashSet};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::backend::{Answer, Catalogue, Failure};
-use super::tool_output::{ToolOutput, arguments};
+use super::backend::{Backend, RequestError, RequestResult};
+use super::tool_output::{ToolOutput, parse_arguments};
 use crate::model::{
-    Filter, Health, HealthFilter, MAX_FILTERS, Server, ToolEntry, ToolServer, View, each_term, is_stop_word,
+    Filter, Health, HealthFilter, MAX_FILTERS, Server, ToolEntry, ToolServer, each_term, is_stop_word,
 };
 
-/// How many servers and tools one answer has, if nobody says how many, and may have.
-pub(super) const FEW_SERVERS: u32 = 10;
-pub(super) const MOST_SERVERS: u32 = 50;
-pub(super) const FEW_TOOLS: u32 = 5;
-pub(super) const MOST_TOOLS: u32 = 20;
-/// Bytes of schemas in one answer: some 6,000 tokens of a context window.
-const SCHEMAS: usize = 24_000;
-/// Characters of a description.
-const DESCRIPTION: usize = 600;
-/// Characters of a description in one line.
-const LINE: usize = 160;
-/// Servers that a tool is said to be offered by.
-const OFFERED_BY: u32 = 10;
+/// The default and the maximum number of servers and tools in a result.
+pub(super) const DEFAULT_SERVERS: u32 = 10;
+pub(super) const MAX_SERVERS: u32 = 50;
+pub(super) const DEFAULT_TOOLS: u32 = 5;
+pub(super) const MAX_TOOLS: u32 = 20;
+/// Maximum size of the schemas in a result, about 6,000 tokens.
+const MAX_SCHEMA_BYTES: usize = 24_000;
+/// Maximum length of a description.
+const DESCRIPTION_CHARACTERS: usize = 600;
+/// Maximum length of a description in a line of text.
+const LINE_CHARACTERS: usize = 160;
+/// Maximum number of servers that are listed for a tool.
+const MAX_OFFERING_SERVERS: u32 = 10;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,7 +42,7 @@ struct FindServers {
     limit: Option<u32>,
 }
 
-pub(super) async fn find_servers(catalogue: &Catalogue, given: Value) -> Answer<ToolOutput> {
+pub(super) async fn find_servers(backend: &Backend, arguments: Value) -> RequestResult<ToolOutput> {
     let FindServers {
         query,
         tool,
@@ -54,9 +54,9 @@ pub(super) async fn find_servers(catalogue: &Catalogue, given: Value) -> Answer<
         version,
         include_unhealthy,
         limit,
-    } = arguments(given)?;
-    let mut filter = Filter::new().tags(tags).limit(within(limit, FEW_SERVERS, MOST_SERVERS)?);
-    filter = query.iter().fold(filter, Filter::words);
+    } = parse_arguments(arguments)?;
+    let mut filter = Filter::new().tags(tags).limit(checked_limit(limit, DEFAULT_SERVERS, MAX_SERVERS)?);
+    filter = query.iter().fold(filter, Filter::search);
     filter = tool.into_iter().fold(filter, Filter::tool);
     filter = capability.into_iter().fold(filter, Filter::capability);
     filter = resource.into_iter().fold(filter, Filter::resource);
@@ -66,16 +66,16 @@ pub(super) async fn find_servers(catalogue: &Catalogue, given: Value) -> Answer<
     if include_unhealthy {
         filter = filter.health(HealthFilter::Any);
     }
-    searchable(&filter)?;
-    let page = catalogue.find(filter).await?;
-    let lines: Vec<String> = page.servers.iter().map(line).collect();
+    check_query(&filter)?;
+    let page = backend.find(filter).await?;
+    let lines: Vec<String> = page.servers.iter().map(server_line).collect();
     let more = page.next_cursor.is_some();
     let text = match &lines[..] {
         [] => "no registered server matches".to_owned(),
-        lines if more => format!("{}\n(there are more)", lines.join("\n")),
+        lines if more => format!("{}\n(more results exist)", lines.join("\n")),
         lines => lines.join("\n"),
     };
-    let servers: Vec<Value> = page.servers.iter().map(brief).collect();
+    let servers: Vec<Value> = page.servers.iter().map(server_summary).collect();
     let structured = json!({"servers": servers, "more": more, "revision": page.revision});
     Ok(ToolOutput { structured, text })
 }
@@ -90,59 +90,62 @@ struct FindTools {
     limit: Option<u32>,
 }
 
-pub(super) async fn find_tools(catalogue: &Catalogue, given: Value) -> Answer<ToolOutput> {
-    let FindTools { query, tags, server, limit } = arguments(given)?;
-    let limit = within(limit, FEW_TOOLS, MOST_TOOLS)?;
-    let filter = Filter::new().tags(tags).limit(limit).words(&query);
+pub(super) async fn find_tools(backend: &Backend, arguments: Value) -> RequestResult<ToolOutput> {
+    let FindTools { query, tags, server, limit } = parse_arguments(arguments)?;
+    let limit = checked_limit(limit, DEFAULT_TOOLS, MAX_TOOLS)?;
+    let filter = Filter::new().tags(tags).limit(limit).search(&query);
     let filter = server.into_iter().fold(filter, Filter::name);
-    searchable(&filter)?;
-    let page = catalogue.tools(filter.clone()).await?;
-    let schemas = schemas(catalogue, &page.tools).await?;
-    let mut room = SCHEMAS;
+    check_query(&filter)?;
+    let page = backend.tools(filter.clone()).await?;
+    let schemas = schemas(backend, &page.tools).await?;
+    let mut remaining_bytes = MAX_SCHEMA_BYTES;
     let mut tools = Vec::with_capacity(page.tools.len());
     let mut lines = Vec::with_capacity(page.tools.len());
     for (tool, schema) in page.tools.iter().zip(schemas) {
-        let schema = schema.filter(|(bytes, _)| room >= *bytes).map(|(bytes, schema)| {
-            room -= bytes;
+        let schema = schema.filter(|(bytes, _)| remaining_bytes >= *bytes).map(|(bytes, schema)| {
+            remaining_bytes -= bytes;
             schema
         });
-        let (offers, choose) = offers_of(catalogue, &filter, tool).await?;
-        let why = why(&query, tool);
+        let (offers, choose) = offers_of(backend, &filter, tool).await?;
+        let why = match_reason(&query, tool);
         let description = tool.description.as_deref().or(tool.title.as_deref());
         let names: Vec<&str> = tool.servers.iter().map(|server| server.name.as_str()).take(3).collect();
-        let what = one_line(description.unwrap_or("(no description)"));
-        lines.push(format!("{}: {what} (offered by {}; found by {why})", tool.name, names.join(", ")));
+        let summary = one_line(description.unwrap_or("(no description)"));
+        lines.push(format!("{}: {summary} (offered by {}; found by {why})", tool.name, names.join(", ")));
         tools.push(json!({
-            "name": tool.name, "title": tool.title, "description": description.map(short), "why": why,
+            "name": tool.name, "title": tool.title, "description": description.map(short_description), "why": why,
             "inputSchema": schema, "servers": offers, "choose": choose,
         }));
     }
     let more = page.next_cursor.is_some();
     let all_words = page.tools.first().and_then(|tool| tool.score).is_some_and(|score| score.value() >= 1.0);
     let text = match (&lines[..], all_words) {
-        ([], _) => "no registered server offers such a tool".to_owned(),
+        ([], _) => "no registered server offers a matching tool".to_owned(),
         (lines, true) => lines.join("\n"),
         (lines, false) => {
-            format!("no tool has all these words in a prominent place; the nearest:\n{}", lines.join("\n"))
+            format!(
+                "no tool has all these words in a prominent place; the closest matches:\n{}",
+                lines.join("\n")
+            )
         }
     };
     Ok(ToolOutput { structured: json!({"tools": tools, "more": more, "all_words": all_words}), text })
 }
 
-/// The servers that offer a tool, a few of them, and where there are several, how to choose one.
+/// Returns some of the servers that offer a tool and, if there are several, how to choose one.
 async fn offers_of(
-    catalogue: &Catalogue,
+    backend: &Backend,
     filter: &Filter,
     tool: &ToolEntry,
-) -> Answer<(Vec<Value>, Option<String>)> {
+) -> RequestResult<(Vec<Value>, Option<String>)> {
     let brief = |server: &ToolServer| json!({"id": server.id, "name": server.name, "transport": server.transport, "health": server.health});
-    let has_room = filter.terms.len() < MAX_FILTERS;
+    let can_add_filter = filter.fields.len() < MAX_FILTERS;
     let servers = &tool.servers[..];
-    let (true, [_, _, ..]) = (has_room, servers) else {
-        return Ok((servers.iter().take(OFFERED_BY as usize).map(brief).collect(), None));
+    let (true, [_, _, ..]) = (can_add_filter, servers) else {
+        return Ok((servers.iter().take(MAX_OFFERING_SERVERS as usize).map(brief).collect(), None));
     };
-    let offering = Filter { words: None, ..filter.clone() }.tool(&tool.name).limit(OFFERED_BY);
-    let page = catalogue.find(offering).await?;
+    let offering = Filter { search: None, ..filter.clone() }.tool(&tool.name).limit(MAX_OFFERING_SERVERS);
+    let page = backend.find(offering).await?;
     let differ = |of: fn(&Server) -> &dyn std::fmt::Debug| {
         let mut all: Vec<String> = page.servers.iter().map(|server| format!("{:?}", of(server))).collect();
         all.sort();
@@ -158,9 +161,9 @@ async fn offers_of(
     let differences: Vec<&str> = differences.into_iter().flatten().collect();
     let count = tool.servers.len();
     let choose = if differences.is_empty() {
-        format!("{count} servers offer it, all alike: take any healthy one")
+        format!("{count} servers offer it and do not differ: use any healthy one")
     } else {
-        format!("{count} servers offer it; take a healthy one, by its {}", differences.join(", "))
+        format!("{count} servers offer it; use a healthy one, and choose by {}", differences.join(", "))
     };
     let offers = page.servers.iter().map(|server| {
         json!({
@@ -171,21 +174,21 @@ async fn offers_of(
     Ok((offers.collect(), Some(choose)))
 }
 
-/// What a tool was found by: the words of the query that it or its servers' names hold, or what it means.
-fn why(query: &str, tool: &ToolEntry) -> String {
-    let own = [Some(tool.name.as_str()), tool.title.as_deref(), tool.description.as_deref()];
-    let servers = tool.servers.iter().take(OFFERED_BY as usize).map(|server| server.name.as_str());
-    let mut held: HashSet<String> = HashSet::new();
-    for text in own.into_iter().flatten().chain(servers) {
+/// Returns why a tool matches: the words of the query in its texts or in the names of its servers, or else its meaning.
+fn match_reason(query: &str, tool: &ToolEntry) -> String {
+    let texts = [Some(tool.name.as_str()), tool.title.as_deref(), tool.description.as_deref()];
+    let servers = tool.servers.iter().take(MAX_OFFERING_SERVERS as usize).map(|server| server.name.as_str());
+    let mut tool_terms: HashSet<String> = HashSet::new();
+    for text in texts.into_iter().flatten().chain(servers) {
         each_term(text, |_, stem| {
-            if !held.contains(stem) {
-                held.insert(stem.to_owned());
+            if !tool_terms.contains(stem) {
+                tool_terms.insert(stem.to_owned());
             }
         });
     }
     let mut shared: Vec<String> = Vec::new();
     each_term(query, |word, stem| {
-        if held.contains(stem) && !is_stop_word(word) && !shared.iter().any(|known| known == word) {
+        if tool_terms.contains(stem) && !is_stop_word(word) && !shared.iter().any(|known| known == word) {
             shared.push(word.to_owned());
         }
     });
@@ -196,13 +199,13 @@ fn why(query: &str, tool: &ToolEntry) -> String {
     }
 }
 
-/// The query is called otherwise over HTTP.
-fn searchable(filter: &Filter) -> Answer<()> {
-    filter.check_words().map_err(|wrong| Failure(format!("the query {}", wrong.detail)))
+/// Checks the search text. The parameter has another name over HTTP, so the error is adapted.
+fn check_query(filter: &Filter) -> RequestResult<()> {
+    filter.check_search().map_err(|error| RequestError(format!("the query {}", error.detail)))
 }
 
-/// The input schema of each tool as its first server defines it, with its size in bytes.
-async fn schemas(catalogue: &Catalogue, tools: &[ToolEntry]) -> Answer<Vec<Option<(usize, Value)>>> {
+/// Returns the input schema of each tool as its first healthy server defines it, with its size in bytes.
+async fn schemas(backend: &Backend, tools: &[ToolEntry]) -> RequestResult<Vec<Option<(usize, Value)>>> {
     let mut known: HashMap<&str, Option<Server>> = HashMap::new();
     let mut schemas = Vec::with_capacity(tools.len());
     for tool in tools {
@@ -212,7 +215,7 @@ async fn schemas(catalogue: &Catalogue, tools: &[ToolEntry]) -> Answer<Vec<Optio
             continue;
         };
         if !known.contains_key(first.id.as_str()) {
-            known.insert(&first.id, catalogue.get(&first.id).await?);
+            known.insert(&first.id, backend.get(&first.id).await?);
         }
         let server = known.get(first.id.as_str()).and_then(Option::as_ref);
         let defined = server
@@ -234,41 +237,42 @@ struct GetServer {
     schemas_of: Vec<String>,
 }
 
-pub(super) async fn get_server(catalogue: &Catalogue, given: Value) -> Answer<ToolOutput> {
-    let GetServer { id, schemas_of } = arguments(given)?;
-    let Some(server) = catalogue.get(&id).await? else {
-        return Err(Failure(format!(
-            "no server with the id {id:?} is registered; find_servers says which there are"
+pub(super) async fn get_server(backend: &Backend, arguments: Value) -> RequestResult<ToolOutput> {
+    let GetServer { id, schemas_of } = parse_arguments(arguments)?;
+    let Some(server) = backend.get(&id).await? else {
+        return Err(RequestError(format!(
+            "no server with the id {id:?} is registered; find_servers returns the registered servers"
         )));
     };
     let missing: Vec<&str> =
         schemas_of.iter().map(String::as_str).filter(|name| !offers(&server, name)).collect();
     if !missing.is_empty() {
-        return Err(Failure(format!("{id} offers no tool {}", missing.join(", "))));
+        return Err(RequestError(format!("{id} does not offer the tool {}", missing.join(", "))));
     }
-    let summary = server.record().head(View::Summary).map_err(Failure::from)?;
-    let summary: Value = serde_json::from_str(&summary).map_err(Failure::from)?;
-    let part = |name: &str| summary.pointer(&format!("/capabilities/{name}")).cloned().unwrap_or(json!([]));
-    let mut tools = part("tools");
-    for (place, tool) in server.capabilities.tools.iter().enumerate() {
-        if let Some(shown) =
-            tools.get_mut(place).filter(|_| schemas_of.iter().any(|name| name == tool.name()))
+    let summary = serde_json::to_value(server.record().summary()).map_err(RequestError::from)?;
+    let list = |name: &str| summary.pointer(&format!("/capabilities/{name}")).cloned().unwrap_or(json!([]));
+    let mut tools = list("tools");
+    for (index, tool) in server.capabilities.tools.iter().enumerate() {
+        if let Some(entry) =
+            tools.get_mut(index).filter(|_| schemas_of.iter().any(|name| name == tool.name()))
         {
-            *shown = serde_json::from_str(tool.definition().as_str()).map_err(Failure::from)?;
+            *entry = serde_json::from_str(tool.definition().as_str()).map_err(RequestError::from)?;
         }
     }
-    let mut record = brief(&server);
+    let mut record = server_summary(&server);
     if let Some(record) = record.as_object_mut() {
         record.insert("tools".to_owned(), tools);
-        record.extend(["resources", "prompts"].map(|name| (name.to_owned(), part(name))));
-        let shown = ["environment", "headers", "metadata"];
-        record.extend(shown.map(|name| (name.to_owned(), summary.get(name).cloned().unwrap_or_default())));
+        record.extend(["resources", "prompts"].map(|name| (name.to_owned(), list(name))));
+        let copied_members = ["environment", "headers", "metadata"];
+        record.extend(
+            copied_members.map(|name| (name.to_owned(), summary.get(name).cloned().unwrap_or_default())),
+        );
         record.insert("expires_at".to_owned(), json!(server.expires_at));
     }
     let names: Vec<&str> = server.capabilities.tools.iter().map(crate::model::Tool::name).collect();
     let text = match &names[..] {
-        [] => line(&server),
-        names => format!("{}\ntools: {}", line(&server), names.join(", ")),
+        [] => server_line(&server),
+        names => format!("{}\ntools: {}", server_line(&server), names.join(", ")),
     };
     Ok(ToolOutput { structured: json!({"server": record}), text })
 }
@@ -279,11 +283,11 @@ fn offers(server: &Server, name: &str) -> bool {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Nothing {}
+struct NoArguments {}
 
-pub(super) async fn status(catalogue: &Catalogue, given: Value) -> Answer<ToolOutput> {
-    let Nothing {} = arguments(given)?;
-    let (stats, role) = (catalogue.stats().await?, catalogue.role().await?);
+pub(super) async fn status(backend: &Backend, arguments: Value) -> RequestResult<ToolOutput> {
+    let NoArguments {} = parse_arguments(arguments)?;
+    let (stats, role) = (backend.stats().await?, backend.role().await?);
     let healthy = stats.servers.by_health.get("healthy").copied().unwrap_or_default();
     let text = format!(
         "a {role} with {} servers ({healthy} healthy), {} tools, {} resources and {} prompts",
@@ -296,54 +300,54 @@ pub(super) async fn status(catalogue: &Catalogue, given: Value) -> Answer<ToolOu
     Ok(ToolOutput { structured, text })
 }
 
-/// A server as the tools and resources show it.
-pub(super) fn brief(server: &Server) -> Value {
+/// Returns a server in the form that tools and resources return.
+pub(super) fn server_summary(server: &Server) -> Value {
     let tools: Vec<&str> = server.capabilities.tools.iter().map(crate::model::Tool::name).collect();
     json!({
         "id": server.id, "name": server.name, "title": server.title, "version": server.version,
-        "description": server.description.as_deref().map(short), "transport": server.transport.kind(),
+        "description": server.description.as_deref().map(short_description), "transport": server.transport.kind(),
         "command": server.transport.command(), "url": server.transport.url(), "health": server.health,
         "tags": server.tags, "tools": tools,
     })
 }
 
-/// A server in one line.
-fn line(server: &Server) -> String {
+/// Returns a server as a line of text.
+fn server_line(server: &Server) -> String {
     let tools = server.capabilities.tools.len();
-    let reached = match (server.transport.url(), server.transport.command()) {
+    let address = match (server.transport.url(), server.transport.command()) {
         (Some(url), _) => url.to_owned(),
         (None, command) => command.unwrap_or_default().join(" "),
     };
     let health = server.health.as_str();
     format!(
-        "{} ({}): {health}, {tools} tools, {}: {reached}",
+        "{} ({}): {health}, {tools} tools, {}: {address}",
         server.id,
         server.name,
         server.transport.kind().as_str()
     )
 }
 
-/// The beginning of a text as one line.
+/// Returns the beginning of a text on one line.
 fn one_line(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
-    begin(&words.join(" "), LINE)
+    truncate(&words.join(" "), LINE_CHARACTERS)
 }
 
-fn short(text: &str) -> String {
-    begin(text, DESCRIPTION)
+fn short_description(text: &str) -> String {
+    truncate(text, DESCRIPTION_CHARACTERS)
 }
 
-fn begin(text: &str, characters: usize) -> String {
+fn truncate(text: &str, characters: usize) -> String {
     match text.char_indices().nth(characters) {
         Some((end, _)) => format!("{} …", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
     }
 }
 
-fn within(given: Option<u32>, usual: u32, most: u32) -> Answer<u32> {
-    match given {
-        None => Ok(usual),
-        Some(limit) if (1..=most).contains(&limit) => Ok(limit),
-        Some(limit) => Err(Failure(format!("the limit {limit} is not between 1 and {most}"))),
+fn checked_limit(limit: Option<u32>, default: u32, maximum: u32) -> RequestResult<u32> {
+    match limit {
+        None => Ok(default),
+        Some(limit) if (1..=maximum).contains(&limit) => Ok(limit),
+        Some(limit) => Err(RequestError(format!("the limit {limit} is not between 1 and {maximum}"))),
     }
 }

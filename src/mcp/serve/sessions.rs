@@ -1,8 +1,7 @@
-//! The sessions of clients of the era of `initialize`: as many as memory has room for, and each for as long as it may be used.
+//! The sessions of clients of the `initialize` era, limited in number and idle time.
 //!
-//! Clients of that era do not begin anew when their session is gone, so one that is quiet is kept for half a day. Nobody has to
-//! end one either, so there is a limit: one more ends the one that was not used
-//! for longest.
+//! Such clients do not reconnect when their session is lost, so idle sessions are kept for half a day. They need not close
+//! sessions either, so the number is limited: a new session beyond the limit closes the least recently used one.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,17 +13,16 @@ use rmcp::transport::common::server_side_http::ServerSseMessage;
 use rmcp::transport::streamable_http_server::session::local::{LocalSessionManager, SessionConfig};
 use rmcp::transport::streamable_http_server::session::{SessionId, SessionManager};
 
-/// How many there may be: each takes some 60 KiB.
-const MOST: usize = 1_000;
-/// How long one may be quiet.
-const QUIET: Duration = Duration::from_hours(12);
+/// Maximum number of sessions. Each uses about 60 KiB.
+const MAX_SESSIONS: usize = 1_000;
+const IDLE_TIMEOUT: Duration = Duration::from_hours(12);
 
-/// See the [module](self).
+/// A session manager that closes the least recently used session at the limit.
 #[derive(Debug)]
 pub(crate) struct Sessions {
     local: LocalSessionManager,
-    /// All of them, the one that is not used for longest first.
-    ages: Mutex<VecDeque<SessionId>>,
+    /// The ids of all sessions, least recently used first.
+    usage_order: Mutex<VecDeque<SessionId>>,
 }
 
 type Local = LocalSessionManager;
@@ -33,22 +31,22 @@ impl Sessions {
     pub(super) fn new() -> Self {
         let mut local = LocalSessionManager::default();
         let mut config = SessionConfig::default();
-        config.keep_alive = Some(QUIET);
+        config.keep_alive = Some(IDLE_TIMEOUT);
         local.session_config = config;
-        Self { local, ages: Mutex::default() }
+        Self { local, usage_order: Mutex::default() }
     }
 
-    fn used(&self, id: &SessionId) {
-        let mut ages = self.ages();
-        if let Some(place) = ages.iter().position(|known| known == id)
-            && let Some(id) = ages.remove(place)
+    fn mark_used(&self, id: &SessionId) {
+        let mut usage_order = self.usage_order();
+        if let Some(index) = usage_order.iter().position(|known| known == id)
+            && let Some(id) = usage_order.remove(index)
         {
-            ages.push_back(id);
+            usage_order.push_back(id);
         }
     }
 
-    fn ages(&self) -> MutexGuard<'_, VecDeque<SessionId>> {
-        self.ages.lock().unwrap_or_else(PoisonError::into_inner)
+    fn usage_order(&self) -> MutexGuard<'_, VecDeque<SessionId>> {
+        self.usage_order.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -59,13 +57,13 @@ impl SessionManager for Sessions {
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), Self::Error> {
         let created = self.local.create_session().await?;
         let oldest = {
-            let mut ages = self.ages();
-            ages.push_back(created.0.clone());
-            if ages.len() > MOST { ages.pop_front() } else { None }
+            let mut usage_order = self.usage_order();
+            usage_order.push_back(created.0.clone());
+            if usage_order.len() > MAX_SESSIONS { usage_order.pop_front() } else { None }
         };
         if let Some(oldest) = oldest {
-            tracing::info!("more than {MOST} sessions of MCP clients: the one not used for longest ends");
-            // What becomes of it is nothing to the newcomer.
+            tracing::info!("more than {MAX_SESSIONS} MCP sessions; closing the least recently used one");
+            // A failure does not concern the new session.
             let _ = self.local.close_session(&oldest).await;
         }
         Ok(created)
@@ -84,7 +82,7 @@ impl SessionManager for Sessions {
     }
 
     async fn close_session(&self, id: &SessionId) -> Result<(), Self::Error> {
-        self.ages().retain(|known| known != id);
+        self.usage_order().retain(|known| known != id);
         self.local.close_session(id).await
     }
 
@@ -93,12 +91,12 @@ impl SessionManager for Sessions {
         id: &SessionId,
         message: ClientJsonRpcMessage,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
-        self.used(id);
+        self.mark_used(id);
         self.local.create_stream(id, message).await
     }
 
     async fn accept_message(&self, id: &SessionId, message: ClientJsonRpcMessage) -> Result<(), Self::Error> {
-        self.used(id);
+        self.mark_used(id);
         self.local.accept_message(id, message).await
     }
 

@@ -1,17 +1,17 @@
-//! What goes into a tool and comes out of it.
+//! The arguments and the output of tools.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::backend::{Answer, Failure};
+use super::backend::{RequestError, RequestResult};
 
-/// What a tool gives: the same for programs and, short, for people.
+/// The output of a tool, as structured data and as short text.
 pub(super) struct ToolOutput {
     pub(super) structured: Value,
     pub(super) text: String,
 }
 
-/// The arguments as a type; what is not known is refused.
-pub(super) fn arguments<T: DeserializeOwned>(arguments: Value) -> Answer<T> {
-    serde_json::from_value(arguments).map_err(|error| Failure(format!("the arguments are wrong: {error}")))
+/// Parses the arguments of a tool. Unknown members are rejected.
+pub(super) fn parse_arguments<T: DeserializeOwned>(arguments: Value) -> RequestResult<T> {
+    serde_json::from_value(arguments).map_err(|error| RequestError(format!("invalid arguments: {error}")))
 }

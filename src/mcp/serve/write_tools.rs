@@ -1,10 +1,10 @@
-//! The tools that write, for whoever may do so over HTTP.
+//! The tools that write.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::backend::{Answer, Catalogue, Failure};
-use super::tool_output::{ToolOutput, arguments};
+use super::backend::{Backend, RequestError, RequestResult};
+use super::tool_output::{ToolOutput, parse_arguments};
 use crate::model::{Actor, Registration};
 
 #[derive(Deserialize)]
@@ -13,14 +13,14 @@ struct Register {
     registration: Value,
 }
 
-pub(super) async fn register(catalogue: &Catalogue, given: Value, actor: Actor) -> Answer<ToolOutput> {
-    let Register { registration } = arguments(given)?;
+pub(super) async fn register(backend: &Backend, arguments: Value, actor: Actor) -> RequestResult<ToolOutput> {
+    let Register { registration } = parse_arguments(arguments)?;
     let valid = Registration::from_json(registration.to_string().as_bytes())?;
-    let registered = catalogue.register(valid, actor).await?;
+    let registered = backend.register(valid, actor).await?;
     let server = &registered.server;
     let text = format!(
-        "{} as {}; it stays for {} s, and has to be registered again until then",
-        if registered.created { "registered" } else { "replaced, or renewed," },
+        "{} as {}; the registration expires after {} s unless it is registered again",
+        if registered.created { "registered" } else { "replaced or renewed" },
         server.id,
         server.ttl
     );
@@ -34,11 +34,15 @@ struct Deregister {
     id: String,
 }
 
-pub(super) async fn deregister(catalogue: &Catalogue, given: Value, actor: Actor) -> Answer<ToolOutput> {
-    let Deregister { id } = arguments(given)?;
+pub(super) async fn deregister(
+    backend: &Backend,
+    arguments: Value,
+    actor: Actor,
+) -> RequestResult<ToolOutput> {
+    let Deregister { id } = parse_arguments(arguments)?;
     if id.is_empty() {
-        return Err(Failure("the id is empty".to_owned()));
+        return Err(RequestError("the id is empty".to_owned()));
     }
-    catalogue.deregister(&id, actor).await?;
-    Ok(ToolOutput { text: format!("{id} is taken out"), structured: json!({ "id": id }) })
+    backend.deregister(&id, actor).await?;
+    Ok(ToolOutput { text: format!("deregistered {id}"), structured: json!({ "id": id }) })
 }

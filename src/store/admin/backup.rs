@@ -1,44 +1,43 @@
-//! A copy of a database, made while it is served.
+//! Backups of a database that may be served meanwhile.
 
 use std::io;
 use std::path::Path;
 
 use sqlx::Connection;
 
-use super::integrity::{Examination, examine};
-use crate::store::database::create::{create_private, gone, name};
-use crate::store::database::location::beside;
+use super::integrity::{IntegrityReport, check_integrity};
+use crate::store::database::companion::Companion;
+use crate::store::database::create::{create_private, ignore_not_found, rename_durably};
 use crate::store::database::{connect, inspect};
 use crate::store::error::OpenError;
 
-/// Writes a whole copy of a database to a file that is not there yet, and looks at it as `doctor` does. What is served goes
-/// on meanwhile.
-pub(crate) async fn back_up(database: &Path, to: &Path) -> Result<Examination, OpenError> {
+/// Copies a database to a new file, and checks the copy. The database can be served meanwhile.
+pub(crate) async fn back_up(database: &Path, to: &Path) -> Result<IntegrityReport, OpenError> {
     let failed = |reason| OpenError::Io { path: to.to_owned(), reason };
     if to.exists() {
-        return Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file already")));
+        return Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, "the file exists already")));
     }
     if inspect::inspect(database).await?.is_none() {
         return Err(OpenError::NotADatabase { path: database.to_owned() });
     }
-    let unfinished = beside(to, "-unfinished");
+    let unfinished = Companion::Unfinished.path(to);
     let copied = copy(database, &unfinished).await;
-    let examined = match copied {
-        Ok(()) => examine(&unfinished).await.map_err(|error| error.at(to)),
+    let report = match copied {
+        Ok(()) => check_integrity(&unfinished).await.map_err(|error| error.with_path(to)),
         Err(error) => Err(error),
     };
-    let sound = examined.as_ref().is_ok_and(|examined| examined.faults.is_empty());
-    let placed = if sound { name(&unfinished, to) } else { std::fs::remove_file(&unfinished) };
-    let examined = examined?;
+    let sound = report.as_ref().is_ok_and(|report| report.faults.is_empty());
+    let placed = if sound { rename_durably(&unfinished, to) } else { std::fs::remove_file(&unfinished) };
+    let report = report?;
     placed.map_err(failed)?;
-    Ok(examined)
+    Ok(report)
 }
 
 async fn copy(database: &Path, to: &Path) -> Result<(), OpenError> {
-    let sqlite = |error: sqlx::Error| OpenError::sqlite(database, &error);
-    let created = gone(std::fs::remove_file(to)).and_then(|_| create_private(to));
+    let sqlite = |error: sqlx::Error| OpenError::from_sqlite(database, &error);
+    let created = ignore_not_found(std::fs::remove_file(to)).and_then(|_| create_private(to));
     created.map_err(|reason| OpenError::Io { path: to.to_owned(), reason })?;
-    let mut connection = connect::reading(database).await?;
+    let mut connection = connect::connect_reader(database).await?;
     let copied = sqlx::query("VACUUM INTO ?").bind(to.to_str()).execute(&mut connection).await;
     connection.close().await.map_err(sqlite)?;
     copied.map(|_| ()).map_err(sqlite)

@@ -1,62 +1,62 @@
-//! A look at a database, for who wants to know whether it is sound. Reads only, also beside the process that serves it.
+//! Integrity checks. They only read, and can run while another process serves the database.
 
 use std::path::Path;
 
 use sqlx::{Connection, SqliteConnection};
 
-use crate::store::database::lease_file::{Beside, Record};
+use crate::store::database::lease_file::{LeaseFile, LeaseFileContents};
 use crate::store::database::migrations;
 use crate::store::database::{connect, inspect};
 use crate::store::error::OpenError;
 
-/// What was found.
+/// The result of a check.
 #[derive(Debug)]
-pub(crate) struct Examination {
-    /// What the process says that serves it; none if nobody does.
-    pub(crate) served: Option<Record>,
-    /// The version of its schema, and the newest that this program knows.
+pub(crate) struct IntegrityReport {
+    /// The lease file of the process that serves the database; none if no process does.
+    pub(crate) served: Option<LeaseFileContents>,
+    /// The version of its schema, and the newest version that this program supports.
     pub(crate) schema: (Option<i32>, i32),
-    /// What SQLite finds wrong with it.
+    /// The faults that SQLite found.
     pub(crate) faults: Vec<String>,
-    /// How it is journalled: `wal`, once it has been served.
+    /// The journal mode: `wal`, once the database has been served.
     pub(crate) journal: String,
-    /// Registered servers.
+    /// The number of registered servers.
     pub(crate) servers: i64,
-    /// Tokens.
+    /// The number of tokens.
     pub(crate) tokens: i64,
     /// The wall time of its last commit, in milliseconds.
     pub(crate) committed_at: i64,
 }
 
-/// The version of the SQLite inside.
+/// Returns the version of the embedded SQLite.
 pub(crate) async fn sqlite_version() -> Result<String, OpenError> {
     let path = Path::new(":memory:");
-    let mut connection = connect::in_memory().await?;
+    let mut connection = connect::connect_in_memory().await?;
     let version = text(&mut connection, "SELECT sqlite_version()").await;
-    version.map_err(|error| OpenError::sqlite(path, &error))
+    version.map_err(|error| OpenError::from_sqlite(path, &error))
 }
 
-/// Looks at a database.
-pub(crate) async fn examine(path: &Path) -> Result<Examination, OpenError> {
-    let served = Beside::served(path);
+/// Checks a database.
+pub(crate) async fn check_integrity(path: &Path) -> Result<IntegrityReport, OpenError> {
+    let served = LeaseFile::read_serving(path);
     let found = inspect::inspect(path).await?;
-    let mut connection = connect::reading(path).await?;
-    let examined = examination(&mut connection, served, found).await;
+    let mut connection = connect::connect_reader(path).await?;
+    let report = read_report(&mut connection, served, found).await;
     let closed = connection.close().await;
-    examined.and_then(|examined| closed.map(|()| examined)).map_err(|error| OpenError::sqlite(path, &error))
+    report.and_then(|report| closed.map(|()| report)).map_err(|error| OpenError::from_sqlite(path, &error))
 }
 
-async fn examination(
+async fn read_report(
     connection: &mut SqliteConnection,
-    served: Option<Record>,
+    served: Option<LeaseFileContents>,
     found: Option<i32>,
-) -> sqlx::Result<Examination> {
+) -> sqlx::Result<IntegrityReport> {
     let mut faults: Vec<String> =
         sqlx::query_scalar("PRAGMA integrity_check").fetch_all(&mut *connection).await?;
     faults.retain(|line| line != "ok");
     let orphans = sqlx::query("PRAGMA foreign_key_check").fetch_all(&mut *connection).await?.len();
     if orphans > 0 {
-        faults.push(format!("{orphans} rows belong to servers that are not there"));
+        faults.push(format!("{orphans} rows refer to servers that do not exist"));
     }
     let journal = text(connection, "PRAGMA journal_mode").await?;
     let current = found == Some(migrations::newest());
@@ -71,7 +71,7 @@ async fn examination(
     } else {
         (0, 0, 0)
     };
-    Ok(Examination {
+    Ok(IntegrityReport {
         served,
         schema: (found, migrations::newest()),
         faults,

@@ -1,4 +1,4 @@
-//! Administration of a database outside of a registry: checks, backups, tokens.
+//! Administration of a database outside of a registry: integrity checks, backups, tokens, WAL truncation.
 
 pub(super) mod backup;
 pub(super) mod integrity;

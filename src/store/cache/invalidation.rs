@@ -1,123 +1,123 @@
-//! What a change of the catalogue can have changed in answers.
+//! Invalidation of cached responses by key.
 //!
-//! Each question depends on a few *keys*: the tool that it asks for, the tag, the id. A change touches all keys of the
-//! server that it is about, before and after. An answer holds as long as one of its keys is untouched since it was
-//! made: what matches a filter matches each part of it, so a change that matters to it has touched every part.
+//! Each query depends on a few *keys*, such as a tool name, a tag or an id. A change invalidates all keys of its server, as
+//! it was before and after. A response is valid as long as one of its keys has not been invalidated since: a server matches
+//! a filter only if it matches every part of it, so a relevant change invalidates every key.
 //!
-//! Keys are hashed into a fixed number of slots, and a slot holds the version of its last touch. Two keys that share a
-//! slot cost an answer made once more, never a wrong one; and the writer's work does not grow with the number of
-//! answers.
+//! Keys are hashed into a fixed number of slots, and each slot contains the version of its last invalidation. Two keys in
+//! one slot may cost a needless query, but never cause a wrong response, and the work of the writer does not grow with the
+//! number of cached responses.
 
 use std::hash::BuildHasher;
 
-use crate::model::{Filter, Record, Term};
+use crate::model::{Filter, FilterField, Record};
 
-const SLOTS: usize = 1 << 16;
+const SLOT_COUNT: usize = 1 << 16;
 
-/// Where a key is noted.
+/// The slot of a key.
 pub(in crate::store) type Slot = u16;
 
-/// The versions at which keys were last touched.
+/// The versions at which keys were last invalidated.
 #[derive(Debug)]
-pub(in crate::store) struct Touched {
+pub(in crate::store) struct InvalidationTable {
     slots: Box<[u64]>,
     version: u64,
     floor: u64,
     hasher: foldhash::quality::RandomState,
 }
 
-impl Default for Touched {
+impl Default for InvalidationTable {
     fn default() -> Self {
-        let slots = vec![0; SLOTS].into_boxed_slice();
+        let slots = vec![0; SLOT_COUNT].into_boxed_slice();
         Self { slots, version: 0, floor: 0, hasher: foldhash::quality::RandomState::default() }
     }
 }
 
-/// What every change touches.
-const ANY: (u8, &str, &str) = (0, "", "");
+/// The key that every change invalidates.
+const ANY_KEY: (u8, &str, &str) = (0, "", "");
 
-impl Touched {
+impl InvalidationTable {
     fn slot(&self, key: (u8, &str, &str)) -> Slot {
-        // The hash is cut to the number of slots on purpose.
-        Slot::try_from(self.hasher.hash_one(key) & (SLOTS as u64 - 1)).unwrap_or_default()
+        // The hash is truncated to the number of slots on purpose.
+        Slot::try_from(self.hasher.hash_one(key) & (SLOT_COUNT as u64 - 1)).unwrap_or_default()
     }
 
-    /// The version that an answer made now must name.
+    /// Returns the version of a response that is created now.
     pub(in crate::store) fn version(&self) -> u64 {
         self.version
     }
 
-    /// Whether an answer of that version is still right: one of its keys is untouched.
-    pub(in crate::store) fn holds(&self, version: u64, keys: &[Slot]) -> bool {
+    /// Returns whether a response of this version is valid: one of its keys has not been invalidated since.
+    pub(in crate::store) fn is_valid(&self, version: u64, keys: &[Slot]) -> bool {
         version >= self.floor
-            && keys
-                .iter()
-                .any(|slot| self.slots.get(usize::from(*slot)).is_some_and(|touched| *touched <= version))
+            && keys.iter().any(|slot| {
+                self.slots.get(usize::from(*slot)).is_some_and(|invalidated_at| *invalidated_at <= version)
+            })
     }
 
-    /// Notes that these keys were touched.
-    pub(in crate::store) fn touch(&mut self, keys: &[Slot]) {
+    /// Invalidates these keys.
+    pub(in crate::store) fn invalidate(&mut self, keys: &[Slot]) {
         self.version += 1;
         for slot in keys {
-            if let Some(touched) = self.slots.get_mut(usize::from(*slot)) {
-                *touched = self.version;
+            if let Some(invalidated_at) = self.slots.get_mut(usize::from(*slot)) {
+                *invalidated_at = self.version;
             }
         }
     }
 
-    /// Notes that anything may have changed.
-    pub(in crate::store) fn touch_all(&mut self) {
+    /// Invalidates all keys.
+    pub(in crate::store) fn invalidate_all(&mut self) {
         self.version += 1;
         self.floor = self.version;
     }
 
-    /// The keys of a filter. A ranking depends on everything that is registered.
-    pub(in crate::store) fn of_filter(&self, filter: &Filter) -> Vec<Slot> {
-        if filter.words.is_some() || (filter.terms.is_empty() && filter.metadata.is_empty()) {
-            return self.of_anything();
+    /// Returns the keys of a filter. A ranking depends on every registered server.
+    pub(in crate::store) fn keys_of_filter(&self, filter: &Filter) -> Vec<Slot> {
+        if filter.search.is_some() || (filter.fields.is_empty() && filter.metadata.is_empty()) {
+            return self.any_key();
         }
-        let terms = filter.terms.iter().map(|(term, text)| match term {
-            Term::Resource => key(Term::Resource, ""),
+        let terms = filter.fields.iter().map(|(term, text)| match term {
+            FilterField::Resource => key(FilterField::Resource, ""),
             term => key(*term, text),
         });
         let metadata = filter.metadata.iter().map(|(key, value)| (2, key.as_str(), value.as_str()));
         terms.chain(metadata).map(|key| self.slot(key)).collect()
     }
 
-    pub(in crate::store) fn of_id(&self, id: &str) -> Vec<Slot> {
+    pub(in crate::store) fn keys_of_id(&self, id: &str) -> Vec<Slot> {
         vec![self.slot((1, id, ""))]
     }
 
-    pub(in crate::store) fn of_anything(&self) -> Vec<Slot> {
-        vec![self.slot(ANY)]
+    pub(in crate::store) fn any_key(&self) -> Vec<Slot> {
+        vec![self.slot(ANY_KEY)]
     }
 
-    /// All keys of a server.
-    pub(in crate::store) fn of_record(&self, record: &Record) -> Vec<Slot> {
+    /// Returns all keys of a server.
+    pub(in crate::store) fn keys_of_record(&self, record: &Record) -> Vec<Slot> {
         let capabilities = &record.capabilities;
         let single = [
             (1, record.id.as_str(), ""),
-            ANY,
-            key(Term::Name, &record.name),
-            key(Term::Transport, record.transport.kind().as_str()),
-            key(Term::Version, record.version.as_deref().unwrap_or_default()),
-            key(Term::Owner, record.owner.as_deref().unwrap_or_default()),
-            key(Term::Resource, ""),
+            ANY_KEY,
+            key(FilterField::Name, &record.name),
+            key(FilterField::Transport, record.transport.kind().as_str()),
+            key(FilterField::Version, record.version.as_deref().unwrap_or_default()),
+            key(FilterField::Owner, record.owner.as_deref().unwrap_or_default()),
+            key(FilterField::Resource, ""),
         ];
-        let tools = capabilities.tools.iter().map(|tool| key(Term::Tool, tool.name()));
-        let prompts = capabilities.prompts.iter().map(|prompt| key(Term::Prompt, prompt.name()));
-        // Those that stand for lists in any case: somebody may have edited the lists and not what stands for them.
+        let tools = capabilities.tools.iter().map(|tool| key(FilterField::Tool, tool.name()));
+        let prompts = capabilities.prompts.iter().map(|prompt| key(FilterField::Prompt, prompt.name()));
+        // These depend on the lists, and are always included: an edit may have changed only the lists.
         let lists = ["tools", "resources", "prompts"].into_iter();
         let named = lists.chain(capabilities.flags.iter().map(|(name, _)| name));
-        let named = named.map(|name| key(Term::Capability, name));
-        let tags = record.tags.iter().map(|tag| key(Term::Tag, tag));
+        let named = named.map(|name| key(FilterField::Capability, name));
+        let tags = record.tags.iter().map(|tag| key(FilterField::Tag, tag));
         let metadata = record.metadata.iter().map(|(key, value)| (2, key.as_str(), value.as_str()));
         let keys = single.into_iter().chain(tools).chain(prompts).chain(named).chain(tags).chain(metadata);
         keys.map(|key| self.slot(key)).collect()
     }
 }
 
-fn key(term: Term, text: &str) -> (u8, &str, &str) {
+fn key(term: FilterField, text: &str) -> (u8, &str, &str) {
     (3 + term as u8, text, "")
 }
 
@@ -126,17 +126,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_holds_until_all_its_keys_are_touched() {
-        let mut touched = Touched::default();
-        let tagged = touched.of_filter(&Filter::new().tool("a").tag("t"));
-        let [tool, tag] = tagged[..] else { panic!("{tagged:?}") };
-        let version = touched.version();
-        touched.touch(&[tag]);
-        assert!(touched.holds(version, &tagged), "another server with this tag");
-        touched.touch(&[tool]);
-        assert!(!touched.holds(version, &tagged));
-        assert!(touched.holds(touched.version(), &tagged));
-        touched.touch_all();
-        assert!(!touched.holds(version + 2, &tagged));
+    fn a_response_is_valid_until_all_its_keys_are_invalidated() {
+        let mut table = InvalidationTable::default();
+        let keys = table.keys_of_filter(&Filter::new().tool("a").tag("t"));
+        let [tool, tag] = keys[..] else { panic!("{keys:?}") };
+        let version = table.version();
+        table.invalidate(&[tag]);
+        assert!(table.is_valid(version, &keys), "another server with this tag");
+        table.invalidate(&[tool]);
+        assert!(!table.is_valid(version, &keys));
+        assert!(table.is_valid(table.version(), &keys));
+        table.invalidate_all();
+        assert!(!table.is_valid(version + 2, &keys));
     }
 }

@@ -1,8 +1,8 @@
-//! The leases in memory, as the table `leases` holds them.
+//! The table `leases` in memory.
 //!
-//! A refresh is known for what it is without asking SQLite, what has run out is found without scanning a table, and an
-//! answer that is used again shows the lease times of its moment. The writer writes it through after each commit; when
-//! somebody else has written to the database, it is loaded anew.
+//! It resolves refreshes without asking SQLite, finds expired leases without scanning a table, and gives cached responses
+//! their current lease times. The writer updates it after each commit. If another program has written to the database, it
+//! is reloaded.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use sqlx::SqliteConnection;
 
 use crate::model::LeaseId;
 use crate::store::error::StoreError;
-use crate::store::record::Times;
+use crate::store::record::LeaseTimes;
 
-/// A row of `leases`, with what names its server.
+/// A row of `leases`, with the id, name and owner of its server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store) struct Lease {
     pub(in crate::store) number: i64,
@@ -22,26 +22,26 @@ pub(in crate::store) struct Lease {
     pub(in crate::store) owner: Option<Arc<str>>,
     pub(in crate::store) holder: LeaseId,
     pub(in crate::store) ttl: u32,
-    pub(in crate::store) times: Times,
+    pub(in crate::store) times: LeaseTimes,
     /// Whether the change `expired` is recorded.
     pub(in crate::store) expired: bool,
 }
 
-/// All of them, by number and by id.
+/// All leases, by the number and by the id of their server.
 #[derive(Debug, Default)]
-pub(in crate::store) struct Mirror {
+pub(in crate::store) struct LeaseTable {
     leases: HashMap<i64, Lease, foldhash::fast::RandomState>,
     numbers: HashMap<Arc<str>, i64, foldhash::fast::RandomState>,
 }
 
-/// How many leases one statement loads.
+/// The number of leases that one statement loads.
 const CHUNK: i64 = 5_000;
 
-impl Mirror {
-    /// Reads the table.
+impl LeaseTable {
+    /// Loads the table.
     pub(in crate::store) async fn load(connection: &mut SqliteConnection) -> Result<Self, StoreError> {
         type Loaded = (i64, Arc<str>, Arc<str>, Option<Arc<str>>, LeaseId, u32, i64, i64, u8);
-        let mut mirror = Self::default();
+        let mut table = Self::default();
         let mut last = 0;
         loop {
             let rows = sqlx::query_scalar!(
@@ -56,17 +56,17 @@ impl Mirror {
             .await?;
             let rows: Vec<Loaded> =
                 serde_json::from_str(&rows).map_err(|error| sqlx::Error::Decode(error.into()))?;
-            let Some((number, ..)) = rows.last() else { return Ok(mirror) };
+            let Some((number, ..)) = rows.last() else { return Ok(table) };
             last = *number;
             for (number, id, name, owner, lease, ttl, expires_at, refreshed_at, expired) in rows {
-                mirror.put(Lease {
+                table.insert(Lease {
                     number,
                     id,
                     name,
                     owner,
                     holder: lease,
                     ttl,
-                    times: Times { expires_at, refreshed_at },
+                    times: LeaseTimes { expires_at, refreshed_at },
                     expired: expired == 1,
                 });
             }
@@ -81,11 +81,11 @@ impl Mirror {
         self.leases.get(self.numbers.get(id)?)
     }
 
-    pub(in crate::store) fn number(&self, number: i64) -> Option<&Lease> {
+    pub(in crate::store) fn by_number(&self, number: i64) -> Option<&Lease> {
         self.leases.get(&number)
     }
 
-    pub(in crate::store) fn number_mut(&mut self, number: i64) -> Option<&mut Lease> {
+    pub(in crate::store) fn by_number_mut(&mut self, number: i64) -> Option<&mut Lease> {
         self.leases.get_mut(&number)
     }
 
@@ -93,7 +93,7 @@ impl Mirror {
         self.leases.values()
     }
 
-    pub(in crate::store) fn put(&mut self, lease: Lease) {
+    pub(in crate::store) fn insert(&mut self, lease: Lease) {
         self.numbers.insert(Arc::clone(&lease.id), lease.number);
         self.leases.insert(lease.number, lease);
     }

@@ -1,7 +1,8 @@
-//! Answers that were given before, to be given again.
+//! Cached responses.
 //!
-//! An answer is kept without what a refresh changes: who is in it, not how long their leases run. Whether it still holds
-//! is decided when it is asked for again, see [`Live`](super::state::Live). What has not been asked for in a while makes room.
+//! A response is cached without what a refresh changes: it contains the servers, but not their lease times. Whether it is
+//! still valid is decided when it is used, see [`CommittedState`](super::state::CommittedState). Responses that have not
+//! been used for a while are evicted.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -13,128 +14,133 @@ use super::invalidation::Slot;
 use crate::model::{Cursor, Filter, Health, Page, Revision, Score, Stats, ToolPage};
 use crate::store::error::StoreError;
 use crate::store::moment::Moment;
-use crate::store::record::{Entry, Rendered, Times};
+use crate::store::record::{Entry, LeaseTimes, Rendered};
 
-/// A question.
+/// The query that a response answers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(in crate::store) enum Question {
+pub(in crate::store) enum CacheKey {
     /// A page of servers.
     Servers(Filter),
     /// A page of tools.
     Tools(Filter),
-    /// One server, by id.
+    /// A server, by id.
     Server(String),
-    /// Totals.
+    /// The statistics.
     Stats,
 }
 
-/// The same, borrowed, to look it up.
+/// A borrowed [`CacheKey`], for lookups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(in crate::store) enum Asked<'a> {
+pub(in crate::store) enum CacheKeyRef<'a> {
     Servers(&'a Filter),
     Tools(&'a Filter),
     Server(&'a str),
     Stats,
 }
 
-impl Equivalent<Question> for Asked<'_> {
-    fn equivalent(&self, question: &Question) -> bool {
-        match (self, question) {
-            (Self::Servers(asked), Question::Servers(filter))
-            | (Self::Tools(asked), Question::Tools(filter)) => *asked == filter,
-            (Self::Server(asked), Question::Server(id)) => asked == id,
-            (Self::Stats, Question::Stats) => true,
+impl Equivalent<CacheKey> for CacheKeyRef<'_> {
+    fn equivalent(&self, key: &CacheKey) -> bool {
+        match (self, key) {
+            (Self::Servers(key), CacheKey::Servers(filter)) | (Self::Tools(key), CacheKey::Tools(filter)) => {
+                *key == filter
+            }
+            (Self::Server(key), CacheKey::Server(id)) => key == id,
+            (Self::Stats, CacheKey::Stats) => true,
             _ => false,
         }
     }
 }
 
-/// What is kept of an answer.
+/// The cached part of a response.
 #[derive(Debug)]
-pub(in crate::store) enum Content {
+pub(in crate::store) enum CachedValue {
     Servers {
         servers: Vec<Arc<Rendered>>,
-        /// Of each, with a search.
+        /// The score of each server, for a search.
         scores: Vec<Score>,
         next_cursor: Option<Cursor>,
-        /// The server beyond the page for which there is a cursor.
-        beyond: Option<i64>,
-        /// Whether it holds only while all of them are healthy.
-        healthy: bool,
-        kept: Mutex<Option<Arc<Kept>>>,
+        /// The number of the server after the page, if there is one.
+        next_number: Option<i64>,
+        /// Whether it is valid only while all these servers are healthy.
+        requires_healthy: bool,
+        rendered: Mutex<Option<Arc<RenderedPage>>>,
     },
     Tools {
-        tools: Arc<Tools>,
-        /// The health of each server in it, and of those that the tool beyond the page is offered by.
+        tools: Arc<ToolsResult>,
+        /// The health of each server in it, and of the servers that offer the tool after the page.
         health: Vec<(i64, Health)>,
     },
     Server(Arc<Rendered>),
-    /// The health in it is not used again.
+    /// Its health counts are not reused.
     Stats(Stats),
 }
 
-/// An answer and what it depends on.
+/// A cached response and what it depends on.
 #[derive(Debug)]
-pub(in crate::store) struct Answer {
+pub(in crate::store) struct CacheEntry {
     pub(in crate::store) version: u64,
     pub(in crate::store) keys: Vec<Slot>,
-    pub(in crate::store) content: Content,
+    pub(in crate::store) value: CachedValue,
 }
 
-/// A page of servers, on its way to a caller in process or over HTTP.
+/// A page of servers, for an in-process caller or the HTTP API.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct FindResult {
     pub(crate) rows: Vec<Entry>,
-    /// Of each, with a search.
+    /// The score of each server, for a search.
     pub(crate) scores: Vec<Score>,
     pub(crate) next_cursor: Option<Cursor>,
     pub(crate) revision: Revision,
     pub(crate) now: Moment,
-    /// The old answer that this is, if it is one.
-    pub(in crate::store) answer: Option<Arc<Answer>>,
+    /// The cache entry that it was created from, if any.
+    pub(in crate::store) cached: Option<Arc<CacheEntry>>,
 }
 
-/// JSON, and a number for what it depends on.
+/// JSON, and a hash of everything that determines it.
 #[derive(Debug, Clone)]
-pub(crate) struct Tagged {
+pub(crate) struct JsonWithEtag {
     pub(crate) json: Bytes,
     pub(crate) fingerprint: u64,
 }
 
 /// The JSON of a page, and the state that it shows.
 #[derive(Debug)]
-pub(in crate::store) struct Kept {
-    page: Tagged,
-    shown: Vec<(Times, Health)>,
+pub(in crate::store) struct RenderedPage {
+    page: JsonWithEtag,
+    lease_states: Vec<(LeaseTimes, Health)>,
     revision: Revision,
     offset: i64,
 }
 
-impl Found {
-    /// The page as JSON: that of an earlier caller, if no lease in it has been refreshed since and nothing else has
-    /// changed either, or else made now.
-    pub(crate) fn json(&self, make: impl FnOnce() -> Tagged) -> Tagged {
-        let Some(Content::Servers { kept, .. }) = self.answer.as_ref().map(|answer| &answer.content) else {
-            return make();
+impl FindResult {
+    /// Returns the page as JSON. It is reused if nothing has changed since, including lease times, and rendered otherwise.
+    pub(crate) fn json(&self, render: impl FnOnce() -> JsonWithEtag) -> JsonWithEtag {
+        let Some(CachedValue::Servers { rendered, .. }) = self.cached.as_ref().map(|entry| &entry.value)
+        else {
+            return render();
         };
-        let state_of = |row: &Entry| (row.times, row.times.health(self.now));
-        let old = kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(old) = old
-            && old.offset == self.now.offset
-            && old.revision == self.revision
-            && old.shown.iter().copied().eq(self.rows.iter().map(state_of))
+        let state_of = |row: &Entry| (row.lease, row.lease.health(self.now));
+        let cached = rendered.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(cached) = cached
+            && cached.offset == self.now.offset
+            && cached.revision == self.revision
+            && cached.lease_states.iter().copied().eq(self.rows.iter().map(state_of))
         {
-            return old.page.clone();
+            return cached.page.clone();
         }
-        let page = make();
-        let shown = self.rows.iter().map(state_of).collect();
-        let new =
-            Kept { page: page.clone(), shown, revision: self.revision.clone(), offset: self.now.offset };
-        *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(new));
+        let page = render();
+        let lease_states = self.rows.iter().map(state_of).collect();
+        let new_page = RenderedPage {
+            page: page.clone(),
+            lease_states,
+            revision: self.revision.clone(),
+            offset: self.now.offset,
+        };
+        *rendered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(new_page));
         page
     }
 
-    /// The page in process.
+    /// Returns the page for an in-process caller.
     pub(crate) fn page(self) -> Result<Page, StoreError> {
         let mut scores = self.scores.iter().copied();
         let server = |row: &Entry| Ok(row.server(self.now)?.with_score(scores.next()));
@@ -143,45 +149,45 @@ impl Found {
     }
 }
 
-/// A page of tools, and its JSON once somebody has asked for that.
+/// A page of tools, and its JSON once it was requested.
 #[derive(Debug)]
-pub(crate) struct Tools {
+pub(crate) struct ToolsResult {
     pub(crate) page: Arc<ToolPage>,
-    json: OnceLock<Tagged>,
+    json: OnceLock<JsonWithEtag>,
 }
 
-impl Tools {
+impl ToolsResult {
     pub(in crate::store) fn new(page: ToolPage) -> Self {
         Self { page: Arc::new(page), json: OnceLock::new() }
     }
 
-    /// The page as JSON, and its fingerprint.
-    pub(crate) fn json(&self, fingerprint: fn(&String) -> u64) -> serde_json::Result<Tagged> {
+    /// Returns the page as JSON, and its fingerprint.
+    pub(crate) fn json(&self, fingerprint: fn(&String) -> u64) -> serde_json::Result<JsonWithEtag> {
         if let Some(json) = self.json.get() {
             return Ok(json.clone());
         }
         let json = serde_json::to_string(&*self.page)?;
         let fingerprint = fingerprint(&json);
-        Ok(self.json.get_or_init(|| Tagged { json: json.into(), fingerprint }).clone())
+        Ok(self.json.get_or_init(|| JsonWithEtag { json: json.into(), fingerprint }).clone())
     }
 }
 
-/// About how many bytes an answer takes, with the parsed records that callers in process have of it.
+/// Weighs an entry by its approximate size in bytes, including the parsed records of in-process callers.
 #[derive(Debug, Clone)]
-struct Weight;
+struct EntryWeight;
 
-/// What maps, vectors and pointers take for each answer.
-const OVERHEAD: usize = 512;
+/// The size of the maps, vectors and pointers of an entry.
+const ENTRY_OVERHEAD: usize = 512;
 
-impl Weighter<Question, Arc<Answer>> for Weight {
-    fn weight(&self, _: &Question, answer: &Arc<Answer>) -> u64 {
-        let content = match &answer.content {
+impl Weighter<CacheKey, Arc<CacheEntry>> for EntryWeight {
+    fn weight(&self, _: &CacheKey, entry: &Arc<CacheEntry>) -> u64 {
+        let value = match &entry.value {
             // And once more in the JSON of the page.
-            Content::Servers { servers, .. } => {
-                servers.iter().map(|server| server.kept_bytes() + server.bytes()).sum()
+            CachedValue::Servers { servers, .. } => {
+                servers.iter().map(|server| server.cached_bytes() + server.bytes()).sum()
             }
-            Content::Server(server) => server.kept_bytes(),
-            Content::Tools { tools, health } => {
+            CachedValue::Server(server) => server.cached_bytes(),
+            CachedValue::Tools { tools, health } => {
                 // Once as values, and once as JSON.
                 let text = |tool: &crate::model::ToolEntry| {
                     let servers = tool.servers.iter().map(|server| server.id.len() + server.name.len() + 64);
@@ -193,43 +199,43 @@ impl Weighter<Question, Arc<Answer>> for Weight {
                 };
                 tools.page.tools.iter().map(text).sum::<usize>() * 2 + health.len() * 16
             }
-            Content::Stats(stats) => {
+            CachedValue::Stats(stats) => {
                 let groups = &stats.servers;
                 let maps = [&groups.by_transport, &groups.by_name, &groups.by_tag, &groups.by_capability];
                 maps.into_iter().flatten().map(|(name, _)| name.len() + 64).sum()
             }
         };
-        (content + OVERHEAD + answer.keys.len() * size_of::<Slot>()) as u64
+        (value + ENTRY_OVERHEAD + entry.keys.len() * size_of::<Slot>()) as u64
     }
 }
 
-/// The answers, within a number of bytes.
-pub(in crate::store) struct Answers(
-    Option<Cache<Question, Arc<Answer>, Weight, foldhash::fast::RandomState>>,
+/// A cache with a maximum size in bytes.
+pub(in crate::store) struct ResponseCache(
+    Option<Cache<CacheKey, Arc<CacheEntry>, EntryWeight, foldhash::fast::RandomState>>,
 );
 
-/// What the cache sizes its first table for.
-const EXPECTED: usize = 1_024;
+/// The number of entries that the first table has room for.
+const EXPECTED_ENTRIES: usize = 1_024;
 
-impl Answers {
-    /// None are kept with no bytes to keep them in.
+impl ResponseCache {
+    /// Creates a cache. A size of 0 disables it.
     pub(in crate::store) fn new(bytes: u64) -> Self {
         let hasher = foldhash::fast::RandomState::default();
-        let cache = || Cache::with(EXPECTED, bytes, Weight, hasher, DefaultLifecycle::default());
+        let cache = || Cache::with(EXPECTED_ENTRIES, bytes, EntryWeight, hasher, DefaultLifecycle::default());
         Self((bytes > 0).then(cache))
     }
 
-    pub(in crate::store) fn get(&self, asked: Asked<'_>) -> Option<Arc<Answer>> {
-        self.0.as_ref()?.get(&asked)
+    pub(in crate::store) fn get(&self, key: CacheKeyRef<'_>) -> Option<Arc<CacheEntry>> {
+        self.0.as_ref()?.get(&key)
     }
 
-    pub(in crate::store) fn are_kept(&self) -> bool {
+    pub(in crate::store) fn is_enabled(&self) -> bool {
         self.0.is_some()
     }
 
-    pub(in crate::store) fn keep(&self, question: Question, answer: Answer) {
+    pub(in crate::store) fn insert(&self, key: CacheKey, entry: CacheEntry) {
         if let Some(cache) = &self.0 {
-            cache.insert(question, Arc::new(answer));
+            cache.insert(key, Arc::new(entry));
         }
     }
 }
@@ -237,22 +243,25 @@ impl Answers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Rest, View};
+    use crate::model::View;
+    use crate::store::record::RecordTimes;
 
     #[test]
-    fn answers_make_room_for_each_other() {
+    fn the_cache_evicts_entries_to_stay_within_its_size() {
         let bytes = 64 * 1024;
-        let answers = Answers::new(bytes);
-        let rest = Rest { ttl: 30, registered_at: <_>::default(), updated_at: <_>::default() };
+        let cache = ResponseCache::new(bytes);
+        let times = RecordTimes { ttl: 30, registered_at: <_>::default(), updated_at: <_>::default() };
         for number in 0..1_000 {
             let head = format!("{{\"id\":\"{number}\",\"name\":\"{}\"}}", "x".repeat(1_000));
-            let server = Rendered::new(number, View::Full, &head, rest).unwrap();
-            let content = Content::Server(Arc::new(server));
-            answers
-                .keep(Question::Server(number.to_string()), Answer { version: 0, keys: Vec::new(), content });
+            let server = Rendered::new(number, View::Full, &head, times).unwrap();
+            let value = CachedValue::Server(Arc::new(server));
+            cache.insert(
+                CacheKey::Server(number.to_string()),
+                CacheEntry { version: 0, keys: Vec::new(), value },
+            );
         }
-        let cache = answers.0.as_ref().unwrap();
+        let cache = cache.0.as_ref().unwrap();
         assert!(cache.weight() <= bytes && cache.weight() > bytes / 2, "{} bytes", cache.weight());
-        assert!(cache.len() > 5, "{} answers", cache.len());
+        assert!(cache.len() > 5, "{} entries", cache.len());
     }
 }

@@ -1,123 +1,168 @@
-//! What is known without asking SQLite: the leases, the revision, and answers that still hold.
+//! The committed state in memory: leases, the revision, tokens, and cached responses.
 //!
-//! The writer applies what a commit has changed under one lock, after the commit and before anybody is answered. A
-//! question that is asked again takes the same lock to see whether its old answer holds, and to read lease times and the
-//! revision: all of one moment.
+//! The writer applies the effects of a commit under one lock, after the commit and before any command is answered. A
+//! repeated query takes the same lock to check whether its cached response is valid, and to read lease times and the
+//! revision, all of the same state.
 //!
-//! A new answer names the version that was there before SQLite was asked. What commits in between touches its keys and
-//! makes the answer void before it is ever used.
+//! A new response gets the version from before SQLite was asked. A commit in between invalidates its keys, so it is never
+//! used.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use tokio::sync::watch;
 
-use super::invalidation::{Slot, Touched};
-use super::lease_table::{Lease, Mirror};
-use super::responses::{Answer, Answers, Asked, Content, Found, Question, Tools};
+use super::invalidation::{InvalidationTable, Slot};
+use super::lease_table::{Lease, LeaseTable};
+use super::responses::{
+    CacheEntry, CacheKey, CacheKeyRef, CachedValue, FindResult, ResponseCache, ToolsResult,
+};
 use super::search_index::Search;
 use super::subscriptions::{Subscription, Watchers};
 use crate::model::{Filter, Health, LeaseState, Record, Revision, Stats, Tokens};
 use crate::store::moment::Moment;
-use crate::store::record::{Entry, Times};
+use crate::store::record::{Entry, LeaseTimes};
 use crate::sync::{AtomicI64, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// What is to be known of a database without asking it.
-pub(crate) enum Known {
-    /// All is new, and answers may take so many bytes.
-    Anew(u64),
-    /// What was known of another copy of it, which this one takes the place of.
-    Of(Arc<Live>),
+/// The state that a database is opened with.
+pub(crate) enum InitialState {
+    /// A new state, with a response cache of this size in bytes.
+    New(u64),
+    /// The state of an earlier copy, which this database replaces.
+    Existing(Arc<CommittedState>),
 }
 
 /// See the [module](self).
-pub(crate) struct Live {
+pub(crate) struct CommittedState {
     state: RwLock<State>,
-    answers: Answers,
-    /// The latest lease time that a question was asked at.
-    asked_at: AtomicI64,
-    /// The number of the revision, for who waits for it.
-    reached: watch::Sender<u64>,
+    responses: ResponseCache,
+    /// The latest lease time of a query.
+    latest_query_at: AtomicI64,
+    /// The number of the revision, for tasks that wait for it.
+    revision_number: watch::Sender<u64>,
     watchers: Arc<Watchers>,
     search: Arc<Search>,
 }
 
-/// What the lock guards.
+/// The part of the state that the lock guards.
 pub(in crate::store) struct State {
-    pub(in crate::store) mirror: Mirror,
+    pub(in crate::store) leases: LeaseTable,
     pub(in crate::store) revision: Revision,
     pub(in crate::store) tokens: Arc<Tokens>,
-    touched: Touched,
+    invalidation: InvalidationTable,
 }
 
 /// What a commit has changed.
 #[derive(Debug, Default)]
-pub(in crate::store) struct Effects {
+pub(in crate::store) struct CommitEffects {
     /// The leases that were refreshed.
     pub(in crate::store) refreshed: Vec<i64>,
-    /// What else became of leases, in order.
-    pub(in crate::store) leases: Vec<Effect>,
-    /// The keys of all servers that came, went, or changed, or came back to life.
-    pub(in crate::store) touched: Vec<Slot>,
-    /// Whether there was one among them whose keys cannot be known.
-    pub(in crate::store) everything: bool,
-    /// The keys of servers that watchers were told of and that answers depend on no more than before.
-    pub(in crate::store) told: Vec<Slot>,
+    /// Other changes of leases, in order.
+    pub(in crate::store) leases: Vec<LeaseChange>,
+    /// The keys of all servers that were added, removed, changed or revived.
+    pub(in crate::store) invalidated: Vec<Slot>,
+    /// Whether one of them has unknown keys.
+    pub(in crate::store) invalidate_all: bool,
+    /// The keys of servers whose watchers are notified although no response has changed.
+    pub(in crate::store) notified: Vec<Slot>,
     /// The tokens, if they have changed.
     pub(in crate::store) tokens: Option<Tokens>,
-    /// The servers that are found by something else than before.
-    pub(in crate::store) searched: Vec<i64>,
-    /// How far the documents of servers that had none were made.
+    /// The servers that the search index has to read again.
+    pub(in crate::store) reindex: Vec<i64>,
+    /// How far search texts were created for servers without one.
     pub(in crate::store) indexed: Option<Indexed>,
 }
 
-/// See [`Effects::indexed`].
+/// See [`CommitEffects::indexed`].
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) enum Indexed {
     UpTo(i64),
     All,
 }
 
-/// What became of one lease.
+/// A change of a lease other than a refresh.
 #[derive(Debug)]
-pub(in crate::store) enum Effect {
-    Put(Lease),
-    Expired(i64),
-    Gone(i64),
+pub(in crate::store) enum LeaseChange {
+    Set(Lease),
+    MarkExpired(i64),
+    Remove(i64),
 }
 
-impl Live {
+impl State {
+    /// Applies changes of leases. Returns whether a query may have seen a lease as expired that this commit renewed: a
+    /// query that began after the batch uses a later time. Its response lacks a healthy server, although none of its keys
+    /// was invalidated.
+    fn apply_leases(
+        &mut self,
+        refreshed: Vec<i64>,
+        changes: Vec<LeaseChange>,
+        latest_query_at: i64,
+        now: Moment,
+    ) -> bool {
+        let mut revived = false;
+        let mut renew = |times: LeaseTimes| {
+            revived |= times.expires_at > now.lease && times.expires_at <= latest_query_at;
+        };
+        for number in refreshed {
+            if let Some(lease) = self.leases.by_number_mut(number) {
+                renew(lease.times);
+                lease.times = LeaseTimes { expires_at: expiry(lease.ttl, now), refreshed_at: now.wall };
+                lease.expired = false;
+            }
+        }
+        for change in changes {
+            match change {
+                LeaseChange::Set(lease) => {
+                    if let Some(before) = self.leases.by_number(lease.number) {
+                        renew(before.times);
+                    }
+                    self.leases.insert(lease);
+                }
+                LeaseChange::MarkExpired(number) => {
+                    if let Some(lease) = self.leases.by_number_mut(number) {
+                        lease.expired = true;
+                    }
+                }
+                LeaseChange::Remove(number) => self.leases.remove(number),
+            }
+        }
+        revived
+    }
+}
+
+impl CommittedState {
     pub(in crate::store) fn new(
-        mirror: Mirror,
+        leases: LeaseTable,
         revision: Revision,
         tokens: Tokens,
-        answer_bytes: u64,
+        cache_bytes: u64,
     ) -> Self {
-        let reached = watch::Sender::new(revision.number);
-        let state = State { mirror, revision, tokens: Arc::new(tokens), touched: Touched::default() };
+        let revision_number = watch::Sender::new(revision.number);
+        let state =
+            State { leases, revision, tokens: Arc::new(tokens), invalidation: InvalidationTable::default() };
         Self {
             state: RwLock::new(state),
-            answers: Answers::new(answer_bytes),
-            asked_at: AtomicI64::new(i64::MIN),
-            reached,
+            responses: ResponseCache::new(cache_bytes),
+            latest_query_at: AtomicI64::new(i64::MIN),
+            revision_number,
             watchers: Arc::default(),
             search: Arc::default(),
         }
     }
 
-    /// The index of what is registered.
+    /// Returns the search index.
     pub(crate) fn search(&self) -> &Arc<Search> {
         &self.search
     }
 
-    /// Who watches.
+    /// Returns all watchers.
     pub(crate) fn watchers(&self) -> &Watchers {
         &self.watchers
     }
 
-    /// Has a watcher told of what is committed from now on.
+    /// Subscribes to what is committed from now on.
     pub(crate) fn subscribe(&self, filter: &Filter) -> Subscription {
-        let slot = self.read().touched.of_filter(filter).first().copied().unwrap_or_default();
+        let slot = self.read().invalidation.keys_of_filter(filter).first().copied().unwrap_or_default();
         self.watchers.subscribe(slot)
     }
 
@@ -129,128 +174,101 @@ impl Live {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How far the catalogue has come.
+    /// Returns the current revision.
     pub(crate) fn revision(&self) -> Revision {
         self.read().revision.clone()
     }
 
-    /// A number that is another one once something has changed that answers depend on, but for time.
+    /// Returns a number that changes whenever a response may have changed, except through the passage of time.
     #[cfg(feature = "server")]
     pub(crate) fn version(&self) -> u64 {
-        self.read().touched.version()
+        self.read().invalidation.version()
     }
 
-    /// How many servers there are.
+    /// Returns the number of registered servers.
     #[cfg(feature = "server")]
-    pub(crate) fn servers_held(&self) -> usize {
-        self.read().mirror.len()
+    pub(crate) fn server_count(&self) -> usize {
+        self.read().leases.len()
     }
 
-    /// Whether watchers were told that a server has expired.
+    /// Returns whether the change `expired` is recorded for a server.
     #[cfg(all(test, feature = "shuttle"))]
-    pub(crate) fn is_told_expired(&self, id: &str) -> Option<bool> {
-        Some(self.read().mirror.get(id)?.expired)
+    pub(crate) fn is_expiry_recorded(&self, id: &str) -> Option<bool> {
+        Some(self.read().leases.get(id)?.expired)
     }
 
-    /// Who may do what.
+    /// Returns the tokens.
     pub(crate) fn tokens(&self) -> Arc<Tokens> {
         Arc::clone(&self.read().tokens)
     }
 
-    /// Takes over what was committed at a moment.
-    pub(in crate::store) fn apply(&self, effects: Effects, revision: Option<i64>, now: Moment) {
-        // Before anybody can know of the commit.
-        self.search.note(&effects.searched);
+    /// Applies a commit.
+    pub(in crate::store) fn apply(&self, effects: CommitEffects, revision: Option<i64>, now: Moment) {
+        // Before any client can know of the commit.
+        self.search.mark_stale(&effects.reindex);
         let mut state = self.write();
-        let asked_at = self.asked_at.load(Ordering::SeqCst);
-        let mut revived = false;
-        // A question asked after the batch began may have taken a lease for run out that the batch did not: its
-        // answer lacks a server that lives, and no key of it was touched.
-        let mut renew =
-            |times: Times| revived |= times.expires_at > now.lease && times.expires_at <= asked_at;
-        for number in effects.refreshed {
-            if let Some(lease) = state.mirror.number_mut(number) {
-                renew(lease.times);
-                lease.times = Times { expires_at: expiry(lease.ttl, now), refreshed_at: now.wall };
-                lease.expired = false;
-            }
-        }
-        for effect in effects.leases {
-            match effect {
-                Effect::Put(lease) => {
-                    if let Some(before) = state.mirror.number(lease.number) {
-                        renew(before.times);
-                    }
-                    state.mirror.put(lease);
-                }
-                Effect::Expired(number) => {
-                    if let Some(lease) = state.mirror.number_mut(number) {
-                        lease.expired = true;
-                    }
-                }
-                Effect::Gone(number) => state.mirror.remove(number),
-            }
-        }
+        let latest_query_at = self.latest_query_at.load(Ordering::SeqCst);
+        let revived = state.apply_leases(effects.refreshed, effects.leases, latest_query_at, now);
         if let Some(tokens) = effects.tokens {
             state.tokens = Arc::new(tokens);
         }
-        if revived || effects.everything {
-            state.touched.touch_all();
-        } else if !effects.touched.is_empty() {
-            state.touched.touch(&effects.touched);
+        if revived || effects.invalidate_all {
+            state.invalidation.invalidate_all();
+        } else if !effects.invalidated.is_empty() {
+            state.invalidation.invalidate(&effects.invalidated);
         }
         if let Some(number) = revision.and_then(|number| u64::try_from(number).ok()) {
             state.revision.number = number;
-            self.reached.send_replace(number);
+            self.revision_number.send_replace(number);
         }
     }
 
-    /// Takes over the epoch that begins. Whoever watches already knows another history.
+    /// Begins a new epoch. Watchers know the previous history, so they are outdated.
     pub(in crate::store) fn begin_epoch(&self, epoch: String) {
         self.write().revision.epoch = epoch;
-        self.watchers.outdate();
+        self.watchers.mark_outdated();
     }
 
-    /// Takes over all that there is, since somebody else has written to the database.
-    pub(in crate::store) fn replace(&self, mirror: Mirror, revision: Revision, tokens: Tokens) {
-        self.take_over(mirror, revision, tokens);
-        self.watchers.outdate();
+    /// Replaces the whole state, because another program has written to the database.
+    pub(in crate::store) fn reload(&self, leases: LeaseTable, revision: Revision, tokens: Tokens) {
+        self.install(leases, revision, tokens);
+        self.watchers.mark_outdated();
     }
 
-    /// Takes over what a newer copy of the database has. Watchers read what has changed in its table of changes; one of
-    /// another history, or of an older state, says nothing of what they know.
-    pub(in crate::store) fn move_on(&self, mirror: Mirror, revision: Revision, tokens: Tokens) {
+    /// Replaces the whole state by that of a newer copy. Watchers read the changes in between from the table `changes`,
+    /// unless the copy has another history or an older state.
+    pub(in crate::store) fn advance_to(&self, leases: LeaseTable, revision: Revision, tokens: Tokens) {
         let before = self.revision();
         let continues = before.epoch == revision.epoch && before.number <= revision.number;
-        let news = before != revision;
-        self.take_over(mirror, revision, tokens);
-        match (continues, news) {
-            (false, _) => self.watchers.outdate(),
-            (true, true) => self.watchers.send_to_the_table(),
+        let changed = before != revision;
+        self.install(leases, revision, tokens);
+        match (continues, changed) {
+            (false, _) => self.watchers.mark_outdated(),
+            (true, true) => self.watchers.mark_overflowed(),
             (true, false) => {}
         }
     }
 
-    fn take_over(&self, mirror: Mirror, revision: Revision, tokens: Tokens) {
-        self.search.note_all();
+    fn install(&self, leases: LeaseTable, revision: Revision, tokens: Tokens) {
+        self.search.mark_all_stale();
         let mut state = self.write();
         state.tokens = Arc::new(tokens);
-        state.mirror = mirror;
-        self.reached.send_replace(revision.number);
+        state.leases = leases;
+        self.revision_number.send_replace(revision.number);
         state.revision = revision;
-        state.touched.touch_all();
+        state.invalidation.invalidate_all();
     }
 
-    /// All keys of a server, to be touched.
-    pub(in crate::store) fn keys(&self, record: &Record) -> Vec<Slot> {
-        self.read().touched.of_record(record)
+    /// Returns all keys of a server.
+    pub(in crate::store) fn keys_of_record(&self, record: &Record) -> Vec<Slot> {
+        self.read().invalidation.keys_of_record(record)
     }
 
-    /// The health of one server; none if it is not registered.
+    /// Returns the health of a server; none if it is not registered.
     pub(crate) fn health(&self, id: &str, now: Moment) -> Option<LeaseState> {
         let state = self.read();
-        let lease = state.mirror.get(id)?;
-        let Times { expires_at, .. } = lease.times;
+        let lease = state.leases.get(id)?;
+        let LeaseTimes { expires_at, .. } = lease.times;
         Some(LeaseState {
             id: id.to_owned(),
             name: lease.name.to_string(),
@@ -261,98 +279,102 @@ impl Live {
         })
     }
 
-    /// Called before SQLite is asked: the version that the answer will bear.
-    pub(in crate::store) fn asking(&self, now: Moment) -> u64 {
-        self.asked_at.fetch_max(now.lease, Ordering::SeqCst);
-        self.read().touched.version()
+    /// Begins a query, and returns the version of its response.
+    pub(in crate::store) fn begin_query(&self, now: Moment) -> u64 {
+        self.latest_query_at.fetch_max(now.lease, Ordering::SeqCst);
+        self.read().invalidation.version()
     }
 
-    /// Waits until what SQLite has answered is known here as well: whoever asks again is not to be told of an older
-    /// revision. That is a moment after each commit.
-    pub(in crate::store) async fn catch_up(&self, revision: &Revision) {
-        let mut reached = self.reached.subscribe();
-        // The sender lives as long as this does.
-        let _ = reached.wait_for(|number| *number >= revision.number).await;
+    /// Waits until the state in memory has reached the revision of a result, a moment after the commit, so that the next
+    /// query does not return an older revision.
+    pub(in crate::store) async fn wait_for_revision(&self, revision: &Revision) {
+        let mut numbers = self.revision_number.subscribe();
+        // The sender lives as long as `self`.
+        let _ = numbers.wait_for(|number| *number >= revision.number).await;
     }
 
-    /// Whether answers are kept at all.
-    pub(in crate::store) fn keeps(&self) -> bool {
-        self.answers.are_kept()
+    /// Returns whether responses are cached.
+    pub(in crate::store) fn caches_responses(&self) -> bool {
+        self.responses.is_enabled()
     }
 
-    /// Keeps an answer to a question that was asked at a version.
-    pub(in crate::store) fn keep(&self, question: Question, version: u64, content: Content) {
-        if !self.keeps() {
+    /// Caches a response to a query that began at a version.
+    pub(in crate::store) fn cache(&self, key: CacheKey, version: u64, value: CachedValue) {
+        if !self.caches_responses() {
             return;
         }
         let keys = {
             let state = self.read();
-            match &question {
-                Question::Servers(filter) | Question::Tools(filter) => state.touched.of_filter(filter),
-                Question::Server(id) => state.touched.of_id(id),
-                Question::Stats => state.touched.of_anything(),
+            match &key {
+                CacheKey::Servers(filter) | CacheKey::Tools(filter) => {
+                    state.invalidation.keys_of_filter(filter)
+                }
+                CacheKey::Server(id) => state.invalidation.keys_of_id(id),
+                CacheKey::Stats => state.invalidation.any_key(),
             }
         };
-        self.answers.keep(question, Answer { version, keys, content });
+        self.responses.insert(key, CacheEntry { version, keys, value });
     }
 
-    /// An old answer, and the state in which it holds.
-    fn holding(&self, asked: Asked<'_>) -> Option<(Arc<Answer>, RwLockReadGuard<'_, State>)> {
-        let answer = self.answers.get(asked)?;
+    /// Returns a valid cached response, and the state.
+    fn valid_entry(&self, key: CacheKeyRef<'_>) -> Option<(Arc<CacheEntry>, RwLockReadGuard<'_, State>)> {
+        let entry = self.responses.get(key)?;
         let state = self.read();
-        state.touched.holds(answer.version, &answer.keys).then_some((answer, state))
+        state.invalidation.is_valid(entry.version, &entry.keys).then_some((entry, state))
     }
 
-    /// A page of servers that still holds.
-    pub(crate) fn servers(&self, filter: &Filter, now: Moment) -> Option<Found> {
-        let (answer, state) = self.holding(Asked::Servers(filter))?;
-        let Content::Servers { servers, scores, next_cursor, beyond, healthy, .. } = &answer.content else {
+    /// Returns a page of servers from the cache.
+    pub(crate) fn servers(&self, filter: &Filter, now: Moment) -> Option<FindResult> {
+        let (entry, state) = self.valid_entry(CacheKeyRef::Servers(filter))?;
+        let CachedValue::Servers { servers, scores, next_cursor, next_number, requires_healthy, .. } =
+            &entry.value
+        else {
             return None;
         };
-        if let Some(number) = beyond.filter(|_| *healthy)
-            && state.mirror.number(number)?.times.health(now) == Health::Unhealthy
+        if let Some(number) = next_number.filter(|_| *requires_healthy)
+            && state.leases.by_number(number)?.times.health(now) == Health::Unhealthy
         {
             return None;
         }
         let mut rows = Vec::with_capacity(servers.len());
         for server in servers {
-            let times = state.mirror.number(server.number)?.times;
-            if *healthy && times.health(now) == Health::Unhealthy {
+            let times = state.leases.by_number(server.number)?.times;
+            if *requires_healthy && times.health(now) == Health::Unhealthy {
                 return None;
             }
-            rows.push(Entry { rendered: Arc::clone(server), times });
+            rows.push(Entry { rendered: Arc::clone(server), lease: times });
         }
         let (scores, next_cursor) = (scores.clone(), next_cursor.clone());
         let revision = state.revision.clone();
         drop(state);
-        Some(Found { rows, scores, next_cursor, revision, now, answer: Some(answer) })
+        Some(FindResult { rows, scores, next_cursor, revision, now, cached: Some(entry) })
     }
 
-    /// A page of tools that still holds.
-    pub(crate) fn tools(&self, filter: &Filter, now: Moment) -> Option<Arc<Tools>> {
-        let (answer, state) = self.holding(Asked::Tools(filter))?;
-        let Content::Tools { tools, health } = &answer.content else { return None };
+    /// Returns a page of tools from the cache.
+    pub(crate) fn tools(&self, filter: &Filter, now: Moment) -> Option<Arc<ToolsResult>> {
+        let (entry, state) = self.valid_entry(CacheKeyRef::Tools(filter))?;
+        let CachedValue::Tools { tools, health } = &entry.value else { return None };
         let same = |(number, health): &(i64, Health)| {
-            state.mirror.number(*number).is_some_and(|lease| lease.times.health(now) == *health)
+            state.leases.by_number(*number).is_some_and(|lease| lease.times.health(now) == *health)
         };
         health.iter().all(same).then(|| Arc::clone(tools))
     }
 
-    /// A record that still holds.
+    /// Returns a server from the cache.
     pub(crate) fn server(&self, id: &str) -> Option<Entry> {
-        let (answer, state) = self.holding(Asked::Server(id))?;
-        let Content::Server(server) = &answer.content else { return None };
-        let times = state.mirror.number(server.number)?.times;
-        Some(Entry { rendered: Arc::clone(server), times })
+        let (entry, state) = self.valid_entry(CacheKeyRef::Server(id))?;
+        let CachedValue::Server(server) = &entry.value else { return None };
+        let times = state.leases.by_number(server.number)?.times;
+        Some(Entry { rendered: Arc::clone(server), lease: times })
     }
 
-    /// Totals that still hold.
+    /// Returns the statistics from the cache.
     pub(crate) fn stats(&self, now: Moment) -> Option<Stats> {
-        let (answer, state) = self.holding(Asked::Stats)?;
-        let Content::Stats(kept) = &answer.content else { return None };
-        let mut totals = kept.clone();
-        let healthy = state.mirror.iter().filter(|lease| lease.times.health(now) == Health::Healthy).count();
-        let all = state.mirror.len();
+        let (entry, state) = self.valid_entry(CacheKeyRef::Stats)?;
+        let CachedValue::Stats(cached) = &entry.value else { return None };
+        let mut totals = cached.clone();
+        let healthy = state.leases.iter().filter(|lease| lease.times.health(now) == Health::Healthy).count();
+        let all = state.leases.len();
         totals.servers.total = all as u64;
         let by_health = [(Health::Healthy, healthy), (Health::Unhealthy, all - healthy)];
         totals.servers.by_health =
@@ -361,17 +383,17 @@ impl Live {
         Some(totals)
     }
 
-    /// The servers whose lease has run out: not yet recorded, or so long ago that they are to be deleted.
-    pub(in crate::store) fn due(&self, retention: i64, now: Moment) -> Vec<i64> {
-        let due = |lease: &&Lease| {
+    /// Returns the servers whose expiry is not recorded yet, or that expired longer ago than the retention.
+    pub(in crate::store) fn prunable(&self, retention: i64, now: Moment) -> Vec<i64> {
+        let prunable = |lease: &&Lease| {
             let expires_at = lease.times.expires_at;
             expires_at <= now.lease && (!lease.expired || expires_at <= now.lease.saturating_sub(retention))
         };
-        self.read().mirror.iter().filter(due).map(|lease| lease.number).collect()
+        self.read().leases.iter().filter(prunable).map(|lease| lease.number).collect()
     }
 }
 
-/// When a lease runs out that is refreshed now.
+/// Returns when a lease expires that is refreshed now.
 pub(in crate::store) fn expiry(ttl: u32, now: Moment) -> i64 {
     now.lease + i64::from(ttl) * 1_000
 }

@@ -1,9 +1,8 @@
-//! Who watches, and what each of them has not been told yet.
+//! Watch subscriptions and their undelivered events.
 //!
-//! A watcher stands under one key of its filter. A change touches all keys of its server, so it is brought to those alone
-//! whom it may concern, and costs nothing for all others, however many there are. Each has a small box of what is new; when
-//! that overflows it is emptied, and the watcher reads on in the table `changes`: a slow one holds nobody up and takes no
-//! memory.
+//! A watcher is registered under one key of its filter. A change is delivered only to watchers under one of its server's
+//! keys, so all others cost nothing, however many there are. Each watcher has a bounded mailbox. On overflow it is cleared,
+//! and the watcher catches up from the table `changes`, so a slow watcher delays nobody and takes no memory.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,16 +13,16 @@ use tokio::sync::Notify;
 use super::invalidation::Slot;
 use crate::model::{ChangeKind, Filter, Server};
 
-/// How many changes wait in a box, and how many bytes of them.
-const BOX: usize = 256;
-const BOX_BYTES: usize = 1024 * 1024;
+/// The maximum number of events in a mailbox, and their maximum size in bytes.
+const MAILBOX_CAPACITY: usize = 256;
+const MAILBOX_BYTES: usize = 1024 * 1024;
 
-/// A change as it stands in the table, read by all who are told of it.
+/// A row of the table `changes`, shared by all watchers.
 #[derive(Debug)]
 pub(crate) struct Event {
     pub(crate) revision: u64,
     pub(crate) kind: ChangeKind,
-    /// By the wall clock, in milliseconds.
+    /// The wall time, in milliseconds.
     pub(crate) at: i64,
     pub(crate) before: Option<Side>,
     pub(crate) after: Option<Side>,
@@ -41,13 +40,13 @@ impl Side {
         Self { json: json.into(), server: OnceLock::new() }
     }
 
-    /// Parsed, once for all; nothing if somebody has edited it into what is no server.
+    /// Returns the server, parsed once; none if it was edited into something invalid.
     pub(crate) fn server(&self) -> Option<&Server> {
         self.server.get_or_init(|| serde_json::from_str(&self.json).ok()).as_ref()
     }
 
     fn matches(&self, filter: &Filter) -> bool {
-        filter.is_for_all() || self.server().is_some_and(|server| filter.matches(server.record()))
+        filter.has_no_conditions() || self.server().is_some_and(|server| filter.matches(server.record()))
     }
 }
 
@@ -56,68 +55,77 @@ impl Event {
         self.before.iter().chain(&self.after).map(|side| side.json.len()).sum()
     }
 
-    /// The server before or after it.
-    pub(crate) fn side(&self, which: Which) -> Option<&Side> {
+    /// Returns the server before or after the change.
+    pub(crate) fn side(&self, which: EventSide) -> Option<&Side> {
         match which {
-            Which::Before => self.before.as_ref(),
-            Which::After => self.after.as_ref(),
+            EventSide::Before => self.before.as_ref(),
+            EventSide::After => self.after.as_ref(),
         }
     }
 
-    /// What it is for who watches these servers, and which side of it to tell; nothing if it does not concern them. An update
-    /// that takes a server in is told as its registration, one that takes it away as its end.
-    pub(crate) fn seen_by(&self, filter: &Filter) -> Option<(ChangeKind, Which)> {
+    /// Returns what a change is for a watcher with this filter, and which side of it to report; none if it is irrelevant. An
+    /// update is reported by whether the filter matched the server before, and whether it matches it now:
+    ///
+    /// | before  | now | reported as    | side   |
+    /// | ------- | --- | -------------- | ------ |
+    /// | yes     | yes | `updated`      | after  |
+    /// | no      | yes | `registered`   | after  |
+    /// | unknown | yes | `registered`   | after  |
+    /// | yes     | no  | `deregistered` | before |
+    /// | unknown | no  | `deregistered` | after  |
+    /// | no      | no  | nothing        |        |
+    pub(crate) fn project_for(&self, filter: &Filter) -> Option<(ChangeKind, EventSide)> {
         let matching = |side: &'_ Side| side.matches(filter);
-        let was = self.before.as_ref();
+        let before = self.before.as_ref();
         match (self.kind, &self.after) {
-            // What was there before is not known if somebody had edited it: then it is better told twice than never.
-            (ChangeKind::Updated, Some(after)) => match (was.is_none_or(matching), matching(after)) {
-                (true, true) if was.is_some() => Some((ChangeKind::Updated, Which::After)),
-                (_, true) => Some((ChangeKind::Registered, Which::After)),
-                (true, false) if was.is_some() => Some((ChangeKind::Deregistered, Which::Before)),
-                (true, false) => Some((ChangeKind::Deregistered, Which::After)),
+            // A server that was edited by hand is unknown before: report it twice rather than never.
+            (ChangeKind::Updated, Some(after)) => match (before.is_none_or(matching), matching(after)) {
+                (true, true) if before.is_some() => Some((ChangeKind::Updated, EventSide::After)),
+                (_, true) => Some((ChangeKind::Registered, EventSide::After)),
+                (true, false) if before.is_some() => Some((ChangeKind::Deregistered, EventSide::Before)),
+                (true, false) => Some((ChangeKind::Deregistered, EventSide::After)),
                 (false, false) => None,
             },
-            (kind, Some(after)) => matching(after).then_some((kind, Which::After)),
-            (kind, None) => was.is_some_and(matching).then_some((kind, Which::Before)),
+            (kind, Some(after)) => matching(after).then_some((kind, EventSide::After)),
+            (kind, None) => before.is_some_and(matching).then_some((kind, EventSide::Before)),
         }
     }
 }
 
 /// A side of a change.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Which {
+pub(crate) enum EventSide {
     Before,
     After,
 }
 
-/// All of them.
+/// All watchers, by the key that they are registered under.
 #[derive(Debug, Default)]
 pub(crate) struct Watchers {
     by_slot: Mutex<HashMap<Slot, Vec<Arc<Watcher>>>>,
     count: AtomicUsize,
 }
 
-/// One of them.
+/// A watcher.
 #[derive(Debug)]
 struct Watcher {
     slot: Slot,
-    news: Mutex<News>,
-    told: Notify,
+    mailbox: Mutex<Mailbox>,
+    notify: Notify,
 }
 
-/// What one watcher has not been told yet.
+/// The undelivered events of a watcher.
 #[derive(Debug, Default)]
-pub(crate) struct News {
+pub(crate) struct Mailbox {
     events: VecDeque<Arc<Event>>,
     bytes: usize,
-    /// There was more than the box holds: it stands in the table.
+    /// Events were dropped; the table `changes` contains them.
     pub(crate) overflowed: bool,
-    /// Somebody has edited the database: what the watcher knows may be wrong.
+    /// The database was edited or replaced, so what the watcher knows may be wrong.
     pub(crate) outdated: bool,
 }
 
-impl News {
+impl Mailbox {
     pub(crate) fn take(&mut self) -> VecDeque<Arc<Event>> {
         self.bytes = 0;
         std::mem::take(&mut self.events)
@@ -129,95 +137,95 @@ impl Watchers {
         self.by_slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(in crate::store) fn are_any(&self) -> bool {
+    pub(in crate::store) fn has_subscribers(&self) -> bool {
         self.count.load(Ordering::SeqCst) > 0
     }
 
-    /// Has whoever stands under this key told of what is committed from now on.
+    /// Subscribes to the events of one key.
     pub(in crate::store) fn subscribe(self: &Arc<Self>, slot: Slot) -> Subscription {
-        let watcher = Arc::new(Watcher { slot, news: Mutex::default(), told: Notify::new() });
+        let watcher = Arc::new(Watcher { slot, mailbox: Mutex::default(), notify: Notify::new() });
         self.count.fetch_add(1, Ordering::SeqCst);
         self.lock().entry(slot).or_default().push(Arc::clone(&watcher));
-        Subscription { watcher, all: Arc::clone(self) }
+        Subscription { watcher, watchers: Arc::clone(self) }
     }
 
-    /// Tells those under these keys, or all, of what was committed.
-    pub(in crate::store) fn publish(&self, events: &[Arc<Event>], slots: &mut Vec<Slot>, everybody: bool) {
+    /// Delivers events to the watchers of these keys, or to all.
+    pub(in crate::store) fn publish(&self, events: &[Arc<Event>], slots: &mut Vec<Slot>, to_all: bool) {
         slots.sort_unstable();
         slots.dedup();
         let by_slot = self.lock();
-        if everybody {
-            by_slot.values().flatten().for_each(|watcher| watcher.put(events));
+        if to_all {
+            by_slot.values().flatten().for_each(|watcher| watcher.deliver(events));
         } else {
             let concerned = slots.iter().filter_map(|slot| by_slot.get(slot));
-            concerned.flatten().for_each(|watcher| watcher.put(events));
+            concerned.flatten().for_each(|watcher| watcher.deliver(events));
         }
     }
 
-    /// Tells everybody that there is news in the table.
-    pub(in crate::store) fn send_to_the_table(&self) {
+    /// Has all watchers read the table `changes`.
+    pub(in crate::store) fn mark_overflowed(&self) {
         for watcher in self.lock().values().flatten() {
-            watcher.news().overflowed = true;
-            watcher.told.notify_one();
+            watcher.mailbox().overflowed = true;
+            watcher.notify.notify_one();
         }
     }
 
-    /// Tells everybody that what they know may be wrong.
-    pub(in crate::store) fn outdate(&self) {
+    /// Has all watchers begin again with a snapshot.
+    pub(in crate::store) fn mark_outdated(&self) {
         for watcher in self.lock().values().flatten() {
-            watcher.news().outdated = true;
-            watcher.told.notify_one();
+            watcher.mailbox().outdated = true;
+            watcher.notify.notify_one();
         }
     }
 }
 
 impl Watcher {
-    fn news(&self) -> MutexGuard<'_, News> {
-        self.news.lock().unwrap_or_else(PoisonError::into_inner)
+    fn mailbox(&self) -> MutexGuard<'_, Mailbox> {
+        self.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, events: &[Arc<Event>]) {
-        let mut news = self.news();
-        news.bytes += events.iter().map(|event| event.bytes()).sum::<usize>();
-        if news.events.len() + events.len() > BOX || news.bytes > BOX_BYTES {
-            news.take();
-            news.overflowed = true;
-        } else if !news.overflowed {
-            news.events.extend(events.iter().cloned());
+    fn deliver(&self, events: &[Arc<Event>]) {
+        let mut mailbox = self.mailbox();
+        mailbox.bytes += events.iter().map(|event| event.bytes()).sum::<usize>();
+        if mailbox.events.len() + events.len() > MAILBOX_CAPACITY || mailbox.bytes > MAILBOX_BYTES {
+            mailbox.take();
+            mailbox.overflowed = true;
+        } else if !mailbox.overflowed {
+            mailbox.events.extend(events.iter().cloned());
         }
-        drop(news);
-        self.told.notify_one();
+        drop(mailbox);
+        self.notify.notify_one();
     }
 }
 
-/// A watcher's place; given back when dropped.
+/// A subscription, which ends when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Subscription {
     watcher: Arc<Watcher>,
-    all: Arc<Watchers>,
+    watchers: Arc<Watchers>,
 }
 
 impl Subscription {
-    /// What is new.
-    pub(crate) fn news(&self) -> MutexGuard<'_, News> {
-        self.watcher.news()
+    /// Returns the undelivered events.
+    pub(crate) fn mailbox(&self) -> MutexGuard<'_, Mailbox> {
+        self.watcher.mailbox()
     }
 
-    /// Waits until there may be something new.
-    pub(crate) async fn told(&self) {
-        self.watcher.told.notified().await;
+    /// Waits until there may be new events.
+    pub(crate) async fn notified(&self) {
+        self.watcher.notify.notified().await;
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let mut by_slot = self.all.lock();
-        if let Some(there) = by_slot.get_mut(&self.watcher.slot) {
-            there.retain(|watcher| !Arc::ptr_eq(watcher, &self.watcher));
-            if there.is_empty() {
+        let mut by_slot = self.watchers.lock();
+        if let Some(watchers) = by_slot.get_mut(&self.watcher.slot) {
+            watchers.retain(|watcher| !Arc::ptr_eq(watcher, &self.watcher));
+            if watchers.is_empty() {
                 by_slot.remove(&self.watcher.slot);
             }
         }
-        self.all.count.fetch_sub(1, Ordering::SeqCst);
+        self.watchers.count.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -1,72 +1,72 @@
-//! Folds the WAL into the database, beside the writer.
+//! Checkpoints the WAL on a separate connection.
 //!
-//! SQLite would do it within a commit, and whoever waits for that commit would wait for tens of megabytes to be written
-//! and synced. Here a connection of its own does nothing else. The writer says after each commit about how much it has
-//! written; what is folded already, SQLite's own checkpoint (which stays, as the bound of the WAL) finds done.
+//! Otherwise SQLite would checkpoint within a commit, and that commit would wait until tens of megabytes are written and
+//! synced. The writer reports after each commit about how many pages it has written. SQLite's automatic checkpoint stays
+//! enabled as the bound of the WAL, and finds most pages checkpointed already.
 
 use sqlx::{Connection, Row, SqliteConnection};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 /// See the [module](self).
-pub(in crate::store) struct Folding {
+pub(in crate::store) struct Checkpointer {
     wake: mpsc::Sender<()>,
     task: JoinHandle<()>,
-    /// About how many pages were written since it was woken.
+    /// The approximate number of pages written since the last wake-up.
     pages: usize,
 }
 
-/// It is woken every so many pages: 1 MiB.
-const WAKE_PAGES: usize = 250;
-/// What is little, and how often it tries to get there.
-const LITTLE_PAGES: i64 = 50;
-const ROUNDS: usize = 4;
+/// The number of written pages after which the task is woken: 1 MiB.
+const CHECKPOINT_INTERVAL_PAGES: usize = 250;
+/// A round that checkpoints fewer pages than this ends the attempt, as does the maximum number of rounds.
+const CAUGHT_UP_PAGES: i64 = 50;
+const MAX_ROUNDS: usize = 4;
 
-impl Folding {
+impl Checkpointer {
     pub(in crate::store) fn start(connection: SqliteConnection) -> Self {
-        let (wake, woken) = mpsc::channel(1);
-        Self { wake, task: tokio::spawn(run(connection, woken)), pages: 0 }
+        let (wake, wakeups) = mpsc::channel(1);
+        Self { wake, task: tokio::spawn(run(connection, wakeups)), pages: 0 }
     }
 
-    /// A commit has written about so many pages.
-    pub(in crate::store) fn written(&mut self, pages: usize) {
+    /// Records that a commit has written about this many pages.
+    pub(in crate::store) fn record_pages(&mut self, pages: usize) {
         self.pages += pages;
-        if self.pages >= WAKE_PAGES {
+        if self.pages >= CHECKPOINT_INTERVAL_PAGES {
             self.pages = 0;
-            // If the channel is full, it is awake.
+            // If the channel is full, the task is about to run.
             let _ = self.wake.try_send(());
         }
     }
 
-    /// Closes the connection.
+    /// Stops the task and closes its connection.
     pub(in crate::store) async fn stop(self) {
         drop(self.wake);
-        // An error means that it is gone already, and its connection with it.
+        // An error means that the task has ended, and its connection is closed.
         let _ = self.task.await;
     }
 }
 
-async fn run(mut connection: SqliteConnection, mut woken: mpsc::Receiver<()>) {
-    while woken.recv().await.is_some() {
-        if let Err(error) = catch_up(&mut connection).await {
-            tracing::warn!(%error, "cannot fold the WAL into the database; the writer will");
+async fn run(mut connection: SqliteConnection, mut wakeups: mpsc::Receiver<()>) {
+    while wakeups.recv().await.is_some() {
+        if let Err(error) = checkpoint(&mut connection).await {
+            tracing::warn!(%error, "cannot checkpoint the WAL; the writer will do it");
         }
     }
     if let Err(error) = connection.close().await {
-        tracing::warn!(%error, "the connection that folds the WAL was not closed in order");
+        tracing::warn!(%error, "cannot close the checkpoint connection cleanly");
     }
 }
 
-/// Folds until little was written meanwhile: then, and only then, can the next commit begin the WAL anew.
-async fn catch_up(connection: &mut SqliteConnection) -> sqlx::Result<()> {
-    let mut before = 0;
-    for _ in 0..ROUNDS {
+/// Checkpoints until few pages were written meanwhile: only then can the next commit restart the WAL.
+async fn checkpoint(connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    let mut previous = 0;
+    for _ in 0..MAX_ROUNDS {
         let row = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(&mut *connection).await?;
-        let folded: i64 = row.try_get("checkpointed")?;
-        if folded - before < LITTLE_PAGES {
+        let checkpointed: i64 = row.try_get("checkpointed")?;
+        if checkpointed - previous < CAUGHT_UP_PAGES {
             break;
         }
-        before = folded;
+        previous = checkpointed;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! Giving a database its place: a new one, and one that a replica or another machine has brought.
+//! Atomic creation and installation of a database file.
 //!
-//! It is made whole under another name, and gets its own when it is on disk: whoever is killed on the way leaves nothing
-//! behind that the next start could take for a database.
+//! A database is completed under another name and renamed once it is on disk, so that a crash leaves nothing that the next
+//! start could mistake for a database.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -9,97 +9,101 @@ use std::path::Path;
 
 use sqlx::{Connection, SqliteConnection};
 
-use super::connect::writing;
+use super::companion::Companion;
+use super::connect::connect_writer;
 use super::inspect::inspect;
-use super::lease_file::Beside;
-use super::litestream_lock::wait_for_others;
-use super::location::{beside, resolved};
+use super::lease_file::LeaseFile;
+use super::litestream_lock::wait_for_other_litestream;
+use super::location::resolve_symlinks;
 use super::migrations;
 use crate::store::error::OpenError;
 
-/// Takes the lock of a database of ours, and makes the database if there is none. What is not ours is refused before
-/// anything is made beside it, and is looked at again under the lock. Where there is a lock already, it comes first: this
-/// process may be serving the database, and to look at it and close it again would end SQLite's locks of the process.
-pub(in crate::store) async fn prepare(path: &Path) -> Result<Beside, OpenError> {
-    if !Beside::exists(path) {
+/// Acquires the lock of a database, and creates the database if it does not exist. A foreign file is rejected before any
+/// file is created next to it, and is inspected again under the lock. If there is a lease file already, the lock comes
+/// first: this process may be serving the database, and closing the file after an inspection would release SQLite's locks
+/// of the whole process.
+pub(in crate::store) async fn lock_or_create(path: &Path) -> Result<LeaseFile, OpenError> {
+    if !LeaseFile::exists(path) {
         inspect(path).await?;
     }
-    let beside = Beside::lock(path).await?;
+    let lease_file = LeaseFile::lock(path).await?;
     if path.exists() {
         inspect(path).await?;
     } else {
-        make(path).await?;
+        create(path).await?;
     }
-    Ok(beside)
+    Ok(lease_file)
 }
 
-/// A connection that writes, to a database whose schema is up to date.
-pub(in crate::store) async fn migrated(path: &Path) -> Result<SqliteConnection, OpenError> {
+/// Opens a read-write connection to a database, and migrates its schema.
+pub(in crate::store) async fn connect_migrated(path: &Path) -> Result<SqliteConnection, OpenError> {
     create_private(path).map_err(|reason| OpenError::Io { path: path.to_owned(), reason })?;
-    let mut writing = writing(path).await?;
-    let migrated = migrations::migrate(&mut writing).await;
+    let mut connection = connect_writer(path).await?;
+    let migrated = migrations::migrate(&mut connection).await;
     migrated.map_err(|detail| OpenError::Migration { path: path.to_owned(), detail })?;
-    Ok(writing)
+    Ok(connection)
 }
 
-/// A connection for a short command beside whoever serves the database. A database that is not there yet, or is an older
-/// Paulina's, is made or brought up to date, which nobody may be serving meanwhile.
+/// Opens a connection for a short command while another process may serve the database. A database that does not exist or
+/// has an older schema is created or migrated under the lock.
 #[cfg(feature = "cli")]
-pub(in crate::store) async fn beside_the_server(path: &Path) -> Result<SqliteConnection, OpenError> {
+pub(in crate::store) async fn connect_alongside(path: &Path) -> Result<SqliteConnection, OpenError> {
     if inspect(path).await? == Some(migrations::newest()) {
-        return writing(path).await;
+        return connect_writer(path).await;
     }
-    let _lock = prepare(path).await?;
-    migrated(path).await
+    let _lock = lock_or_create(path).await?;
+    connect_migrated(path).await
 }
 
-/// Makes a new database. Only who holds the lock may do this.
-pub(in crate::store) async fn make(path: &Path) -> Result<(), OpenError> {
-    let unfinished = beside(path, "-new");
-    for ending in ["", "-journal", "-wal", "-shm"] {
-        gone(std::fs::remove_file(beside(&unfinished, ending))).map_err(|reason| io(path, reason))?;
+/// Creates a new database. The caller holds the lock.
+pub(in crate::store) async fn create(path: &Path) -> Result<(), OpenError> {
+    let unfinished = Companion::New.path(path);
+    let [journal, wal, shared_memory] =
+        [Companion::Journal, Companion::Wal, Companion::SharedMemory].map(|file| file.path(&unfinished));
+    for file in [&unfinished, &journal, &wal, &shared_memory] {
+        ignore_not_found(std::fs::remove_file(file)).map_err(|reason| io(path, reason))?;
     }
-    finish(&unfinished, path).await
+    install(&unfinished, path).await
 }
 
-/// Gives a copy that was restored a place where there is no database. What is remembered there of an earlier one is
-/// forgotten: the copy begins an epoch when it is opened, however much it has. Gives the lock of that place.
-pub(crate) async fn adopt(copy: &Path, path: &Path) -> Result<Beside, OpenError> {
-    let path = &resolved(path)?;
-    let beside = Beside::lock(path).await?;
+/// Installs a restored copy at a path without a database, and returns its lock. The contents of an existing lease file are
+/// cleared, so that the copy begins a new epoch when it is opened.
+pub(crate) async fn install_copy(copy: &Path, path: &Path) -> Result<LeaseFile, OpenError> {
+    let path = &resolve_symlinks(path)?;
+    let lease_file = LeaseFile::lock(path).await?;
     if path.exists() {
-        return Err(io(path, io::Error::new(ErrorKind::AlreadyExists, "there is a database already")));
+        return Err(io(path, io::Error::new(ErrorKind::AlreadyExists, "a database exists already")));
     }
     if inspect(copy).await?.is_none() {
         return Err(OpenError::NotADatabase { path: copy.to_owned() });
     }
-    private(copy).map_err(|reason| io(copy, reason))?;
-    wait_for_others(path).await?;
-    beside.forget().map_err(|reason| io(path, reason))?;
-    gone(std::fs::remove_file(super::location::beside(path, "-superseded")))
+    restrict_to_owner(copy).map_err(|reason| io(copy, reason))?;
+    wait_for_other_litestream(path).await?;
+    lease_file.clear().map_err(|reason| io(path, reason))?;
+    ignore_not_found(std::fs::remove_file(Companion::Superseded.path(path)))
         .map_err(|reason| io(path, reason))?;
-    finish(copy, path).await?;
-    Ok(beside)
+    install(copy, path).await?;
+    Ok(lease_file)
 }
 
-/// Brings a database up to date, puts it on disk, and gives it its name.
-async fn finish(unfinished: &Path, path: &Path) -> Result<(), OpenError> {
+/// Migrates a database, syncs it to disk, and renames it to its path.
+async fn install(unfinished: &Path, path: &Path) -> Result<(), OpenError> {
     let failed = |reason| io(path, reason);
-    // What a database that was moved away has left would be taken for this one's: pages of the old over the new. It may
-    // hold what the other one lacks, so it is kept.
-    for ending in ["-journal", "-wal"] {
-        let kept = beside(path, &[ending, "-left"].concat());
-        if gone(std::fs::rename(beside(path, ending), &kept)).map_err(failed)? {
-            tracing::warn!(kept = %kept.display(), "the log of a database that was moved away was there: move it along");
+    // SQLite would apply a log that another database has left at this path, and overwrite new pages with old ones. It may
+    // contain changes that the other database lacks, so it is kept.
+    for (log, left) in [(Companion::Journal, Companion::LeftJournal), (Companion::Wal, Companion::LeftWal)] {
+        let kept = left.path(path);
+        if ignore_not_found(std::fs::rename(log.path(path), &kept)).map_err(failed)? {
+            tracing::warn!(kept = %kept.display(), "kept the log of a database that was moved away; move it together with its database");
         }
     }
-    gone(std::fs::remove_file(beside(path, "-shm"))).map_err(failed)?;
-    fold(unfinished).await.map_err(|error| error.at(path))?;
-    name(unfinished, path).map_err(failed)
+    ignore_not_found(std::fs::remove_file(Companion::SharedMemory.path(path))).map_err(failed)?;
+    migrate_and_checkpoint(unfinished).await.map_err(|error| error.with_path(path))?;
+    rename_durably(unfinished, path).map_err(failed)
 }
 
-/// Gives a file its name, for good.
-pub(in crate::store) fn name(unfinished: &Path, path: &Path) -> io::Result<()> {
+/// Renames a file durably.
+pub(in crate::store) fn rename_durably(unfinished: &Path, path: &Path) -> io::Result<()> {
     File::open(unfinished).and_then(|file| file.sync_all())?;
     std::fs::rename(unfinished, path)?;
     #[cfg(unix)]
@@ -110,22 +114,21 @@ pub(in crate::store) fn name(unfinished: &Path, path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Brings the schema up to date and leaves one file that holds it all.
-pub(in crate::store) async fn fold(path: &Path) -> Result<(), OpenError> {
-    let mut connection = migrated(path).await?;
-    // Closing would do it, but not say when it fails.
+/// Migrates the schema, and leaves a single file without a WAL.
+pub(in crate::store) async fn migrate_and_checkpoint(path: &Path) -> Result<(), OpenError> {
+    let mut connection = connect_migrated(path).await?;
+    // Closing the connection would checkpoint too, but not report a failure.
     let busy =
         sqlx::query_scalar::<_, i64>("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut connection).await;
-    if busy.map_err(|error| OpenError::sqlite(path, &error))? != 0 {
-        let detail = "its log cannot be folded in".to_owned();
+    if busy.map_err(|error| OpenError::from_sqlite(path, &error))? != 0 {
+        let detail = "its write-ahead log cannot be checkpointed".to_owned();
         return Err(OpenError::Migration { path: path.to_owned(), detail });
     }
-    connection.close().await.map_err(|error| OpenError::sqlite(path, &error))
+    connection.close().await.map_err(|error| OpenError::from_sqlite(path, &error))
 }
 
-/// Makes a file that is to become a database, if there is none, so that only its owner may read it: there are tokens in it.
-/// Whoever writes it next would leave that to the umask. What is there is not opened: to close it again would end SQLite's
-/// locks on it.
+/// Creates the file of a future database, readable only by its owner because it contains tokens; another program would
+/// create it with the umask. An existing file is not opened, since closing it would release SQLite's locks of this process.
 pub(crate) fn create_private(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -137,8 +140,8 @@ pub(crate) fn create_private(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Lets nobody but its owner read a file: there are tokens in it.
-pub(in crate::store) fn private(path: &Path) -> io::Result<()> {
+/// Makes a file accessible only to its owner, because it contains tokens.
+pub(in crate::store) fn restrict_to_owner(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
     #[cfg(not(unix))]
@@ -146,9 +149,9 @@ pub(in crate::store) fn private(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a file was there to be taken away.
-pub(in crate::store) fn gone(done: io::Result<()>) -> io::Result<bool> {
-    match done {
+/// Converts the outcome of removing or renaming a file into whether it existed.
+pub(in crate::store) fn ignore_not_found(result: io::Result<()>) -> io::Result<bool> {
+    match result {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),

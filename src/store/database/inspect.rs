@@ -1,4 +1,4 @@
-//! What a file is, before anything is done to it.
+//! Inspection of a file before anything is written to it.
 
 use std::io::Read;
 use std::path::Path;
@@ -10,18 +10,18 @@ use super::connect::file_options;
 use super::migrations;
 use crate::store::error::OpenError;
 
-/// The header of a SQLite file, <https://sqlite.org/fileformat2.html#the_database_header>.
-const HEADER: u64 = 100;
+/// The size of the header of a SQLite file, <https://sqlite.org/fileformat2.html#the_database_header>.
+const HEADER_BYTES: u64 = 100;
 
-/// Refuses a file that is no SQLite database, somebody else's, or a newer Paulina's. Reads only. Gives the version of the
-/// schema, if there is one.
+/// Returns the version of the schema, if there is one. Rejects a file that is not a SQLite database, belongs to another
+/// program, or was written by a newer Paulina. Only reads.
 pub(in crate::store) async fn inspect(path: &Path) -> Result<Option<i32>, OpenError> {
     let mut header = Vec::new();
     match std::fs::File::open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(reason) => return Err(OpenError::Io { path: path.to_owned(), reason }),
         Ok(file) => {
-            let read = file.take(HEADER).read_to_end(&mut header);
+            let read = file.take(HEADER_BYTES).read_to_end(&mut header);
             read.map_err(|reason| OpenError::Io { path: path.to_owned(), reason })?;
         }
     }
@@ -33,7 +33,7 @@ pub(in crate::store) async fn inspect(path: &Path) -> Result<Option<i32>, OpenEr
     }
     let verdict = inspect_schema(path, file_options(path).read_only(true)).await;
     match verdict {
-        // A transaction that was cut off has to be rolled back first, which is right in a database of ours alone.
+        // An interrupted transaction has to be rolled back first, which is permitted only in a database of Paulina.
         Err(OpenError::Migration { .. })
             if header.get(68..72) == Some(&migrations::APPLICATION_ID.to_be_bytes()[4..]) =>
         {
@@ -47,7 +47,7 @@ pub(in crate::store) async fn inspect_schema(
     path: &Path,
     options: SqliteConnectOptions,
 ) -> Result<Option<i32>, OpenError> {
-    let sqlite = |error: sqlx::Error| OpenError::sqlite(path, &error);
+    let sqlite = |error: sqlx::Error| OpenError::from_sqlite(path, &error);
     let mut connection = options.connect().await.map_err(sqlite)?;
     let verdict = read_schema(path, &mut connection).await;
     connection.close().await.map_err(sqlite)?;
@@ -55,7 +55,7 @@ pub(in crate::store) async fn inspect_schema(
 }
 
 async fn read_schema(path: &Path, connection: &mut SqliteConnection) -> Result<Option<i32>, OpenError> {
-    let sqlite = |error: sqlx::Error| OpenError::sqlite(path, &error);
+    let sqlite = |error: sqlx::Error| OpenError::from_sqlite(path, &error);
     let id: i64 = sqlx::query("PRAGMA application_id")
         .fetch_one(&mut *connection)
         .await

@@ -1,38 +1,37 @@
-//! The small file beside the database: the lock of the serving process, and what must not be older than a tick.
+//! The lease file: the process lock and the lease clock.
 //!
-//! The lease clock is written here four times a second by a plain write, without a sync: a killed process loses
-//! nothing, and the disk is left alone. The file also says how far the database had come, so that one that was put back
-//! from a backup is known for what it is.
+//! The lease clock is written four times a second. The writes are not synced: they survive a killed process, and spare the
+//! disk. The file also records the revision of the database, so that a database restored from a backup is recognized.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use super::location::beside;
+use super::companion::Companion;
 use crate::store::error::OpenError;
 
-/// What the file says.
+/// The contents of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Record {
+pub(crate) struct LeaseFileContents {
     /// The epoch of the database.
     pub(crate) epoch: String,
-    /// The highest revision that was answered.
+    /// The highest revision that a client may know.
     pub(crate) revision: i64,
-    /// The lease time that the database's last commit carries.
+    /// The lease time of the last commit.
     pub(crate) committed: i64,
-    /// The lease time now.
+    /// The current lease time.
     pub(crate) now: i64,
-    /// Whether the registry was closed in order.
+    /// Whether the registry was closed cleanly.
     pub(crate) clean: bool,
-    /// Which state of the tokens the process goes by.
+    /// The version of the tokens that the process uses.
     pub(crate) tokens: i64,
 }
 
-const LENGTH: usize = 111;
+const LINE_LENGTH: usize = 111;
 
-impl Record {
-    fn line(&self) -> String {
+impl LeaseFileContents {
+    fn to_line(&self) -> String {
         let Self { epoch, revision, committed, now, clean, tokens } = self;
         let clean = u8::from(*clean);
         let process = std::process::id();
@@ -53,40 +52,41 @@ impl Record {
     }
 }
 
-/// The open and locked file. Dropping it gives the lock back.
+/// The open and locked file. Dropping it releases the lock.
 #[derive(Debug)]
-pub(crate) struct Beside {
+pub(crate) struct LeaseFile {
     file: File,
 }
 
-/// How often, and how many times, the lock is tried: who only looks holds it for a moment.
-const AGAIN: Duration = Duration::from_millis(20);
-const TRIES: usize = 6;
+/// How long to wait between two attempts to acquire the lock, and how many to make: a process that only reads the file
+/// holds it for a moment.
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
+const MAX_ATTEMPTS: usize = 6;
 
-impl Beside {
-    /// Whether anybody has ever taken the lock of a database.
+impl LeaseFile {
+    /// Returns whether the lock of a database was ever acquired.
     pub(in crate::store) fn exists(database: &Path) -> bool {
-        beside(database, "-lease").exists()
+        Companion::Lease.path(database).exists()
     }
 
-    /// Takes the lock of a database.
+    /// Acquires the lock of a database.
     pub(in crate::store) async fn lock(database: &Path) -> Result<Self, OpenError> {
-        let path = beside(database, "-lease");
+        let path = Companion::Lease.path(database);
         let io = |reason| OpenError::Io { path: database.to_owned(), reason };
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(&path).map_err(io)?;
-        let mut beside = Self { file };
-        for _ in 0..TRIES {
-            match beside.file.try_lock() {
-                Ok(()) => return Ok(beside),
-                Err(TryLockError::WouldBlock) => tokio::time::sleep(AGAIN).await,
+        let mut lease_file = Self { file };
+        for _ in 0..MAX_ATTEMPTS {
+            match lease_file.file.try_lock() {
+                Ok(()) => return Ok(lease_file),
+                Err(TryLockError::WouldBlock) => tokio::time::sleep(RETRY_INTERVAL).await,
                 Err(TryLockError::Error(reason)) => return Err(io(reason)),
             }
         }
-        let text = beside.text().unwrap_or_default();
+        let text = lease_file.text().unwrap_or_default();
         let process = text.split_ascii_whitespace().nth(5).and_then(|id| id.parse().ok());
         Err(OpenError::Served { path: database.to_owned(), process })
     }
@@ -94,60 +94,60 @@ impl Beside {
     fn text(&mut self) -> io::Result<String> {
         let mut text = String::new();
         self.file.seek(SeekFrom::Start(0))?;
-        (&self.file).take(LENGTH as u64).read_to_string(&mut text)?;
+        (&self.file).take(LINE_LENGTH as u64).read_to_string(&mut text)?;
         Ok(text)
     }
 
-    /// What the file says; nothing if it is new or was torn by a power cut.
-    pub(crate) fn read(&mut self) -> Option<Record> {
-        Record::parse(&self.text().ok()?)
+    /// Reads the file; none if it is new or was truncated by a power failure.
+    pub(crate) fn read(&mut self) -> Option<LeaseFileContents> {
+        LeaseFileContents::parse(&self.text().ok()?)
     }
 
-    /// Writes over what the file says, in one call and always of one length, so that a kill can't leave half of it.
-    pub(crate) fn write(&mut self, record: &Record) -> io::Result<()> {
+    /// Overwrites the file in a single call with a line of fixed length, so that a killed process cannot leave half of it.
+    pub(crate) fn write(&mut self, contents: &LeaseFileContents) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(0))?;
-        self.file.write_all(record.line().as_bytes())
+        self.file.write_all(contents.to_line().as_bytes())
     }
 
-    /// Empties the file: the database that it tells of is another one.
-    pub(in crate::store) fn forget(&self) -> io::Result<()> {
+    /// Clears the file, because it describes another database.
+    pub(in crate::store) fn clear(&self) -> io::Result<()> {
         self.file.set_len(0)
     }
 
-    /// Has what was written put on disk: once at the start is enough, since it is written over in place from then on.
+    /// Syncs the file to disk. Once at the start is enough, since it is overwritten in place from then on.
     pub(crate) fn sync(&self) -> io::Result<()> {
         self.file.sync_all()
     }
 
-    /// When the file was last written.
+    /// Returns when the file was last written.
     #[cfg(feature = "cli")]
-    pub(in crate::store) fn written(database: &Path) -> Option<std::time::SystemTime> {
-        std::fs::metadata(beside(database, "-lease")).and_then(|file| file.modified()).ok()
+    pub(in crate::store) fn modified_at(database: &Path) -> Option<std::time::SystemTime> {
+        std::fs::metadata(Companion::Lease.path(database)).and_then(|file| file.modified()).ok()
     }
 
-    /// What the process says that serves a database now; nothing if there is none.
+    /// Reads the file of the process that serves a database; none if no process does.
     #[cfg(feature = "cli")]
-    pub(in crate::store) fn served(database: &Path) -> Option<Record> {
-        let mut beside = Self { file: File::open(beside(database, "-lease")).ok()? };
-        match beside.file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => beside.read(),
+    pub(in crate::store) fn read_serving(database: &Path) -> Option<LeaseFileContents> {
+        let mut lease_file = Self { file: File::open(Companion::Lease.path(database)).ok()? };
+        match lease_file.file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => lease_file.read(),
             _ => None,
         }
     }
 }
 
-/// The epoch that a process serves a database in, and when it last wrote that down.
+/// Returns the epoch of the process that serves a database, and when that process last wrote its lease file.
 #[cfg(feature = "cli")]
-pub(crate) fn served(database: &Path) -> Option<(String, std::time::SystemTime)> {
-    // A write in between makes it older than it is, never newer.
-    let written = Beside::written(database)?;
-    Some((Beside::served(database)?.epoch, written))
+pub(crate) fn serving_epoch(database: &Path) -> Option<(String, std::time::SystemTime)> {
+    // A write in between makes the time too early, never too late.
+    let written = LeaseFile::modified_at(database)?;
+    Some((LeaseFile::read_serving(database)?.epoch, written))
 }
 
-/// Keeps others from what lies at a path, until it is dropped.
+/// Locks a path against other processes until the result is dropped.
 #[cfg(feature = "cli")]
-pub(crate) async fn hold(path: &Path) -> Result<Beside, OpenError> {
-    Beside::lock(path).await
+pub(crate) async fn lock_database(path: &Path) -> Result<LeaseFile, OpenError> {
+    LeaseFile::lock(path).await
 }
 
 #[cfg(test)]
@@ -155,26 +155,32 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn says_what_was_written_and_keeps_its_length() {
+    async fn reads_what_was_written_and_keeps_its_length() {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("a.db");
-        let mut beside = Beside::lock(&database).await.unwrap();
-        assert_eq!(beside.read(), None);
-        let record =
-            Record { epoch: "0a1b2c3d".into(), revision: 7, committed: 8, now: 9, clean: false, tokens: 3 };
-        assert_eq!(record.line().len(), LENGTH);
-        beside.write(&Record { revision: i64::MAX, ..record.clone() }).unwrap();
-        beside.write(&record).unwrap();
-        assert_eq!(beside.read(), Some(record));
-        let refused = Beside::lock(&database).await.unwrap_err();
+        let mut lease_file = LeaseFile::lock(&database).await.unwrap();
+        assert_eq!(lease_file.read(), None);
+        let contents = LeaseFileContents {
+            epoch: "0a1b2c3d".into(),
+            revision: 7,
+            committed: 8,
+            now: 9,
+            clean: false,
+            tokens: 3,
+        };
+        assert_eq!(contents.to_line().len(), LINE_LENGTH);
+        lease_file.write(&LeaseFileContents { revision: i64::MAX, ..contents.clone() }).unwrap();
+        lease_file.write(&contents).unwrap();
+        assert_eq!(lease_file.read(), Some(contents));
+        let refused = LeaseFile::lock(&database).await.unwrap_err();
         assert!(matches!(refused, OpenError::Served { process: Some(id), .. } if id == std::process::id()));
     }
 
     #[tokio::test]
-    async fn a_torn_file_says_nothing() {
+    async fn a_truncated_file_reads_as_none() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a.db-lease"), "0a1b2c3d 00000").unwrap();
-        let mut beside = Beside::lock(&folder.path().join("a.db")).await.unwrap();
-        assert_eq!(beside.read(), None);
+        let mut lease_file = LeaseFile::lock(&folder.path().join("a.db")).await.unwrap();
+        assert_eq!(lease_file.read(), None);
     }
 }

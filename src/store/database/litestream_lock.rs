@@ -1,81 +1,83 @@
-//! Litestream beside a database.
+//! The lock of a Litestream process that replicates a database.
 //!
-//! It holds the file that lay there when it began, but finds the log by its name. A database that is put in the place of
-//! another one while it runs would have its log copied over the other one's pages, and that replica would be worth
-//! nothing. So a Litestream of `paulina replicate` holds a lock that says which file it was begun for, and who opens a
-//! database waits until one that was begun for another file has ended.
+//! Litestream keeps the database file open that it started with, but finds the write-ahead log by its name. If another
+//! database is installed at the path while Litestream runs, it copies the log of the new one over pages of the old one and
+//! ruins the replica. So the Litestream process of `paulina replicate` holds a lock that names the file it was started for,
+//! and a process that opens a database waits until a Litestream process of another file has exited.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
+use super::companion::Companion;
 use crate::store::error::OpenError;
 
-/// How often, and how many times, it is looked whether it has ended: 40 s in all.
-const AGAIN: Duration = Duration::from_millis(100);
-const TRIES: usize = 400;
+/// How long to wait between two attempts, and how many to make: 40 s in all.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+const MAX_ATTEMPTS: usize = 400;
 
-/// What the lock says of the Litestream that holds it.
+/// The Litestream process that holds a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Holder {
     /// Its process id.
     pub(crate) process: u32,
-    /// Which file it was begun for.
+    /// The identity of the file that it was started for.
     file: u64,
 }
 
-/// Which file it is that lies at a path; none if there is none.
-pub(crate) fn identity(path: &Path) -> Option<u64> {
+/// Returns what distinguishes the file at a path from a later one; none if there is no file.
+pub(crate) fn file_identity(path: &Path) -> Option<u64> {
     #[cfg(unix)]
     return std::fs::metadata(path).ok().map(|file| std::os::unix::fs::MetadataExt::ino(&file));
     #[cfg(not(unix))]
     return path.exists().then_some(0);
 }
 
-/// Beside Litestream's own folder, and not among the files that are moved away with a database.
-fn lock_file(database: &Path) -> std::path::PathBuf {
-    let name = database.file_name().unwrap_or_default();
-    let mut hidden = std::ffi::OsString::from(".");
-    hidden.push(name);
-    hidden.push("-replicating");
-    database.with_file_name(hidden)
+/// The acquired lock. The Litestream process inherits it as its standard input and holds it for its lifetime.
+#[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only the command line starts Litestream"))]
+pub(crate) struct LitestreamLock(File);
+
+/// The outcome of an attempt to acquire a [`LitestreamLock`].
+pub(crate) enum LockAttempt {
+    Acquired(LitestreamLock),
+    HeldBy(Holder),
+    /// The holder has not written its process id.
+    HeldByUnknown,
 }
 
-/// The lock; the Litestream that it is passed to as standard input holds it for as long as it lives.
-#[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "who holds it alone starts Litestream"))]
-pub(crate) struct Replicating(File);
-
-impl Replicating {
-    /// Takes the lock of a database, or says who holds it.
-    pub(crate) fn lock(database: &Path) -> io::Result<Result<Self, Option<Holder>>> {
-        let path = lock_file(database);
+impl LitestreamLock {
+    /// Tries to acquire the lock of a database.
+    pub(crate) fn try_lock(database: &Path) -> io::Result<LockAttempt> {
+        let path = Companion::LitestreamLock.path(database);
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         match file.try_lock() {
             Ok(()) => {
-                // The process that it named may have become another one.
+                // The id of the previous holder may belong to another process by now.
                 file.set_len(0)?;
-                Ok(Ok(Self(file)))
+                Ok(LockAttempt::Acquired(Self(file)))
             }
-            Err(TryLockError::WouldBlock) => Ok(Err(holder(&mut file))),
+            Err(TryLockError::WouldBlock) => {
+                Ok(read_holder(&mut file).map_or(LockAttempt::HeldByUnknown, LockAttempt::HeldBy))
+            }
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
 
-    /// The end that Litestream gets.
+    /// Returns the handle that Litestream inherits as its standard input.
     #[cfg(feature = "cli")]
-    pub(crate) fn input(&self) -> io::Result<File> {
+    pub(crate) fn stdin(&self) -> io::Result<File> {
         self.0.try_clone()
     }
 
-    /// Says whose it is from now on.
+    /// Records the process that holds the lock from now on.
     #[cfg(feature = "cli")]
-    pub(crate) fn name(&mut self, process: u32, file: u64) -> io::Result<()> {
+    pub(crate) fn set_holder(&mut self, process: u32, file: u64) -> io::Result<()> {
         io::Write::write_all(&mut self.0, format!("{process} {file}\n").as_bytes())
     }
 }
 
-fn holder(file: &mut File) -> Option<Holder> {
+fn read_holder(file: &mut File) -> Option<Holder> {
     let mut text = String::new();
     file.seek(SeekFrom::Start(0)).ok()?;
     file.read_to_string(&mut text).ok()?;
@@ -83,26 +85,29 @@ fn holder(file: &mut File) -> Option<Holder> {
     Some(Holder { process: process.parse().ok()?, file: file.parse().ok()? })
 }
 
-/// Waits until no Litestream is left that was begun for another file than the one that lies there.
-pub(in crate::store) async fn wait_for_others(database: &Path) -> Result<(), OpenError> {
-    if !lock_file(database).exists() {
+/// Waits until no Litestream process runs that was started for an earlier file at this path.
+pub(in crate::store) async fn wait_for_other_litestream(database: &Path) -> Result<(), OpenError> {
+    if !Companion::LitestreamLock.path(database).exists() {
         return Ok(());
     }
     let mut process = None;
-    for tried in 0..TRIES {
-        let lock = Replicating::lock(database);
-        let lock = lock.map_err(|reason| OpenError::Io { path: database.to_owned(), reason })?;
-        let Err(holder) = lock else { return Ok(()) };
-        if holder.is_some_and(|holder| Some(holder.file) == identity(database)) {
-            return Ok(());
-        }
-        if tried == 0 {
+    for attempt in 0..MAX_ATTEMPTS {
+        let lock = LitestreamLock::try_lock(database);
+        process = match lock.map_err(|reason| OpenError::Io { path: database.to_owned(), reason })? {
+            LockAttempt::Acquired(lock) => {
+                drop(lock);
+                return Ok(());
+            }
+            LockAttempt::HeldBy(holder) if Some(holder.file) == file_identity(database) => return Ok(()),
+            LockAttempt::HeldBy(holder) => Some(holder.process),
+            LockAttempt::HeldByUnknown => None,
+        };
+        if attempt == 0 {
             tracing::warn!(
-                "Litestream still replicates the database that lay here before: waiting for its end"
+                "litestream still replicates the previous database at this path; waiting for it to exit"
             );
         }
-        process = holder.map(|holder| holder.process);
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(RETRY_INTERVAL).await;
     }
     Err(OpenError::Replicated { path: database.to_owned(), process })
 }

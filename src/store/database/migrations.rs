@@ -1,7 +1,7 @@
-//! The schema and its migrations: refinery's, run over an sqlx transaction.
+//! The schema and its migrations, run by refinery in an sqlx transaction.
 //!
-//! refinery brings no driver for sqlx. Its traits are implemented here over one connection with a transaction begun
-//! IMMEDIATE around all of it, so that processes that migrate one file at once do it one after the other.
+//! refinery has no driver for sqlx, so its traits are implemented here for one connection. An IMMEDIATE transaction spans
+//! all migrations, so that processes that migrate the same file run one after the other.
 
 use refinery::Migration;
 use refinery_core::traits::r#async::{AsyncMigrate, AsyncQuery, AsyncTransaction};
@@ -11,15 +11,15 @@ mod embedded {
     refinery::embed_migrations!("migrations");
 }
 
-/// 'Paul' in ASCII, as the first migration sets it.
+/// 'Paul' in ASCII, as set by the first migration.
 pub(in crate::store) const APPLICATION_ID: i64 = 1_348_564_332;
 
-/// The newest schema that this program knows.
+/// Returns the newest schema that this program supports.
 pub(in crate::store) fn newest() -> i32 {
     embedded::migrations::runner().get_migrations().iter().map(Migration::version).max().unwrap_or_default()
 }
 
-/// Brings the schema up to date.
+/// Migrates the schema.
 pub(in crate::store) async fn migrate(connection: &mut SqliteConnection) -> Result<(), String> {
     let text = |error: sqlx::Error| error.to_string();
     sqlx::query("PRAGMA foreign_keys = OFF").execute(&mut *connection).await.map_err(text)?;
@@ -62,7 +62,7 @@ impl AsyncQuery<Vec<Migration>> for Migrating<'_> {
 
 impl AsyncMigrate for Migrating<'_> {}
 
-/// A row of refinery's history: version, name, time, checksum.
+/// Converts a row of refinery's history: version, name, time, checksum.
 fn applied(row: &sqlx::sqlite::SqliteRow) -> Result<Migration, sqlx::Error> {
     use time::{OffsetDateTime, format_description::well_known::Rfc3339};
     let applied_on: String = row.try_get(2)?;

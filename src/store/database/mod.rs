@@ -1,6 +1,7 @@
-//! The database file: where it is, how it is created and locked, its migrations and its WAL.
+//! The database file: its location, companion files, creation, locks, connections, migrations and WAL.
 
 pub(super) mod checkpoint;
+pub(super) mod companion;
 pub(super) mod connect;
 pub(super) mod create;
 pub(super) mod inspect;

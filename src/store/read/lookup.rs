@@ -1,4 +1,4 @@
-//! One server, by its id or its number.
+//! A single server, by its id or number.
 
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
@@ -6,13 +6,13 @@ use crate::model::View;
 use crate::store::error::StoreError;
 use crate::store::record::{self, Entry};
 
-/// Which server to load.
-pub(in crate::store) enum Key<'a> {
+/// The id or number of a server.
+pub(in crate::store) enum ServerKey<'a> {
     Id(&'a str),
     Number(i64),
 }
 
-impl Key<'_> {
+impl ServerKey<'_> {
     pub(in crate::store) fn sql(&self, view: View) -> String {
         let condition = match self {
             Self::Id(_) => "s.id = ?1",
@@ -23,16 +23,16 @@ impl Key<'_> {
     }
 }
 
-/// Reads one server.
+/// Loads a server.
 pub(in crate::store) async fn load(
     connection: &mut SqliteConnection,
-    key: Key<'_>,
+    key: ServerKey<'_>,
     view: View,
 ) -> Result<Option<Entry>, StoreError> {
     let query = sqlx::query(AssertSqlSafe(key.sql(view)));
     let query = match key {
-        Key::Id(id) => query.bind(id.to_owned()),
-        Key::Number(number) => query.bind(number),
+        ServerKey::Id(id) => query.bind(id.to_owned()),
+        ServerKey::Number(number) => query.bind(number),
     };
     let Some(row) = query.fetch_optional(connection).await? else { return Ok(None) };
     Entry::parse(row.try_get(0)?, view).map(Some)

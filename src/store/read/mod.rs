@@ -1,4 +1,4 @@
-//! Queries, over connections that can only read.
+//! Queries, over read-only connections.
 
 pub(super) mod lookup;
 pub(super) mod page;
@@ -6,3 +6,4 @@ pub(super) mod query;
 #[cfg(test)]
 pub(super) mod query_plans;
 pub(super) mod reader;
+pub(super) mod settings;

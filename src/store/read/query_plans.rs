@@ -1,14 +1,14 @@
-//! Every statement's query plan: no scan of a table that grows.
+//! Tests of the query plan of every statement: none scans a table that grows.
 
 use std::collections::BTreeMap;
 
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
-use super::lookup::Key;
+use super::lookup::ServerKey;
 use super::query;
-use crate::model::{Cursor, Filter, HealthFilter, Position, TransportKind, View};
-use crate::store::cache::state::Known;
-use crate::store::database::connect::Shared;
+use crate::model::{Filter, HealthFilter, Position, TransportKind, View};
+use crate::store::cache::state::InitialState;
+use crate::store::database::connect::SharedConnection;
 use crate::store::database::location::Location;
 use crate::store::moment::Moment;
 use crate::store::open::open;
@@ -17,14 +17,14 @@ use crate::store::write::{leases, transaction};
 
 const NOW: Moment = Moment { lease: 1_000, wall: 1_000, offset: 0 };
 
-/// The steps of a statement's plan.
+/// Returns the steps of a statement's plan.
 async fn plan(connection: &mut SqliteConnection, sql: &str) -> Vec<String> {
     let rows = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).fetch_all(connection).await;
     rows.unwrap_or_else(|error| panic!("{sql}: {error}")).iter().map(|row| row.get("detail")).collect()
 }
 
-/// The scans in it of tables that grow. What does not: `settings` and `sqlite_sequence` (one row), `json_each` of a
-/// parameter, and what the statement itself has put together (`page`, subqueries).
+/// Returns the scans of tables that grow. Not among them: `settings` and `sqlite_sequence` (one row), `json_each` of a
+/// parameter, and what the statement itself has computed (`page`, subqueries).
 fn scans(plan: &[String]) -> Vec<&String> {
     let harmless = |step: &&String| {
         [
@@ -45,32 +45,32 @@ fn scans(plan: &[String]) -> Vec<&String> {
     plan.iter().filter(all).filter(|step| !harmless(step)).collect()
 }
 
-/// A bare parameter as LIMIT or OFFSET has SQLite plan anew at every call.
+/// With a bare parameter as LIMIT or OFFSET, SQLite plans again at every call.
 fn assert_stays_prepared(sql: &str) {
     assert!(!sql.contains("LIMIT ?") && !sql.contains("OFFSET ?"), "{sql}");
 }
 
-async fn connection() -> (tempfile::TempDir, Shared) {
+async fn connection() -> (tempfile::TempDir, SharedConnection) {
     let folder = tempfile::tempdir().unwrap();
-    let opened = open(&Location::File(folder.path().join("plans.db")), Known::Anew(0)).await.unwrap();
+    let opened = open(&Location::File(folder.path().join("plans.db")), InitialState::New(0)).await.unwrap();
     (folder, opened.writer.connection())
 }
 
 #[tokio::test]
-async fn no_fixed_statement_scans_a_table_that_grows() {
-    // The exceptions, with what they cost.
+async fn no_fixed_statement_scans_a_growing_table() {
+    // The exceptions, with the reason.
     let allowed = [
         ("FROM leases l CROSS JOIN servers s", "all leases are read into memory at start"),
         (
             "SELECT name, role, hash",
             "all tokens are read into memory at start and when they change: a few dozen",
         ),
-        ("SELECT count(*) FROM servers", "somebody examines the database: everything is read"),
-        ("'health', CASE", "totals are counted"),
-        ("FROM changes WHERE revision > ?1 ORDER BY", "a range of the primary key, ended by its limit"),
-        ("DELETE FROM changes", "once a minute, over a table that is bounded"),
-        ("record IS NULL", "the index of those that are missing holds those that are missing"),
-        ("FROM search_unused", "once a minute, a thousand rows at most"),
+        ("SELECT count(*) FROM servers", "an integrity check reads everything"),
+        ("'health', CASE", "statistics count everything"),
+        ("FROM changes WHERE revision > ?1 ORDER BY", "a range of the primary key, bounded by its limit"),
+        ("DELETE FROM changes", "once a minute, over a bounded table"),
+        ("record IS NULL", "the partial index contains only missing summaries"),
+        ("FROM search_unused", "once a minute, at most a thousand rows"),
         (
             "FROM servers s WHERE number > ?1 AND NOT EXISTS",
             "a range of the primary key, after an update or an edit",
@@ -97,23 +97,23 @@ async fn no_fixed_statement_scans_a_table_that_grows() {
             assert!(scans.is_empty(), "{sql}\nscans {scans:?}");
         }
     }
-    assert_eq!(excused.len(), allowed.len(), "an exception is of no use any more");
+    assert_eq!(excused.len(), allowed.len(), "an exception is not needed any more");
 }
 
 #[tokio::test]
-async fn no_statement_put_together_of_parts_scans_a_table_that_grows() {
+async fn no_composed_statement_scans_a_growing_table() {
     let begin = transaction::BEGIN.split(';').filter(|part| part.contains("SELECT")).map(str::to_owned);
     let mut statements: Vec<String> = begin.collect();
-    statements.extend([leases::due_sql(), record::MAKE_SUMMARIES.to_owned()]);
+    statements.extend([leases::expired_sql(), record::FILL_SUMMARIES.clone()]);
     for view in [View::Summary, View::Full] {
-        statements.extend([Key::Id("a").sql(view), Key::Number(1).sql(view)]);
+        statements.extend([ServerKey::Id("a").sql(view), ServerKey::Number(1).sql(view)]);
     }
     let (_folder, connection) = connection().await;
     let mut connection = connection.lock().await;
     for sql in statements {
         let plan = plan(&mut connection, &sql).await;
         let scans = scans(&plan);
-        // The index of those that are missing holds those that are missing.
+        // The partial index contains only missing summaries.
         let missing = |step: &&String| step.contains("summaries_missing");
         assert!(scans.iter().all(missing), "{sql}\nscans {scans:?}");
     }
@@ -132,17 +132,17 @@ const FILTERS: [Named; 13] = [
     ("version", |filter| filter.version("1")),
     ("owner", |filter| filter.owner("a")),
     ("metadata", |filter| filter.metadata("a", "b")),
-    ("q", |filter| filter.words("a")),
+    ("q", |filter| filter.search("a")),
     ("healthy=false", |filter| filter.health(HealthFilter::Unhealthy)),
     ("healthy=any", |filter| filter.health(HealthFilter::Any)),
 ];
 
-/// Filters by health alone choose from all servers, in the order of their registration, until the page is full.
+/// Filters only by health select from all servers, in the order of registration, until the page is full.
 fn lists_everything(names: &[&str]) -> bool {
     names.iter().all(|name| name.starts_with("healthy"))
 }
 
-/// Where `tool` chooses tools and health alone chooses servers, these are all.
+/// If `tool` selects tools, and servers are filtered only by health, all servers are selected.
 fn chooses_all(names: &[&str]) -> bool {
     names.iter().all(|name| name.starts_with("healthy") || ["q", "tool"].contains(name))
 }
@@ -150,14 +150,14 @@ fn chooses_all(names: &[&str]) -> bool {
 async fn check(connection: &mut SqliteConnection, names: &[&str], filter: Filter) {
     for view in [View::Summary, View::Full] {
         let filter = filter.clone().view(view);
-        let found = filter.words.as_ref().map(|_| "[1]");
+        let ranked = filter.search.as_ref().map(|_| "[1]");
         for position in [None, Some(Position::Server(5))] {
             let filter = match position {
-                Some(position) if found.is_none() => filter.clone().after(&Cursor::new(&filter, position)),
+                Some(position) if ranked.is_none() => filter.clone().after(&filter.cursor(position)),
                 _ => filter.clone(),
             };
-            for statement in [query::servers, query::servers_in_rows] {
-                let statement = statement(&filter, found, NOW);
+            for statement in [query::servers, query::servers_as_rows] {
+                let statement = statement(&filter, ranked, NOW);
                 assert_stays_prepared(statement.sql().as_str());
                 let plan = plan(&mut *connection, statement.sql().as_ref()).await;
                 let scans = scans(&plan);
@@ -168,30 +168,30 @@ async fn check(connection: &mut SqliteConnection, names: &[&str], filter: Filter
             }
         }
     }
-    let found = filter.words.as_ref().map(|_| "[\"a\"]");
-    for choose in [query::Tools::ChooseServers, query::Tools::AreChosen] {
-        let statement = query::chosen(&filter, choose, NOW);
+    let ranked = filter.search.as_ref().map(|_| "[\"a\"]");
+    for choose in [query::ToolFilter::SelectsServers, query::ToolFilter::SelectsTools] {
+        let statement = query::matching_numbers(&filter, choose, NOW);
         let plan = plan(&mut *connection, statement.sql().as_ref()).await;
         let scans = scans(&plan);
         assert!(
             chooses_all(names) || scans.is_empty(),
-            "servers chosen by {names:?} scan {scans:?}\nof {plan:#?}"
+            "servers selected by {names:?} scan {scans:?}\nof {plan:#?}"
         );
     }
-    let statement = query::tools(&filter, found, NOW);
+    let statement = query::tools(&filter, ranked, NOW);
     assert_stays_prepared(statement.sql().as_str());
     let plan = plan(&mut *connection, statement.sql().as_ref()).await;
     let scans: Vec<_> = scans(&plan).into_iter().filter(|step| !walks_tools(step)).collect();
     assert!(scans.is_empty(), "tools by {names:?} scans {scans:?}\nof {plan:#?}");
 }
 
-/// `/v1/tools` without a filter of its own reads the tools in the order of their names, until the page is full.
+/// `/v1/tools` without filters reads the tools in the order of their names, until the page is full.
 fn walks_tools(step: &str) -> bool {
     step.starts_with("SCAN t USING") && step.contains("tools_by_name")
 }
 
 #[tokio::test]
-async fn no_filter_alone_or_in_pairs_scans_a_table_that_grows() {
+async fn no_filter_or_pair_of_filters_scans_a_growing_table() {
     let (_folder, connection) = connection().await;
     let mut connection = connection.lock().await;
     check(&mut connection, &[], Filter::new()).await;

@@ -1,37 +1,37 @@
-//! The table `changes`: what happened, numbered without gaps, written in the transaction that it describes.
+//! The table `changes`: every change, numbered without gaps, written in the transaction of the change.
 
 use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 use sqlx::{Connection, SqliteConnection};
 
-use super::multi_statement::Script;
+use super::multi_statement::MultiStatement;
 use crate::model::{ChangeKind, Revision};
 use crate::store::cache::subscriptions::{Event, Side};
 use crate::store::error::StoreError;
 use crate::store::moment::Moment;
 
-/// How much of the past is kept for who resumes.
+/// How many changes are kept for watchers that resume.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Kept {
-    /// Changes.
+pub(crate) struct ChangeRetention {
+    /// The number of changes.
     pub(crate) rows: u64,
-    /// Bytes of summaries in them.
+    /// The size of the summaries in them, in bytes.
     pub(crate) bytes: u64,
-    /// How old they may become, in milliseconds.
+    /// Their age, in milliseconds.
     pub(crate) age: u64,
 }
 
-/// The revision that a transaction has come to, and the changes on the way that are not written yet.
+/// The revision of an open transaction, and its changes.
 #[derive(Debug)]
-pub(in crate::store) struct Ledger {
+pub(in crate::store) struct ChangeLog {
     pub(in crate::store) revision: i64,
-    pending: Vec<Pending>,
-    written: Vec<Pending>,
+    pending: Vec<PendingChange>,
+    written: Vec<PendingChange>,
 }
 
 #[derive(Debug)]
-struct Pending {
+struct PendingChange {
     revision: i64,
     kind: ChangeKind,
     server: String,
@@ -39,12 +39,12 @@ struct Pending {
     after: Option<String>,
 }
 
-impl Ledger {
+impl ChangeLog {
     pub(in crate::store) fn new(revision: i64) -> Self {
         Self { revision, pending: Vec::new(), written: Vec::new() }
     }
 
-    /// Records a change, with the server's summary before and after, and gives it the next number.
+    /// Records a change, with the server's summary before and after it, under the next revision.
     pub(in crate::store) fn record(
         &mut self,
         kind: ChangeKind,
@@ -53,7 +53,7 @@ impl Ledger {
         after: Option<String>,
     ) {
         self.revision += 1;
-        self.pending.push(Pending {
+        self.pending.push(PendingChange {
             revision: self.revision,
             kind,
             server: server.to_owned(),
@@ -62,10 +62,10 @@ impl Ledger {
         });
     }
 
-    /// Writes what was recorded, and how far it has come.
-    pub(in crate::store) fn write(&mut self, script: &mut Script, now: Moment) {
+    /// Writes the recorded changes and the revision.
+    pub(in crate::store) fn write(&mut self, statements: &mut MultiStatement, now: Moment) {
         let into = "changes (revision, at, kind, server, before, after)";
-        script.insert(into, &self.pending, "", |row, change| {
+        statements.insert(into, &self.pending, "", |row, change| {
             row.push_bind(change.revision)
                 .push_bind(now.wall)
                 .push_bind(change.kind.as_str())
@@ -74,14 +74,12 @@ impl Ledger {
                 .push_bind(&change.after);
         });
         self.written.append(&mut self.pending);
-        script.push("UPDATE settings SET revision = ").bind(self.revision);
-        script.push(", lease_clock = ").bind(now.lease);
-        script.push(", wall_offset = ").bind(now.offset).push(";\n");
+        statements.push("UPDATE settings SET revision = ").bind(self.revision);
+        statements.push(", lease_clock = ").bind(now.lease);
+        statements.push(", wall_offset = ").bind(now.offset).push(";\n");
     }
-}
 
-impl Ledger {
-    /// What was written, for who watches.
+    /// Returns the written changes, for watchers.
     pub(in crate::store) fn into_events(self, now: Moment) -> impl Iterator<Item = Arc<Event>> {
         self.written.into_iter().map(move |change| {
             Arc::new(Event {
@@ -95,19 +93,19 @@ impl Ledger {
     }
 }
 
-/// Changes in their order, and how far the catalogue has come.
-pub(crate) struct Passage {
+/// Consecutive changes, and the current revision.
+pub(crate) struct ChangePage {
     pub(crate) events: Vec<Arc<Event>>,
-    pub(crate) reached: Revision,
+    pub(crate) revision: Revision,
 }
 
-/// Changes after a revision, a handful of them: a summary may weigh hundreds of kilobytes, and many may read at once.
+/// Returns a few changes after a revision: a summary may have hundreds of kilobytes, and many watchers may read at once.
 pub(in crate::store) async fn after(
     connection: &mut SqliteConnection,
     revision: u64,
-) -> Result<Passage, StoreError> {
-    const HANDFUL: i64 = 64;
-    const BYTES: usize = 512 * 1024;
+) -> Result<ChangePage, StoreError> {
+    const MAX_CHANGES: i64 = 64;
+    const MAX_BYTES: usize = 512 * 1024;
     let revision = i64::try_from(revision).unwrap_or(i64::MAX);
     let mut snapshot = connection.begin().await?;
     let settings = sqlx::query!("SELECT epoch, revision FROM settings").fetch_one(&mut *snapshot).await?;
@@ -116,38 +114,38 @@ pub(in crate::store) async fn after(
         let mut rows = sqlx::query!(
             "SELECT revision, at, kind, before, after FROM changes WHERE revision > ?1 ORDER BY revision LIMIT (0 + ?2)",
             revision,
-            HANDFUL
+            MAX_CHANGES
         )
         .fetch(&mut *snapshot);
         while let Some(row) = rows.try_next().await? {
-            let odd = |()| sqlx::Error::Decode("a change of an unknown kind".into());
+            let unreadable = |()| sqlx::Error::Decode("a change of an unknown kind".into());
             bytes += [&row.before, &row.after].into_iter().flatten().map(String::len).sum::<usize>();
             events.push(Arc::new(Event {
                 revision: u64::try_from(row.revision).unwrap_or_default(),
-                kind: row.kind.parse().map_err(odd)?,
+                kind: row.kind.parse().map_err(unreadable)?,
                 at: row.at,
                 before: row.before.map(Side::new),
                 after: row.after.map(Side::new),
             }));
-            if bytes >= BYTES {
+            if bytes >= MAX_BYTES {
                 break;
             }
         }
     }
     snapshot.commit().await?;
     let number = u64::try_from(settings.revision).unwrap_or_default();
-    Ok(Passage { events, reached: Revision { epoch: settings.epoch, number } })
+    Ok(ChangePage { events, revision: Revision { epoch: settings.epoch, number } })
 }
 
-/// Deletes the oldest changes beyond what is kept. The last one stays, since it says how far the catalogue has come.
+/// Deletes the oldest changes beyond the retention. The last change stays, since it carries the revision.
 pub(in crate::store) async fn trim(
     connection: &mut SqliteConnection,
-    kept: Kept,
+    retention: ChangeRetention,
     now: Moment,
 ) -> Result<(), StoreError> {
-    let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    let (rows, bytes) = (whole(kept.rows), whole(kept.bytes));
-    let oldest = now.wall.saturating_sub(whole(kept.age));
+    let saturating = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let (rows, bytes) = (saturating(retention.rows), saturating(retention.bytes));
+    let oldest = now.wall.saturating_sub(saturating(retention.age));
     sqlx::query!(
         "DELETE FROM changes WHERE revision < (SELECT max(revision) FROM changes) AND (\
          revision <= (SELECT max(revision) - ?1 FROM changes) OR revision <= coalesce((\

@@ -1,66 +1,66 @@
-//! What the writer can be told to do, and the way back for its answer.
+//! The commands of the writer, and how they are answered.
 
 use tokio::sync::oneshot;
 
-use super::changelog::Kept;
+use super::changelog::ChangeRetention;
 use super::leases;
-use super::leases::{Deregistration, Ending, Pruned, RefreshOutcome, Refreshes};
+use super::leases::{DeregisterOutcome, DeregisterRequest, PruneOutcome, RefreshOutcome, RefreshRequest};
 use super::prepared::PreparedRegistration;
-use super::registrations::Registering;
+use super::registrations::RegisterOutcome;
 use super::tokens::TokenChange;
 use crate::model::{Actor, LeaseRef};
 use crate::store::error::StoreError;
 
-/// A question to the writer and the way back for its answer.
+/// An input of the writer and the channel for its outcome.
 pub(crate) struct Job<I, O> {
     pub(in crate::store) input: I,
     pub(in crate::store) outcome: Option<Result<O, StoreError>>,
-    reply: oneshot::Sender<Result<O, StoreError>>,
+    sender: oneshot::Sender<Result<O, StoreError>>,
 }
 
 impl<I, O> Job<I, O> {
     pub(crate) fn new(input: I) -> (Self, oneshot::Receiver<Result<O, StoreError>>) {
-        let (reply, answer) = oneshot::channel();
-        (Self { input, outcome: None, reply }, answer)
+        let (sender, receiver) = oneshot::channel();
+        (Self { input, outcome: None, sender }, receiver)
     }
 
     fn is_abandoned(&self) -> bool {
-        self.reply.is_closed()
+        self.sender.is_closed()
     }
 
-    fn answer(self) {
+    fn reply(self) {
         if let Some(outcome) = self.outcome {
-            let _ = self.reply.send(outcome);
+            let _ = self.sender.send(outcome);
         }
     }
 }
 
-/// What commands have done.
+/// The number of commands with each effect.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Tally {
+pub(crate) struct BatchCounts {
     pub(crate) registered: u64,
     pub(crate) refreshed: u64,
     pub(crate) deregistered: u64,
     pub(crate) expired: u64,
 }
 
-/// What the writer can be told to do.
+/// A command for the writer.
 pub(crate) enum Command {
-    /// Register, or replace, or renew.
-    Register(Box<Job<PreparedRegistration, Registering>>),
-    /// Refresh leases.
-    Refresh(Job<Refreshes, Vec<RefreshOutcome>>),
-    /// Take a server out.
-    Deregister(Job<Ending, Deregistration>),
-    /// Take a bite out of what has expired; holds the retention in milliseconds.
-    Prune(Job<i64, Pruned>),
-    /// Make or revoke a token; says whether that was to be done.
+    /// Registers a server, replaces it, or renews its lease.
+    Register(Box<Job<PreparedRegistration, RegisterOutcome>>),
+    /// Refreshes leases.
+    Refresh(Job<RefreshRequest, Vec<RefreshOutcome>>),
+    /// Deregisters a server.
+    Deregister(Job<DeregisterRequest, DeregisterOutcome>),
+    /// Prunes some of the expired servers. The input is the retention in milliseconds.
+    Prune(Job<i64, PruneOutcome>),
+    /// Creates or revokes a token. The outcome is whether anything changed.
     Token(Job<TokenChange, bool>),
-    /// Delete the oldest changes beyond what is kept.
-    Trim(Job<Kept, ()>),
-    /// Make what a few servers are found by, where that is missing.
+    /// Deletes the oldest changes beyond the retention.
+    Trim(Job<ChangeRetention, ()>),
+    /// Creates the search texts of a few servers that have none.
     Index(Job<(), ()>),
-    /// Commit, to see that it can be done and to keep the lease clock.
+    /// Commits an empty transaction, to test that the database is writable and to store the lease clock.
     Commit(Job<(), ()>),
 }
 
@@ -73,7 +73,7 @@ impl Command {
         matches!(self, Self::Refresh(_))
     }
 
-    /// About how many bytes of a registration it writes.
+    /// Returns the approximate size in bytes of the registration that it writes.
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Register(job) => job.input.bytes(),
@@ -81,9 +81,9 @@ impl Command {
         }
     }
 
-    /// Whether its commit must be on disk before its answer. What can be lost in a power cut: heartbeats, for which
-    /// the lease clock makes up, and what is not told to anybody. The trimming of changes, once a minute, takes the
-    /// heartbeats before it along: no more than a minute of them is ever lost.
+    /// Returns whether its commit must be on disk before it is answered. A power failure may lose heartbeats, because the
+    /// lease clock is set back with them, and writes without an answer. Trimming runs once a minute and makes all
+    /// heartbeats before it durable, so at most a minute of them is lost.
     pub(in crate::store) fn is_durable(&self) -> bool {
         match self {
             Self::Register(_) | Self::Deregister(_) | Self::Prune(_) | Self::Token(_) | Self::Trim(_) => true,
@@ -91,13 +91,13 @@ impl Command {
         }
     }
 
-    /// About how many pages it writes that are to be folded into the database soon. Refreshes write the same few pages
-    /// again and again: what is folded rarely is folded once.
+    /// Returns about how many pages it writes that are to be checkpointed soon. Refreshes do not count: they rewrite the
+    /// same few pages, and a checkpoint writes each page once.
     pub(in crate::store) fn pages(&self) -> usize {
         match self {
             Self::Register(_) => 60,
             Self::Deregister(_) => 30,
-            Self::Prune(_) => leases::BITE * 30,
+            Self::Prune(_) => leases::PRUNE_BATCH_SIZE * 30,
             Self::Index(_) => 100,
             Self::Refresh(_) | Self::Token(_) | Self::Trim(_) | Self::Commit(_) => 0,
         }
@@ -115,7 +115,7 @@ impl Command {
         }
     }
 
-    /// Whether it is a change that nobody waits for any more. A heartbeat counts even so.
+    /// Returns whether it is a change whose caller has gone away. Refreshes are run even so.
     pub(crate) fn is_abandoned(&self) -> bool {
         match self {
             Self::Register(job) => job.is_abandoned(),
@@ -125,66 +125,67 @@ impl Command {
         }
     }
 
-    /// Adds what it has done, now that it is committed.
-    pub(crate) fn tally(&self, tally: &mut Tally) {
+    /// Adds its effects to the counts, after the commit.
+    pub(crate) fn count_into(&self, counts: &mut BatchCounts) {
         match self {
             Self::Register(job) => {
-                tally.registered += u64::from(matches!(job.outcome, Some(Ok(Registering::Done(_)))));
+                counts.registered += u64::from(matches!(job.outcome, Some(Ok(RegisterOutcome::Done(_)))));
             }
             Self::Refresh(job) => {
                 let outcomes = job.outcome.iter().flatten().flatten();
                 let done = outcomes.filter(|outcome| matches!(outcome, RefreshOutcome::Refreshed(_)));
-                tally.refreshed += done.count() as u64;
+                counts.refreshed += done.count() as u64;
             }
             Self::Deregister(job) => {
-                tally.deregistered += u64::from(matches!(job.outcome, Some(Ok(Deregistration::Done { .. }))));
+                counts.deregistered +=
+                    u64::from(matches!(job.outcome, Some(Ok(DeregisterOutcome::Done { .. }))));
             }
             Self::Prune(job) => {
-                tally.expired +=
+                counts.expired +=
                     job.outcome.iter().flatten().map(|pruned| pruned.expired.len() as u64).sum::<u64>();
             }
             Self::Token(_) | Self::Trim(_) | Self::Index(_) | Self::Commit(_) => {}
         }
     }
 
-    /// Gives the caller the answer.
-    pub(crate) fn answer(self) {
+    /// Sends the outcome to the caller.
+    pub(crate) fn reply(self) {
         match self {
-            Self::Register(job) => job.answer(),
-            Self::Refresh(job) => job.answer(),
-            Self::Deregister(job) => job.answer(),
-            Self::Prune(job) => job.answer(),
-            Self::Token(job) => job.answer(),
-            Self::Trim(job) => job.answer(),
-            Self::Index(job) | Self::Commit(job) => job.answer(),
+            Self::Register(job) => job.reply(),
+            Self::Refresh(job) => job.reply(),
+            Self::Deregister(job) => job.reply(),
+            Self::Prune(job) => job.reply(),
+            Self::Token(job) => job.reply(),
+            Self::Trim(job) => job.reply(),
+            Self::Index(job) | Self::Commit(job) => job.reply(),
         }
     }
 }
 
-/// Gives every command of a batch that failed as a whole its share of the error.
-pub(in crate::store) fn spread(batch: &mut [Command], error: StoreError) -> StoreError {
-    let again = |error: &StoreError| match error {
+/// Fails all commands of a batch with copies of an error.
+pub(in crate::store) fn fail_all(batch: &mut [Command], error: StoreError) -> StoreError {
+    let copy_of = |error: &StoreError| match error {
         StoreError::Full => StoreError::Full,
         StoreError::Busy => StoreError::Busy,
         StoreError::Failed(error) => StoreError::Failed(sqlx::Error::Protocol(error.to_string())),
     };
     for command in batch {
-        command.fail(again(&error));
+        command.fail(copy_of(&error));
     }
     error
 }
 
-/// The leases that a batch's refreshes ask for, and on whose behalf.
-pub(in crate::store) fn asked(batch: &[Command]) -> impl Iterator<Item = (&LeaseRef, &Actor)> {
+/// Returns the leases that the refreshes of a batch name, and the actors.
+pub(in crate::store) fn refresh_requests(batch: &[Command]) -> impl Iterator<Item = (&LeaseRef, &Actor)> {
     let jobs = batch.iter().filter_map(|command| match command {
         Command::Refresh(job) => Some(&job.input),
         _ => None,
     });
-    jobs.flat_map(|refreshes| refreshes.leases.iter().map(|lease| (lease, &refreshes.actor)))
+    jobs.flat_map(|request| request.leases.iter().map(|lease| (lease, &request.actor)))
 }
 
-/// Gives a batch's refreshes their outcomes.
-pub(in crate::store) fn tell(batch: &mut [Command], outcomes: Vec<RefreshOutcome>) {
+/// Sets the outcomes of the refreshes of a batch.
+pub(in crate::store) fn set_refresh_outcomes(batch: &mut [Command], outcomes: Vec<RefreshOutcome>) {
     let mut outcomes = outcomes.into_iter();
     for command in batch {
         if let Command::Refresh(job) = command {

@@ -1,72 +1,71 @@
-//! What belongs to servers: their tools, resources, prompts, capabilities, tags and metadata, what they are found by, and
-//! their ready-made summaries.
+//! The rows that belong to servers: tools, resources, prompts, capabilities, tags, metadata, search texts and summaries.
 //!
-//! Written for many servers at once, one statement a table: a statement costs more than a row, and rows with long texts go
-//! in twice as fast as VALUES than as one JSON text.
+//! They are written for many servers at once, with one statement per table: a statement costs more than a row, and rows
+//! with long texts are inserted twice as fast as VALUES than from one JSON text.
 
-use super::multi_statement::Script;
+use super::multi_statement::MultiStatement;
 use super::prepared::PreparedRegistration;
 use super::search_text;
 use crate::model::Capabilities;
 
-/// A server whose children are to be written.
-pub(in crate::store) struct Parent<'a> {
+/// A server whose rows are to be written.
+pub(in crate::store) struct ServerRow<'a> {
     pub(in crate::store) number: i64,
-    pub(in crate::store) put: &'a PreparedRegistration,
+    pub(in crate::store) prepared: &'a PreparedRegistration,
 }
 
-impl<'a> Parent<'a> {
+impl<'a> ServerRow<'a> {
     fn capabilities(&self) -> &'a Capabilities {
-        &self.put.record.capabilities
+        &self.prepared.record.capabilities
     }
 }
 
-/// Writes all that belongs to these servers.
-pub(in crate::store) fn insert(script: &mut Script, parents: &[Parent<'_>]) {
-    let tools: Vec<_> = parents
+/// Writes all rows that belong to these servers.
+pub(in crate::store) fn insert(statements: &mut MultiStatement, servers: &[ServerRow<'_>]) {
+    let tools: Vec<_> = servers
         .iter()
-        .flat_map(|parent| (0_i64..).zip(&parent.capabilities().tools).map(|tool| (parent.number, tool)))
+        .flat_map(|server| (0_i64..).zip(&server.capabilities().tools).map(|tool| (server.number, tool)))
         .collect();
     let into = "tools (server, position, name, title, description, definition)";
-    script.insert(into, &tools, "", |row, (server, (position, tool))| {
+    statements.insert(into, &tools, "", |row, (server, (position, tool))| {
         row.push_bind(*server)
             .push_bind(*position)
             .push_bind(tool.name())
             .push_bind(tool.title())
             .push_bind(tool.description())
-            .push_bind(tool.stored());
+            .push_bind(tool.definition().as_str());
     });
-    let prompts: Vec<_> = parents
+    let prompts: Vec<_> = servers
         .iter()
-        .flat_map(|parent| (0_i64..).zip(&parent.capabilities().prompts).map(|own| (parent.number, own)))
+        .flat_map(|server| (0_i64..).zip(&server.capabilities().prompts).map(|own| (server.number, own)))
         .collect();
     let into = "prompts (server, position, name, title, description, definition)";
-    script.insert(into, &prompts, "", |row, (server, (position, prompt))| {
+    statements.insert(into, &prompts, "", |row, (server, (position, prompt))| {
         row.push_bind(*server)
             .push_bind(*position)
             .push_bind(prompt.name())
             .push_bind(prompt.title())
             .push_bind(prompt.description())
-            .push_bind(prompt.stored());
+            .push_bind(prompt.definition().as_str());
     });
-    insert_resources(script, parents);
-    insert_marks(script, parents);
-    search_text::insert(script, parents.iter().map(|parent| (parent.number, &parent.put.text)));
+    insert_resources(statements, servers);
+    insert_attributes(statements, servers);
+    search_text::insert(statements, servers.iter().map(|server| (server.number, &server.prepared.text)));
     let summaries = "summaries (server, record)";
     let end = " ON CONFLICT (server) DO UPDATE SET record = excluded.record";
-    script.insert(summaries, parents, end, |row, parent| {
-        row.push_bind(parent.number).push_bind(&parent.put.summary);
+    statements.insert(summaries, servers, end, |row, server| {
+        row.push_bind(server.number).push_bind(&server.prepared.summary);
     });
 }
 
-fn insert_resources(script: &mut Script, parents: &[Parent<'_>]) {
-    let resources: Vec<_> = parents
+fn insert_resources(statements: &mut MultiStatement, servers: &[ServerRow<'_>]) {
+    let resources: Vec<_> = servers
         .iter()
-        .flat_map(|parent| (0_i64..).zip(&parent.capabilities().resources).map(|own| (parent.number, own)))
+        .flat_map(|server| (0_i64..).zip(&server.capabilities().resources).map(|own| (server.number, own)))
         .collect();
     let into = "resources (server, position, uri, uri_template, glob, prefix, name, title, description, mime_type, \
                 definition)";
-    script.insert(into, &resources, "", |row, (server, (position, resource))| {
+    statements.insert(into, &resources, "", |row, (server, (position, resource))| {
         let address = resource.address();
         row.push_bind(*server)
             .push_bind(*position)
@@ -78,33 +77,33 @@ fn insert_resources(script: &mut Script, parents: &[Parent<'_>]) {
             .push_bind(resource.title())
             .push_bind(resource.description())
             .push_bind(resource.mime_type())
-            .push_bind(resource.stored());
+            .push_bind(resource.definition().as_str());
     });
 }
 
 /// Writes capabilities, tags and metadata.
-fn insert_marks(script: &mut Script, parents: &[Parent<'_>]) {
-    let capabilities: Vec<_> = parents
+fn insert_attributes(statements: &mut MultiStatement, servers: &[ServerRow<'_>]) {
+    let capabilities: Vec<_> = servers
         .iter()
-        .flat_map(|parent| parent.capabilities().named().map(|named| (parent.number, named)))
+        .flat_map(|server| server.capabilities().names_with_options().map(|named| (server.number, named)))
         .collect();
     let into = "capabilities (server, name, options)";
-    script.insert(into, &capabilities, "", |row, (server, (name, options))| {
+    statements.insert(into, &capabilities, "", |row, (server, (name, options))| {
         row.push_bind(*server).push_bind(*name).push_bind(*options);
     });
-    let tags: Vec<_> = parents
+    let tags: Vec<_> = servers
         .iter()
-        .flat_map(|parent| parent.put.record.tags.iter().map(|tag| (parent.number, tag)))
+        .flat_map(|server| server.prepared.record.tags.iter().map(|tag| (server.number, tag)))
         .collect();
-    script.insert("tags (server, tag)", &tags, "", |row, (server, tag)| {
+    statements.insert("tags (server, tag)", &tags, "", |row, (server, tag)| {
         row.push_bind(*server).push_bind(*tag);
     });
-    let metadata: Vec<_> = parents
+    let metadata: Vec<_> = servers
         .iter()
-        .flat_map(|parent| parent.put.record.metadata.iter().map(|pair| (parent.number, pair)))
+        .flat_map(|server| server.prepared.record.metadata.iter().map(|pair| (server.number, pair)))
         .collect();
     let into = "metadata (server, key, value)";
-    script.insert(into, &metadata, "", |row, (server, (key, value))| {
+    statements.insert(into, &metadata, "", |row, (server, (key, value))| {
         row.push_bind(*server).push_bind(*key).push_bind(*value);
     });
 }

@@ -1,126 +1,130 @@
-//! Leases: refreshed many at a time, ended one by one, pruned in small bites.
+//! Leases: refreshed many at a time, ended one by one, pruned in small batches.
 
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
-use super::pending::Draft;
+use super::pending::PendingChanges;
 use crate::model::{Actor, ChangeKind, Health, LeaseRef, Refreshed, View};
 use crate::store::cache::lease_table::Lease;
 use crate::store::cache::state::{State, expiry};
 use crate::store::error::StoreError;
 use crate::store::moment::Moment;
-use crate::store::read::lookup::{self, Key};
+use crate::store::read::lookup::{self, ServerKey};
 use crate::store::record;
-use crate::store::record::{Entry, Times};
+use crate::store::record::{Entry, LeaseTimes};
 
-/// Leases to refresh.
+/// A request to refresh leases.
 #[derive(Debug)]
-pub(crate) struct Refreshes {
+pub(crate) struct RefreshRequest {
     pub(crate) leases: Vec<LeaseRef>,
     pub(crate) actor: Actor,
 }
 
-/// A server to take out.
+/// A request to deregister a server.
 #[derive(Debug)]
-pub(crate) struct Ending {
+pub(crate) struct DeregisterRequest {
     pub(crate) lease: LeaseRef,
     pub(crate) actor: Actor,
 }
 
-/// What became of one refresh.
+/// The outcome of a refresh.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RefreshOutcome {
-    /// The lease runs on.
+    /// The lease is refreshed.
     Refreshed(Refreshed),
-    /// There is no such server.
+    /// The id is not registered.
     NotRegistered,
-    /// Another registering holds the id by now.
+    /// Another registration has taken the id.
     Replaced,
     /// The server belongs to another token.
     Forbidden,
 }
 
-/// What became of a deregistration.
+/// The outcome of a deregistration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Deregistration {
-    /// The server is gone.
+pub(crate) enum DeregisterOutcome {
+    /// The server is deregistered.
     Done {
-        /// Its name.
+        /// The server's name.
         name: String,
     },
-    /// There is no such server.
+    /// The id is not registered.
     NotRegistered,
-    /// Another registering holds the id by now.
+    /// Another registration has taken the id.
     Replaced,
     /// The server belongs to another token.
     Forbidden,
 }
 
-/// What one bite of pruning found.
+/// The outcome of one batch of pruning.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Pruned {
-    /// Id and name of each server whose lease ran out.
+pub(crate) struct PruneOutcome {
+    /// The id and name of each server whose lease has expired.
     pub(crate) expired: Vec<(String, String)>,
-    /// Whether there is more to do.
+    /// Whether more servers are to be pruned.
     pub(crate) more: bool,
 }
 
-/// What a batch of refreshes comes to.
+/// The outcomes and effects of the refreshes of a batch.
 #[derive(Debug, Default)]
-pub(in crate::store) struct Refreshing {
-    /// One for each lease that was asked for; what is asked twice is refreshed once and answered twice.
+pub(in crate::store) struct RefreshPlan {
+    /// One outcome for each requested lease, even if a lease is requested twice.
     pub(in crate::store) outcomes: Vec<RefreshOutcome>,
-    /// The leases to refresh, each once.
+    /// The numbers of the servers whose leases are refreshed, each once.
     pub(in crate::store) numbers: Vec<i64>,
-    /// Those among them that had run out.
+    /// Those of them that had expired.
     pub(in crate::store) revived: Vec<Lease>,
 }
 
-/// Finds out what is to be refreshed, from memory.
+/// Resolves refreshes from the state in memory.
 pub(in crate::store) fn resolve<'a>(
     state: &State,
     leases: impl Iterator<Item = (&'a LeaseRef, &'a Actor)>,
     now: Moment,
-) -> Refreshing {
-    let mut refreshing = Refreshing::default();
+) -> RefreshPlan {
+    let mut plan = RefreshPlan::default();
     for (lease, actor) in leases {
-        let outcome = match state.mirror.get(&lease.id) {
+        let outcome = match state.leases.get(&lease.id) {
             None => RefreshOutcome::NotRegistered,
-            Some(held) if !state.tokens.admit(actor) || !actor.may_change(held.owner.as_deref()) => {
+            Some(current)
+                if !state.tokens.is_current(actor) || !actor.may_change(current.owner.as_deref()) =>
+            {
                 RefreshOutcome::Forbidden
             }
-            Some(held) if lease.lease.is_some_and(|named| named != held.holder) => RefreshOutcome::Replaced,
-            Some(held) => {
-                refreshing.numbers.push(held.number);
-                if held.times.health(now) == Health::Unhealthy {
-                    refreshing.revived.push(held.clone());
+            Some(current) if lease.lease.is_some_and(|requested| requested != current.holder) => {
+                RefreshOutcome::Replaced
+            }
+            Some(current) => {
+                plan.numbers.push(current.number);
+                if current.times.health(now) == Health::Unhealthy {
+                    plan.revived.push(current.clone());
                 }
                 RefreshOutcome::Refreshed(Refreshed {
                     id: lease.id.clone(),
                     health: Health::Healthy,
-                    ttl: held.ttl,
-                    expires_at: now.wall_of(expiry(held.ttl, now)),
-                    refresh_after_ms: u64::from(held.ttl) * 500,
+                    ttl: current.ttl,
+                    expires_at: now.wall_of(expiry(current.ttl, now)),
+                    refresh_after_ms: u64::from(current.ttl) * 500,
                 })
             }
         };
-        refreshing.outcomes.push(outcome);
+        plan.outcomes.push(outcome);
     }
-    refreshing.numbers.sort_unstable();
-    refreshing.numbers.dedup();
-    refreshing.revived.sort_unstable_by_key(|lease| lease.number);
-    refreshing.revived.dedup_by_key(|lease| lease.number);
-    refreshing
+    plan.numbers.sort_unstable();
+    plan.numbers.dedup();
+    plan.revived.sort_unstable_by_key(|lease| lease.number);
+    plan.revived.dedup_by_key(|lease| lease.number);
+    plan
 }
 
-/// Refreshes these leases in one statement, and says whether all of them were there.
+/// Refreshes leases in one statement. Returns whether the table contains all of them.
 pub(in crate::store) async fn refresh(
     connection: &mut SqliteConnection,
     numbers: &[i64],
     now: Moment,
 ) -> Result<bool, StoreError> {
     let list = json!(numbers).to_string();
-    let done = sqlx::query!(
+    let result = sqlx::query!(
         "UPDATE leases SET expires_at = ?1 + ttl * 1000, refreshed_at = ?2, expired = 0 \
          WHERE server IN (SELECT value FROM json_each(?3))",
         now.lease,
@@ -129,56 +133,57 @@ pub(in crate::store) async fn refresh(
     )
     .execute(connection)
     .await?;
-    Ok(done.rows_affected() == numbers.len() as u64)
+    Ok(result.rows_affected() == numbers.len() as u64)
 }
 
-/// Brings back to life what a late refresh has found before the pruner.
+/// Revives servers whose late refresh arrived before they were pruned.
 pub(in crate::store) async fn revive(
     connection: &mut SqliteConnection,
-    draft: &mut Draft<'_>,
+    pending: &mut PendingChanges<'_>,
     revived: Vec<Lease>,
     now: Moment,
 ) -> Result<(), StoreError> {
     for lease in revived {
-        let Some(row) = lookup::load(&mut *connection, Key::Number(lease.number), View::Summary).await?
+        let Some(row) =
+            lookup::load(&mut *connection, ServerKey::Number(lease.number), View::Summary).await?
         else {
             continue;
         };
-        draft.touch_stored(&row.rendered);
+        pending.invalidate_stored(&row.rendered);
         if lease.expired {
-            draft.ledger.record(ChangeKind::Registered, &lease.id, None, Some(row.json(now)));
+            pending.change_log.record(ChangeKind::Registered, &lease.id, None, Some(row.json(now)));
         }
-        draft.put(Lease { times: row.times, expired: false, ..lease });
+        pending.set_lease(Lease { times: row.lease, expired: false, ..lease });
     }
     Ok(())
 }
 
-/// Takes a server out.
+/// Deregisters a server.
 pub(in crate::store) async fn deregister(
     connection: &mut SqliteConnection,
-    draft: &mut Draft<'_>,
-    Ending { lease, actor }: &Ending,
+    pending: &mut PendingChanges<'_>,
+    DeregisterRequest { lease, actor }: &DeregisterRequest,
     now: Moment,
-) -> Result<Deregistration, StoreError> {
-    let Some(held) = draft.lease(&lease.id) else { return Ok(Deregistration::NotRegistered) };
-    if !draft.live().tokens().admit(actor) || !actor.may_change(held.owner.as_deref()) {
-        return Ok(Deregistration::Forbidden);
+) -> Result<DeregisterOutcome, StoreError> {
+    let Some(current) = pending.lease(&lease.id) else { return Ok(DeregisterOutcome::NotRegistered) };
+    if !pending.state().tokens().is_current(actor) || !actor.may_change(current.owner.as_deref()) {
+        return Ok(DeregisterOutcome::Forbidden);
     }
-    if lease.lease.is_some_and(|named| named != held.holder) {
-        return Ok(Deregistration::Replaced);
+    if lease.lease.is_some_and(|requested| requested != current.holder) {
+        return Ok(DeregisterOutcome::Replaced);
     }
-    let row = lookup::load(connection, Key::Number(held.number), View::Summary).await?;
-    let Some(row) = row else { return Ok(Deregistration::NotRegistered) };
-    delete(connection, &[held.number]).await?;
-    if !held.expired {
-        draft.ledger.record(ChangeKind::Deregistered, &lease.id, Some(row.json(now)), None);
+    let row = lookup::load(connection, ServerKey::Number(current.number), View::Summary).await?;
+    let Some(row) = row else { return Ok(DeregisterOutcome::NotRegistered) };
+    delete(connection, &[current.number]).await?;
+    if !current.expired {
+        pending.change_log.record(ChangeKind::Deregistered, &lease.id, Some(row.json(now)), None);
     }
-    draft.touch_stored(&row.rendered);
-    draft.gone(held.number, &lease.id);
-    Ok(Deregistration::Done { name: held.name.to_string() })
+    pending.invalidate_stored(&row.rendered);
+    pending.remove_lease(current.number, &lease.id);
+    Ok(DeregisterOutcome::Done { name: current.name.to_string() })
 }
 
-/// Deletes servers; what belongs to them goes with them.
+/// Deletes servers, together with their rows in other tables.
 async fn delete(connection: &mut SqliteConnection, numbers: &[i64]) -> Result<(), StoreError> {
     let list = json!(numbers).to_string();
     sqlx::query!("DELETE FROM servers WHERE number IN (SELECT value FROM json_each(?1))", list)
@@ -187,57 +192,96 @@ async fn delete(connection: &mut SqliteConnection, numbers: &[i64]) -> Result<()
     Ok(())
 }
 
-/// How many servers one bite of pruning takes: waiting commands get their turn in between.
-pub(in crate::store) const BITE: usize = 8;
+/// How many servers one prune command handles, so that waiting commands run in between.
+pub(in crate::store) const PRUNE_BATCH_SIZE: usize = 8;
 
-/// Those of a list whose lease has run out.
-pub(in crate::store) fn due_sql() -> String {
+/// A server whose lease has expired.
+struct ExpiredRow {
+    entry: Entry,
+    /// Whether the change `expired` is recorded.
+    is_recorded: bool,
+}
+
+/// What pruning does with an expired server.
+enum PruneAction {
+    MarkExpired,
+    Delete,
+}
+
+impl ExpiredRow {
+    /// Servers that expired longer ago than the retention, in milliseconds, are deleted.
+    fn classify(&self, retention: i64, now: Moment) -> PruneAction {
+        let LeaseTimes { expires_at, .. } = self.entry.lease;
+        if expires_at <= now.lease.saturating_sub(retention) {
+            PruneAction::Delete
+        } else {
+            PruneAction::MarkExpired
+        }
+    }
+}
+
+/// Returns the SQL that selects, from a list of servers, those whose lease has expired.
+pub(in crate::store) fn expired_sql() -> String {
     let from = " FROM json_each(?1) j CROSS JOIN leases l ON l.server = j.value JOIN servers s ON s.number = l.server \
                 JOIN summaries c ON c.server = l.server WHERE l.expires_at <= ?2";
     ["SELECT l.expired, ", record::columns(View::Summary), from].concat()
 }
 
-/// Records that these leases have run out, if they have, and deletes the servers for which that is so since the
-/// retention.
+async fn expired_rows(
+    connection: &mut SqliteConnection,
+    servers: &[i64],
+    now: Moment,
+) -> Result<Vec<ExpiredRow>, StoreError> {
+    let list = json!(servers).to_string();
+    let query = sqlx::query(AssertSqlSafe(expired_sql())).bind(list).bind(now.lease);
+    let rows = query.fetch_all(connection).await?;
+    rows.iter()
+        .map(|row| {
+            let entry = Entry::parse(row.try_get(1)?, View::Summary)?;
+            Ok(ExpiredRow { entry, is_recorded: row.try_get(0)? })
+        })
+        .collect()
+}
+
+/// Records that leases have expired, and deletes the servers that expired longer ago than the retention.
 pub(in crate::store) async fn prune(
     connection: &mut SqliteConnection,
-    draft: &mut Draft<'_>,
-    due: &[i64],
+    pending: &mut PendingChanges<'_>,
+    servers: &[i64],
     retention: i64,
     now: Moment,
-) -> Result<Pruned, StoreError> {
-    let mut pruned = Pruned::default();
-    let list = json!(due).to_string();
-    let query = sqlx::query(AssertSqlSafe(due_sql())).bind(list).bind(now.lease);
-    let (mut ended, mut over) = (Vec::new(), Vec::new());
-    for found in query.fetch_all(&mut *connection).await? {
-        let row = Entry::parse(found.try_get(1)?, View::Summary)?;
-        let Times { expires_at, .. } = row.times;
-        let number = row.rendered.number;
-        let held = draft.live().read().mirror.number(number).cloned();
-        let Some(Lease { id, name, .. }) = held else { continue };
-        if !found.try_get::<bool, _>(0)? {
-            draft.ledger.record(ChangeKind::Expired, &id, Some(row.json(now)), None);
-            draft.tell_of(&row.rendered);
-            pruned.expired.push((id.to_string(), name.to_string()));
+) -> Result<PruneOutcome, StoreError> {
+    let mut outcome = PruneOutcome::default();
+    let (mut expired, mut deleted) = (Vec::new(), Vec::new());
+    for row in expired_rows(connection, servers, now).await? {
+        let number = row.entry.rendered.number;
+        let lease = pending.state().read().leases.by_number(number).cloned();
+        let Some(Lease { id, name, .. }) = lease else { continue };
+        if !row.is_recorded {
+            pending.change_log.record(ChangeKind::Expired, &id, Some(row.entry.json(now)), None);
+            pending.notify_only(&row.entry.rendered);
+            outcome.expired.push((id.to_string(), name.to_string()));
         }
-        if expires_at <= now.lease.saturating_sub(retention) {
-            over.push(number);
-            draft.touch_stored(&row.rendered);
-            draft.gone(number, &id);
-        } else {
-            ended.push(number);
-            draft.expired(number);
+        match row.classify(retention, now) {
+            PruneAction::Delete => {
+                deleted.push(number);
+                pending.invalidate_stored(&row.entry.rendered);
+                pending.remove_lease(number, &id);
+            }
+            PruneAction::MarkExpired => {
+                expired.push(number);
+                pending.mark_expired(number);
+            }
         }
     }
-    if !ended.is_empty() {
-        let list = json!(ended).to_string();
+    if !expired.is_empty() {
+        let list = json!(expired).to_string();
         sqlx::query!("UPDATE leases SET expired = 1 WHERE server IN (SELECT value FROM json_each(?1))", list)
             .execute(&mut *connection)
             .await?;
     }
-    if !over.is_empty() {
-        delete(connection, &over).await?;
+    if !deleted.is_empty() {
+        delete(connection, &deleted).await?;
     }
-    Ok(pruned)
+    Ok(outcome)
 }

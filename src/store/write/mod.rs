@@ -1,4 +1,4 @@
-//! Writing: commands, their transactions, and the statements of each table.
+//! Writes: commands, their transactions, and the statements of each table.
 
 pub(super) mod changelog;
 pub(super) mod command;
@@ -9,6 +9,7 @@ pub(super) mod pending;
 pub(super) mod prepared;
 pub(super) mod registrations;
 pub(super) mod search_text;
+pub(super) mod summaries;
 pub(super) mod tokens;
 pub(super) mod transaction;
 pub(super) mod writer;

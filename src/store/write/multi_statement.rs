@@ -1,7 +1,7 @@
-//! Many statements in one call.
+//! Several statements in one call.
 //!
-//! Each call to sqlx crosses over to the connection's thread and back, which takes longer than most statements do. What
-//! needs no answer in between goes over together.
+//! Each call to sqlx crosses to the connection's thread and back, which takes longer than most statements. Statements whose
+//! results are not needed in between are sent together.
 
 use sqlx::query_builder::Separated;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
@@ -9,17 +9,17 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use crate::store::error::StoreError;
 
 /// See the [module](self).
-pub(in crate::store) struct Script(QueryBuilder<Sqlite>);
+pub(in crate::store) struct MultiStatement(QueryBuilder<Sqlite>);
 
-/// How many rows one statement inserts at most: SQLite binds 32,766 values.
+/// The number of rows in one statement: SQLite binds at most 32,766 values.
 const CHUNK: usize = 1_000;
 
-impl Script {
+impl MultiStatement {
     pub(in crate::store) fn new() -> Self {
         Self(QueryBuilder::default())
     }
 
-    /// Inserts rows, `into` being the name of a table and its columns, and `end` what follows the values.
+    /// Inserts rows. `into` is a table with its columns, and `end` follows the values.
     pub(in crate::store) fn insert<T>(
         &mut self,
         into: &'static str,
@@ -34,19 +34,32 @@ impl Script {
         }
     }
 
-    /// Adds text.
+    /// Updates the row of a table with this number. `columns` is a list of columns.
+    pub(in crate::store) fn update(
+        &mut self,
+        table: &'static str,
+        columns: &'static str,
+        number: i64,
+        row: impl FnOnce(&mut Separated<'_, Sqlite, &'static str>),
+    ) {
+        self.0.push("UPDATE ").push(table).push(" SET (").push(columns).push(") = (");
+        row(&mut self.0.separated(", "));
+        self.0.push(") WHERE number = ").push_bind(number).push(";\n");
+    }
+
+    /// Appends SQL.
     pub(in crate::store) fn push(&mut self, sql: &'static str) -> &mut Self {
         self.0.push(sql);
         self
     }
 
-    /// Adds a value.
+    /// Appends a value.
     pub(in crate::store) fn bind(&mut self, value: i64) -> &mut Self {
         self.0.push_bind(value);
         self
     }
 
-    /// Runs all of it, and is empty again. An error leaves the transaction open.
+    /// Runs all statements and clears them. After an error, the transaction is still open.
     pub(in crate::store) async fn run(
         &mut self,
         connection: &mut SqliteConnection,

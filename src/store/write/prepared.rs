@@ -1,52 +1,57 @@
-//! Registrations as they are prepared before the writer's turn: one task writes, many register.
+//! Registrations that are prepared before the writer gets them, since there is only one writer.
 
 use std::sync::Arc;
 
+use chrono::DateTime;
 use sqlx::Error;
 
 use super::search_text::Text;
-use crate::model::{Actor, Record, ValidRegistration, View};
+use crate::model::{Actor, Record, ValidRegistration};
 use crate::store::cache::search_index::Search;
 use crate::store::error::StoreError;
+use crate::store::record::RecordTimes;
 
-/// A registration on its way into the tables, with all that is made of it.
+/// A registration that is ready to be written, with everything that is derived from it.
 pub(crate) struct PreparedRegistration {
-    /// What the server says of itself. Its times are set when it is written.
     pub(in crate::store) record: Arc<Record>,
+    /// Its timestamps are set when it is written.
+    pub(in crate::store) times: RecordTimes,
     /// The head of its summary.
     pub(in crate::store) summary: String,
-    /// What it is found by.
+    /// The documents that searches find it by.
     pub(in crate::store) text: Text,
     pub(in crate::store) only_new: bool,
     pub(in crate::store) actor: Actor,
 }
 
 impl PreparedRegistration {
-    /// With `only_new`, an id that is taken is left alone.
+    /// Prepares a registration. With `only_new`, a server that has the id already is not replaced.
     pub(crate) fn new(
         registration: ValidRegistration,
         only_new: bool,
         actor: Actor,
         search: &Search,
     ) -> Result<Self, StoreError> {
-        let mut record = registration.into_record();
+        let (mut record, ttl) = registration.into_record();
         record.owner = actor.owner(None);
+        let times =
+            RecordTimes { ttl, registered_at: DateTime::UNIX_EPOCH, updated_at: DateTime::UNIX_EPOCH };
         let summary = summary(&record)?;
         let text = Text::of(&record, |digest| search.uses(digest));
-        Ok(Self { text, summary, record: Arc::new(record), only_new, actor })
+        Ok(Self { text, summary, times, record: Arc::new(record), only_new, actor })
     }
 
     pub(crate) fn id(&self) -> &str {
         &self.record.id
     }
 
-    /// About how many bytes it writes.
+    /// Returns about how many bytes it writes.
     pub(crate) fn bytes(&self) -> usize {
         self.summary.len() + self.record.capabilities.bytes() + self.text.bytes()
     }
 }
 
-/// The head of a record's summary.
+/// Returns the head of a record's summary.
 pub(in crate::store) fn summary(record: &Record) -> Result<String, StoreError> {
-    Ok(record.head(View::Summary).map_err(|error| Error::Encode(error.into()))?)
+    Ok(serde_json::to_string(&record.summary()).map_err(|error| Error::Encode(error.into()))?)
 }

@@ -1,17 +1,17 @@
-//! What servers and their tools are found by, in its tables: written with a registration, read into the index.
+//! The search texts of servers and their tools: written with a registration, read into the index.
 
 use std::collections::HashMap;
 
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
-use super::multi_statement::Script;
-use crate::model::{Record, Tool, View};
+use super::multi_statement::MultiStatement;
+use crate::model::{Json, Record, Tool, View};
 use crate::search::{Digest, digest, documents_of, encode, version};
 use crate::store::error::StoreError;
-use crate::store::read::lookup::{self, Key};
+use crate::store::read::lookup::{self, ServerKey};
 use crate::store::record::Entry;
 
-/// The text of a server, and its documents as they are stored, unless they are already.
+/// The digest of a server's search text, and its encoded documents unless they are stored already.
 #[derive(Debug)]
 pub(in crate::store) struct Text {
     pub(in crate::store) digest: Digest,
@@ -19,12 +19,12 @@ pub(in crate::store) struct Text {
 }
 
 impl Text {
-    /// Makes the documents of a server unless they are known.
+    /// Creates the text of a server. Known documents are not encoded again.
     pub(in crate::store) fn of(record: &Record, is_known: impl Fn(&Digest) -> bool) -> Self {
-        Self::with_definitions(record, || record.capabilities.tools.iter().map(Tool::stored), is_known)
+        Self::with_definitions(record, || record.capabilities.tools.iter().map(Tool::definition), is_known)
     }
 
-    fn with_definitions<'a, I: Iterator<Item = Option<&'a str>>>(
+    fn with_definitions<'a, I: Iterator<Item = &'a Json>>(
         record: &Record,
         definitions: impl Fn() -> I,
         is_known: impl Fn(&Digest) -> bool,
@@ -34,28 +34,29 @@ impl Text {
         Self { digest, documents }
     }
 
-    /// Makes the documents of a server that is stored; none if somebody has edited it into what is no record. What its columns
-    /// say counts, whatever its definitions say.
+    /// Creates the text of a stored server; none if it was edited into an invalid record. Its columns take precedence over
+    /// its definitions.
     pub(in crate::store) async fn of_stored(
         connection: &mut SqliteConnection,
         server: i64,
         is_known: impl Fn(&Digest) -> bool,
     ) -> Result<Option<Self>, StoreError> {
-        let summary = readable(lookup::load(&mut *connection, Key::Number(server), View::Summary).await)?;
-        let full = readable(lookup::load(connection, Key::Number(server), View::Full).await)?;
+        let summary =
+            readable(lookup::load(&mut *connection, ServerKey::Number(server), View::Summary).await)?;
+        let full = readable(lookup::load(connection, ServerKey::Number(server), View::Full).await)?;
         let record = |row: Option<Entry>| row.and_then(|row| row.rendered.record().ok());
         let (Some(summary), Some(full)) = (record(summary), record(full)) else { return Ok(None) };
-        let definitions = || full.capabilities.tools.iter().map(Tool::stored);
+        let definitions = || full.capabilities.tools.iter().map(Tool::definition);
         Ok(Some(Self::with_definitions(&summary, definitions, is_known)))
     }
 
-    /// About how many bytes it writes.
+    /// Returns the approximate number of bytes that it writes.
     pub(in crate::store) fn bytes(&self) -> usize {
         self.documents.as_ref().map_or(0, Vec::len)
     }
 }
 
-/// A row that is none any more, as nothing: the others are to be found.
+/// Treats an unreadable row as missing, so that the other servers are found.
 fn readable(row: Result<Option<Entry>, StoreError>) -> Result<Option<Entry>, StoreError> {
     match row {
         Err(StoreError::Failed(sqlx::Error::Decode(_))) => Ok(None),
@@ -63,27 +64,32 @@ fn readable(row: Result<Option<Entry>, StoreError>) -> Result<Option<Entry>, Sto
     }
 }
 
-/// What is stored stays, unless another version has made it, or somebody has edited it.
-const OR_NEWER: &str = " ON CONFLICT (digest) DO UPDATE SET version = excluded.version, documents = excluded.documents \
+/// Stored documents are kept unless they come from another version or were edited.
+const UPSERT: &str = " ON CONFLICT (digest) DO UPDATE SET version = excluded.version, documents = excluded.documents \
                         WHERE search_texts.version <> excluded.version OR search_texts.documents <> excluded.documents";
 
-/// Writes what servers are found by that have none.
+/// Inserts the texts of servers that have none.
 pub(in crate::store) fn insert<'a>(
-    script: &mut Script,
+    statements: &mut MultiStatement,
     servers: impl Iterator<Item = (i64, &'a Text)> + Clone,
 ) {
     let new = servers.clone().filter_map(|(_, text)| Some((&text.digest, text.documents.as_ref()?)));
     let new: Vec<_> = new.collect();
-    script.insert("search_texts (digest, version, documents)", &new, OR_NEWER, |row, (digest, documents)| {
-        row.push_bind(digest.to_vec()).push_bind(version()).push_bind((*documents).clone());
-    });
+    statements.insert(
+        "search_texts (digest, version, documents)",
+        &new,
+        UPSERT,
+        |row, (digest, documents)| {
+            row.push_bind(digest.to_vec()).push_bind(version()).push_bind((*documents).clone());
+        },
+    );
     let entries: Vec<_> = servers.collect();
-    script.insert("search_entries (server, digest)", &entries, "", |row, (server, text)| {
+    statements.insert("search_entries (server, digest)", &entries, "", |row, (server, text)| {
         row.push_bind(*server).push_bind(text.digest.to_vec());
     });
 }
 
-/// A few servers from a number on that have no text of this version.
+/// Returns a few servers after a number that have no text of this version.
 pub(in crate::store) async fn missing(
     connection: &mut SqliteConnection,
     after: i64,
@@ -103,13 +109,13 @@ pub(in crate::store) async fn missing(
     Ok(rows.into_iter().map(|row| row.number).collect())
 }
 
-/// Whether all texts are of this version, as far as the database knows.
+/// Returns whether all texts are recorded to be of this version.
 pub(in crate::store) async fn are_complete(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
     let row = sqlx::query!("SELECT search_version FROM settings").fetch_one(connection).await?;
     Ok(row.search_version == version())
 }
 
-/// Notes that all texts are of this version.
+/// Records that all texts are of this version.
 pub(in crate::store) async fn mark_complete(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     let version = version();
     sqlx::query!("UPDATE settings SET search_version = ?1 WHERE search_version <> ?1", version)
@@ -118,9 +124,9 @@ pub(in crate::store) async fn mark_complete(connection: &mut SqliteConnection) -
     Ok(())
 }
 
-/// Takes the texts of servers away that somebody has edited, and says whether there are any.
+/// Deletes the texts of servers that were edited. Returns whether there were any.
 pub(in crate::store) async fn remove_edited(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
-    // First what says that there is something to do: a crash in between leaves it said.
+    // The mark comes first, so that it survives a crash in between.
     let edited = sqlx::query!(
         "UPDATE settings SET search_version = 0 WHERE EXISTS (SELECT 1 FROM summaries WHERE record IS NULL)"
     )
@@ -134,7 +140,7 @@ pub(in crate::store) async fn remove_edited(connection: &mut SqliteConnection) -
     Ok(edited.rows_affected() > 0)
 }
 
-/// Takes the text of a server away.
+/// Deletes the text of a server.
 pub(in crate::store) async fn remove(
     connection: &mut SqliteConnection,
     server: i64,
@@ -143,26 +149,26 @@ pub(in crate::store) async fn remove(
     Ok(())
 }
 
-/// Deletes some of the texts that nobody has any more.
-pub(in crate::store) async fn sweep(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    const BITE: i64 = 500;
+/// Deletes some of the texts that no server uses any more.
+pub(in crate::store) async fn delete_unused(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    const SWEEP_BATCH_SIZE: i64 = 500;
     sqlx::query!(
         "DELETE FROM search_texts WHERE digest IN (SELECT digest FROM search_unused ORDER BY digest LIMIT (0 + ?1)) \
          AND NOT EXISTS (SELECT 1 FROM search_entries e WHERE e.digest = search_texts.digest)",
-        BITE
+        SWEEP_BATCH_SIZE
     )
     .execute(&mut *connection)
     .await?;
     sqlx::query!(
         "DELETE FROM search_unused WHERE digest IN (SELECT digest FROM search_unused ORDER BY digest LIMIT (0 + ?1))",
-        BITE
+        SWEEP_BATCH_SIZE
     )
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// These servers, or all without a list, and the digests of their texts. A server that is gone is not among them.
+/// Returns these servers, or all without a list, and the digests of their texts. Removed servers are omitted.
 pub(in crate::store) async fn entries(
     connection: &mut SqliteConnection,
     servers: Option<&[i64]>,
@@ -191,7 +197,7 @@ pub(in crate::store) async fn entries(
     Ok(text.unwrap_or_default().split(' ').filter_map(entry).collect())
 }
 
-/// The documents of texts of this version, as far as they are stored.
+/// Returns the stored documents of these texts, as far as they are of this version.
 pub(in crate::store) async fn stored(
     connection: &mut SqliteConnection,
     wanted: &[Digest],

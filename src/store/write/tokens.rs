@@ -1,8 +1,7 @@
-//! The table `tokens`: read into memory whole, changed one at a time.
+//! The table `tokens`: loaded as a whole, changed one token at a time.
 //!
-//! The serving process and the command line both write here. Either way the other takes it over as it takes over any edit
-//! of the file: the serving process says in the file beside the database which state of the tokens it goes by, and the
-//! command line waits for that.
+//! The serving process and the command line both write to it, and each detects the other's change like any external edit.
+//! The serving process records in its lease file which version of the tokens it uses, and the command line waits for that.
 
 use std::sync::Arc;
 
@@ -10,40 +9,40 @@ use sqlx::SqliteConnection;
 
 use crate::model::{Role, SecretHash, TokenInfo, TokenName, Tokens};
 use crate::store::error::StoreError;
-use crate::store::error::odd_token;
+use crate::store::error::unreadable_token;
 use crate::store::moment::time;
 
-/// What is to become of a token.
+/// A change of a token.
 #[derive(Debug)]
 pub(crate) enum TokenChange {
-    /// Make it.
+    /// Creates a token.
     Create {
-        /// How it is listed.
+        /// Its public part.
         token: TokenInfo,
-        /// What is kept of its secret.
+        /// The stored hash of its secret.
         hash: SecretHash,
     },
-    /// Revoke the one of this name.
+    /// Revokes the token with this name.
     Revoke(TokenName),
 }
 
-/// Reads all of them.
+/// Loads all tokens.
 pub(in crate::store) async fn load(connection: &mut SqliteConnection) -> Result<Tokens, StoreError> {
     let version = sqlx::query_scalar!("SELECT tokens FROM settings").fetch_one(&mut *connection).await?;
     let rows = sqlx::query!("SELECT name, role, hash, created_at FROM tokens").fetch_all(connection).await?;
-    let held = rows.into_iter().map(|row| {
+    let tokens = rows.into_iter().map(|row| {
         let token = || {
             let (name, role) = (row.name.parse::<TokenName>().ok()?, row.role.parse::<Role>().ok()?);
             let token = TokenInfo { name, role, created_at: time(row.created_at) };
             Some((SecretHash::from_bytes(&row.hash)?, Arc::new(token)))
         };
-        token().ok_or_else(|| odd_token(&row.name))
+        token().ok_or_else(|| unreadable_token(&row.name))
     });
-    let held = held.collect::<Result<Vec<_>, _>>()?;
-    Ok(Tokens::new(version, held))
+    let tokens = tokens.collect::<Result<Vec<_>, _>>()?;
+    Ok(Tokens::new(version, tokens))
 }
 
-/// Makes or revokes one, and says whether that was to be done: the name was free, or there was one.
+/// Creates or revokes a token. Returns whether anything changed: the name was free, or the token existed.
 pub(in crate::store) async fn change(
     connection: &mut SqliteConnection,
     change: &TokenChange,

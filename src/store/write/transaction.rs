@@ -1,182 +1,196 @@
-//! What a batch does inside its transaction.
+//! The transaction of a batch.
 //!
-//! Nobody has been answered yet, so its commands may be run in any order: all refreshes go first, in one statement, and what
-//! is newly registered goes last, in one statement a table.
-
-use std::sync::Arc;
+//! No command is answered before the commit, so the commands of a batch can run in any order: all refreshes go first, in one
+//! statement, and new servers go last, in one statement per table.
 
 use sqlx::SqliteConnection;
 
-use super::changelog::Ledger;
-use super::command::Command;
-use super::command::{Job, asked, tell};
-use super::multi_statement::Script;
-use super::pending::Draft;
-use super::registrations::{Fresh, Registering};
+use super::changelog::ChangeLog;
+use super::command::{Command, Job, refresh_requests, set_refresh_outcomes};
+use super::leases::{DeregisterOutcome, DeregisterRequest, PruneOutcome};
+use super::multi_statement::MultiStatement;
+use super::pending::PendingChanges;
+use super::prepared::PreparedRegistration;
+use super::registrations::{NewServer, RegisterOutcome};
 use super::search_text::Text;
-use super::writer::Writer;
-use super::writer::{make_summaries, settings};
+use super::tokens::TokenChange;
 use super::{changelog, leases, registrations, search_text, tokens};
-use crate::store::cache::lease_table::Mirror;
-use crate::store::cache::state::{Effects, Indexed};
+use crate::store::cache::state::{CommitEffects, CommittedState, Indexed};
 use crate::store::error::StoreError;
 use crate::store::moment::Moment;
 
-impl Writer {
-    pub(in crate::store) async fn in_transaction(
-        &mut self,
-        connection: &mut SqliteConnection,
-        batch: &mut [Command],
+/// An open transaction.
+pub(in crate::store) struct Transaction<'a, 'b> {
+    connection: &'a mut SqliteConnection,
+    /// Statements that have not been sent to SQLite yet.
+    statements: MultiStatement,
+    pending: PendingChanges<'a>,
+    /// Servers that have not been inserted yet.
+    new_servers: Vec<NewServer<'b>>,
+    now: Moment,
+}
+
+impl<'a, 'b> Transaction<'a, 'b> {
+    pub(in crate::store) fn new(
+        connection: &'a mut SqliteConnection,
+        state: &'a CommittedState,
+        next_server: i64,
         now: Moment,
-    ) -> Result<(Effects, Ledger), StoreError> {
-        let Begun { data_version, next_server } = begin(connection).await?;
-        if self.data_version != Some(data_version) {
-            if make_summaries(connection).await? {
-                self.unindexed = Some(0);
-            }
-            let (revision, ..) = settings(connection).await?;
-            self.live.replace(Mirror::load(connection).await?, revision, tokens::load(connection).await?);
-            self.data_version = Some(data_version);
-            tracing::debug!(
-                "somebody else has written to the database: what is kept in memory was read anew"
-            );
-        }
-        let live = Arc::clone(&self.live);
-        let mut draft = Draft::new(&live, &live.revision(), next_server);
-        let mut script = Script::new();
-        self.execute(connection, &mut script, &mut draft, batch, now).await?;
-        draft.ledger.write(&mut script, now);
-        script.push("COMMIT").run(connection).await?;
-        Ok((draft.effects, draft.ledger))
+    ) -> Self {
+        let pending = PendingChanges::new(state, &state.revision(), next_server);
+        Self { connection, statements: MultiStatement::new(), pending, new_servers: Vec::new(), now }
     }
 
-    async fn execute(
-        &mut self,
-        connection: &mut SqliteConnection,
-        script: &mut Script,
-        draft: &mut Draft<'_>,
-        batch: &mut [Command],
-        now: Moment,
-    ) -> Result<(), StoreError> {
-        refresh_all(connection, draft, batch, now).await?;
-        let mut fresh: Vec<Fresh<'_>> = Vec::new();
-        for command in batch.iter_mut() {
-            match command {
-                Command::Refresh(_) => {}
-                Command::Register(job) => {
-                    let Job { input: put, outcome, .. } = &mut **job;
-                    if fresh.iter().any(|fresh| fresh.id() == put.id()) {
-                        registrations::insert(script, draft, &std::mem::take(&mut fresh), now)?;
-                        script.run(connection).await?;
-                    }
-                    *outcome = Some(Ok(if !draft.live().tokens().admit(&put.actor) {
-                        Registering::Forbidden
-                    } else if let Some(before) = draft.lease(put.id()) {
-                        registrations::replace(connection, draft, &before, put, now).await?
-                    } else {
-                        let new = Fresh::new(draft.next_server, put, now);
-                        draft.next_server += 1;
-                        let registered = new.registered(now);
-                        fresh.push(new);
-                        registered
-                    }));
-                }
-                Command::Deregister(job) => {
-                    if fresh.iter().any(|fresh| fresh.id() == job.input.lease.id) {
-                        registrations::insert(script, draft, &std::mem::take(&mut fresh), now)?;
-                        script.run(connection).await?;
-                    }
-                    job.outcome = Some(Ok(leases::deregister(connection, draft, &job.input, now).await?));
-                }
-                Command::Prune(job) => {
-                    let retention = job.input;
-                    if self.due.is_empty() {
-                        self.due = self.live.due(retention, now);
-                    }
-                    let rest = self.due.split_off(self.due.len().min(leases::BITE));
-                    let bite = std::mem::replace(&mut self.due, rest);
-                    let mut pruned = leases::prune(connection, draft, &bite, retention, now).await?;
-                    pruned.more = !self.due.is_empty();
-                    job.outcome = Some(Ok(pruned));
-                }
-                Command::Token(job) => {
-                    let done = tokens::change(connection, &job.input).await?;
-                    draft.effects.tokens = Some(tokens::load(connection).await?);
-                    job.outcome = Some(Ok(done));
-                }
-                Command::Trim(job) => {
-                    changelog::trim(connection, job.input, now).await?;
-                    job.outcome = Some(Ok(search_text::sweep(connection).await?));
-                }
-                Command::Index(job) => job.outcome = Some(Ok(self.index_some(connection, draft).await?)),
-                Command::Commit(job) => job.outcome = Some(Ok(())),
+    /// Runs all refreshes of a batch.
+    pub(in crate::store) async fn refresh_all(&mut self, batch: &mut [Command]) -> Result<(), StoreError> {
+        let plan = leases::resolve(&self.pending.state().read(), refresh_requests(batch), self.now);
+        if !plan.numbers.is_empty() {
+            if !leases::refresh(self.connection, &plan.numbers, self.now).await? {
+                return Err(sqlx::Error::RowNotFound.into());
             }
+            self.pending.effects.refreshed.extend(&plan.numbers);
+            leases::revive(self.connection, &mut self.pending, plan.revived, self.now).await?;
         }
-        registrations::insert(script, draft, &fresh, now)
+        set_refresh_outcomes(batch, plan.outcomes);
+        Ok(())
     }
 
-    /// Makes the documents of a few servers that have none.
-    async fn index_some(
-        &self,
-        connection: &mut SqliteConnection,
-        draft: &mut Draft<'_>,
+    pub(in crate::store) async fn register(
+        &mut self,
+        job: &'b mut Job<PreparedRegistration, RegisterOutcome>,
     ) -> Result<(), StoreError> {
-        const BITE: i64 = 8;
-        let Some(after) = self.unindexed else { return Ok(()) };
-        // Those that a transaction has found which was rolled back.
-        search_text::remove_edited(&mut *connection).await?;
-        let servers = search_text::missing(connection, after, BITE).await?;
-        let mut made = Vec::with_capacity(servers.len());
+        let Job { input: prepared, outcome, .. } = job;
+        self.flush_if_new(prepared.id()).await?;
+        *outcome = Some(Ok(if !self.pending.state().tokens().is_current(&prepared.actor) {
+            RegisterOutcome::Forbidden
+        } else if let Some(before) = self.pending.lease(prepared.id()) {
+            registrations::replace(self.connection, &mut self.pending, &before, prepared, self.now).await?
+        } else {
+            let server = NewServer::new(self.pending.next_server, prepared, self.now);
+            self.pending.next_server += 1;
+            let registered = server.registered(self.now);
+            self.new_servers.push(server);
+            registered
+        }));
+        Ok(())
+    }
+
+    pub(in crate::store) async fn deregister(
+        &mut self,
+        job: &mut Job<DeregisterRequest, DeregisterOutcome>,
+    ) -> Result<(), StoreError> {
+        self.flush_if_new(&job.input.lease.id).await?;
+        let outcome = leases::deregister(self.connection, &mut self.pending, &job.input, self.now).await?;
+        job.outcome = Some(Ok(outcome));
+        Ok(())
+    }
+
+    /// Prunes these servers.
+    pub(in crate::store) async fn prune(
+        &mut self,
+        job: &mut Job<i64, PruneOutcome>,
+        servers: &[i64],
+        more: bool,
+    ) -> Result<(), StoreError> {
+        let retention = job.input;
+        let outcome = leases::prune(self.connection, &mut self.pending, servers, retention, self.now).await?;
+        job.outcome = Some(Ok(PruneOutcome { more, ..outcome }));
+        Ok(())
+    }
+
+    pub(in crate::store) async fn change_token(
+        &mut self,
+        job: &mut Job<TokenChange, bool>,
+    ) -> Result<(), StoreError> {
+        let done = tokens::change(self.connection, &job.input).await?;
+        self.pending.effects.tokens = Some(tokens::load(self.connection).await?);
+        job.outcome = Some(Ok(done));
+        Ok(())
+    }
+
+    pub(in crate::store) async fn trim(
+        &mut self,
+        job: &mut Job<changelog::ChangeRetention, ()>,
+    ) -> Result<(), StoreError> {
+        changelog::trim(self.connection, job.input, self.now).await?;
+        job.outcome = Some(Ok(search_text::delete_unused(self.connection).await?));
+        Ok(())
+    }
+
+    /// Creates the search texts of a few servers that have none, `after` being the number of a server before them.
+    pub(in crate::store) async fn index(
+        &mut self,
+        job: &mut Job<(), ()>,
+        after: Option<i64>,
+    ) -> Result<(), StoreError> {
+        if let Some(after) = after {
+            self.index_some(after).await?;
+        }
+        job.outcome = Some(Ok(()));
+        Ok(())
+    }
+
+    async fn index_some(&mut self, after: i64) -> Result<(), StoreError> {
+        const INDEX_BATCH_SIZE: i64 = 8;
+        // Texts of servers whose edit was found by a transaction that was rolled back.
+        search_text::remove_edited(self.connection).await?;
+        let servers = search_text::missing(self.connection, after, INDEX_BATCH_SIZE).await?;
+        let mut texts = Vec::with_capacity(servers.len());
         for server in &servers {
-            search_text::remove(connection, *server).await?;
-            // What somebody has edited into what is no record is not found.
-            if let Some(text) = Text::of_stored(connection, *server, |_| false).await? {
-                made.push((*server, text));
+            search_text::remove(self.connection, *server).await?;
+            // A server that was edited into something invalid gets no text, and no search finds it.
+            if let Some(text) = Text::of_stored(self.connection, *server, |_| false).await? {
+                texts.push((*server, text));
             }
         }
-        let mut script = Script::new();
-        search_text::insert(&mut script, made.iter().map(|(server, text)| (*server, text)));
+        let mut statements = MultiStatement::new();
+        search_text::insert(&mut statements, texts.iter().map(|(server, text)| (*server, text)));
         if servers.is_empty() {
-            search_text::mark_complete(connection).await?;
+            search_text::mark_complete(self.connection).await?;
         }
-        draft.effects.indexed = Some(servers.last().map_or(Indexed::All, |last| Indexed::UpTo(*last)));
-        draft.effects.searched.extend(servers);
-        if made.is_empty() { Ok(()) } else { script.run(connection).await }
+        self.pending.effects.indexed = Some(servers.last().map_or(Indexed::All, |last| Indexed::UpTo(*last)));
+        self.pending.effects.reindex.extend(servers);
+        if texts.is_empty() { Ok(()) } else { statements.run(self.connection).await }
+    }
+
+    /// Inserts the new servers if one of them has this id, so that the next statements find it.
+    async fn flush_if_new(&mut self, id: &str) -> Result<(), StoreError> {
+        if self.new_servers.iter().any(|server| server.id() == id) {
+            self.insert_new_servers()?;
+            self.statements.run(self.connection).await?;
+        }
+        Ok(())
+    }
+
+    fn insert_new_servers(&mut self) -> Result<(), StoreError> {
+        let servers = std::mem::take(&mut self.new_servers);
+        registrations::insert(&mut self.statements, &mut self.pending, &servers, self.now)
+    }
+
+    /// Commits the transaction.
+    pub(in crate::store) async fn commit(mut self) -> Result<(CommitEffects, ChangeLog), StoreError> {
+        self.insert_new_servers()?;
+        self.pending.change_log.write(&mut self.statements, self.now);
+        self.statements.push("COMMIT").run(self.connection).await?;
+        Ok((self.pending.effects, self.pending.change_log))
     }
 }
 
-/// What is asked as a transaction begins.
-struct Begun {
-    data_version: i64,
-    next_server: i64,
+/// The first results of a transaction.
+pub(in crate::store) struct Begun {
+    pub(in crate::store) data_version: i64,
+    /// The number of the next new server.
+    pub(in crate::store) next_server: i64,
 }
 
 pub(in crate::store) const BEGIN: &str = "BEGIN IMMEDIATE; PRAGMA data_version; \
     SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'servers'), 0) + 1";
 
-async fn begin(connection: &mut SqliteConnection) -> Result<Begun, StoreError> {
+/// Begins a transaction.
+pub(in crate::store) async fn begin(connection: &mut SqliteConnection) -> Result<Begun, StoreError> {
     let rows: Vec<i64> = sqlx::query_scalar(BEGIN).fetch_all(connection).await?;
     match rows[..] {
         [data_version, next_server] => Ok(Begun { data_version, next_server }),
         _ => Err(sqlx::Error::RowNotFound.into()),
     }
-}
-
-/// All refreshes of a batch.
-async fn refresh_all(
-    connection: &mut SqliteConnection,
-    draft: &mut Draft<'_>,
-    batch: &mut [Command],
-    now: Moment,
-) -> Result<(), StoreError> {
-    let refreshing = leases::resolve(&draft.live().read(), asked(batch), now);
-    if !refreshing.numbers.is_empty() {
-        if !leases::refresh(connection, &refreshing.numbers, now).await? {
-            return Err(sqlx::Error::RowNotFound.into());
-        }
-        draft.effects.refreshed.extend(&refreshing.numbers);
-        leases::revive(connection, draft, refreshing.revived, now).await?;
-    }
-    tell(batch, refreshing.outcomes);
-    Ok(())
 }

@@ -1,30 +1,29 @@
-//! The one writing connection: batches of commands, each batch one transaction.
+//! The only writing connection. It runs commands in batches, each batch in one transaction.
 //!
-//! A batch holds what was waiting when it began. The answers are kept back until the commit has succeeded.
+//! A batch contains the commands that were waiting when it began. Each is answered only after the commit.
 //!
-//! When anything fails, the whole batch is rolled back, and each command is run again in a transaction of its own and
-//! gets its own answer: a bad one can't fail its neighbours. (A savepoint for each would do the same, at the cost of
-//! two statements for each command that is right.)
+//! If anything fails, the whole batch is rolled back, and each command is run again in a transaction of its own and gets its
+//! own outcome, so that an invalid one cannot fail the others. (Savepoints would do the same at the cost of two statements
+//! for each valid command.)
 
 use std::sync::Arc;
 
 use sqlx::{Connection, SqliteConnection};
 
-use super::command::Command;
-use super::command::{asked, spread, tell};
-use super::{leases, search_text, tokens};
+use super::changelog::ChangeLog;
+use super::command::{Command, fail_all, refresh_requests, set_refresh_outcomes};
+use super::transaction::{Begun, Transaction, begin};
+use super::{leases, search_text, summaries, tokens};
 use crate::model::Revision;
 use crate::store::cache::invalidation::Slot;
-use crate::store::cache::lease_table::Mirror;
-use crate::store::cache::state::Known;
-use crate::store::cache::state::Live;
-use crate::store::cache::state::{Effects, Indexed};
+use crate::store::cache::lease_table::LeaseTable;
+use crate::store::cache::state::{CommitEffects, CommittedState, Indexed, InitialState};
 use crate::store::cache::subscriptions::Event;
-use crate::store::database::checkpoint::Folding;
-use crate::store::database::connect::Shared;
+use crate::store::database::checkpoint::Checkpointer;
+use crate::store::database::connect::SharedConnection;
 use crate::store::error::StoreError;
 use crate::store::moment::Moment;
-use crate::store::record;
+use crate::store::read::settings::{self, data_version};
 
 /// How SQLite waits for the disk at a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,252 +32,330 @@ enum Synchronous {
     Full,
 }
 
-/// The writing connection and what it knows of the database without asking.
+/// The writing connection and the committed state in memory.
 pub(crate) struct Writer {
-    connection: Shared,
-    folding: Option<Folding>,
-    pub(in crate::store) live: Arc<Live>,
+    connection: SharedConnection,
+    checkpointer: Option<Checkpointer>,
+    state: Arc<CommittedState>,
     synchronous: Synchronous,
-    /// What SQLite said when this writer last knew all that is in the file: another number means that somebody else has
-    /// written. None: that is so in any case.
-    pub(in crate::store) data_version: Option<i64>,
+    /// SQLite's data version when the state in memory last matched the file. Another value means that another connection has
+    /// written; none, that the state has to be reloaded in any case.
+    data_version: Option<i64>,
     committed: i64,
-    leases: bool,
-    /// Servers whose lease has run out, found and not yet pruned.
-    pub(in crate::store) due: Vec<i64>,
-    /// The server from which on some have no documents; none if all have.
-    pub(in crate::store) unindexed: Option<i64>,
-    /// What watchers are to be told.
-    news: News,
+    opened_with_leases: bool,
+    /// Servers that are to be pruned in the next batches.
+    prunable: Vec<i64>,
+    /// The number after which some servers have no search text; none if all have one.
+    unindexed: Option<i64>,
+    /// Committed changes that have not been published to watchers yet.
+    pending_events: PendingEvents,
 }
 
-/// Changes that were committed, the keys of their servers, and whether there was one whose keys cannot be known.
+/// Committed changes and the keys of their servers.
 #[derive(Default)]
-struct News {
+struct PendingEvents {
     events: Vec<Arc<Event>>,
     slots: Vec<Slot>,
-    everybody: bool,
+    /// Whether the keys of a server are unknown.
+    to_all: bool,
 }
 
-/// How far the lease clock in `settings` may be behind: commits of refreshes alone leave it as it is.
-const CLOCK_LAG: i64 = 1_000;
+/// How far `settings.lease_clock` may lag behind, in milliseconds: batches that only refresh leases do not update it.
+const MAX_CLOCK_LAG: i64 = 1_000;
+
+/// The outcome of the attempt to run a batch without a transaction.
+enum FastPath {
+    Done {
+        /// Whether anything was written.
+        wrote: bool,
+    },
+    /// The batch needs a transaction.
+    NotApplicable,
+}
 
 impl Writer {
-    /// With all that the database knows in memory.
+    /// Loads the committed state into memory.
     pub(in crate::store) async fn new(
-        connection: Shared,
-        folding: Option<Folding>,
-        known: Known,
+        connection: SharedConnection,
+        checkpointer: Option<Checkpointer>,
+        initial: InitialState,
     ) -> Result<Self, StoreError> {
-        let mut taken = connection.lock().await;
-        let data_version = data_version(&mut taken).await?;
-        make_summaries(&mut taken).await?;
-        let unindexed = (!search_text::are_complete(&mut taken).await?).then_some(0);
-        let (revision, committed, _) = settings(&mut taken).await?;
-        let mirror = Mirror::load(&mut taken).await?;
-        let tokens = tokens::load(&mut taken).await?;
-        drop(taken);
-        let leases = mirror.len() > 0;
-        let live = match known {
-            Known::Anew(answer_bytes) => Arc::new(Live::new(mirror, revision, tokens, answer_bytes)),
-            Known::Of(live) => {
-                live.move_on(mirror, revision, tokens);
-                live
+        let mut guard = connection.lock().await;
+        let data_version = data_version(&mut guard).await?;
+        summaries::restore_missing(&mut guard).await?;
+        let unindexed = (!search_text::are_complete(&mut guard).await?).then_some(0);
+        let settings = settings::load(&mut guard).await?;
+        let leases = LeaseTable::load(&mut guard).await?;
+        let tokens = tokens::load(&mut guard).await?;
+        drop(guard);
+        let opened_with_leases = leases.len() > 0;
+        let revision = settings.revision;
+        let state = match initial {
+            InitialState::New(cache_bytes) => {
+                Arc::new(CommittedState::new(leases, revision, tokens, cache_bytes))
+            }
+            InitialState::Existing(state) => {
+                state.advance_to(leases, revision, tokens);
+                state
             }
         };
         Ok(Self {
             connection,
-            folding,
-            leases,
-            live,
+            checkpointer,
+            opened_with_leases,
+            state,
             synchronous: Synchronous::Full,
             data_version: Some(data_version),
-            committed,
-            due: Vec::new(),
+            committed: settings.lease_clock,
+            prunable: Vec::new(),
             unindexed,
-            news: News::default(),
+            pending_events: PendingEvents::default(),
         })
     }
 
     #[cfg(test)]
-    pub(in crate::store) fn connection(&self) -> Shared {
+    pub(in crate::store) fn connection(&self) -> SharedConnection {
         Arc::clone(&self.connection)
     }
 
-    /// What is known without asking SQLite.
-    pub(crate) fn live(&self) -> Arc<Live> {
-        Arc::clone(&self.live)
+    /// Returns the committed state in memory.
+    pub(crate) fn state(&self) -> Arc<CommittedState> {
+        Arc::clone(&self.state)
     }
 
-    /// How far the catalogue has come.
+    /// Returns the current revision.
     pub(crate) fn revision(&self) -> Revision {
-        self.live.revision()
+        self.state.revision()
     }
 
-    /// The lease time of the last commit.
+    /// Returns the lease time of the last commit.
     pub(crate) fn committed(&self) -> i64 {
         self.committed
     }
 
-    /// Whether there were leases when the database was opened.
+    /// Returns whether the database contained leases when it was opened.
     pub(crate) fn opened_with_leases(&self) -> bool {
-        self.leases
+        self.opened_with_leases
     }
 
-    /// Begins a new history: the one in the file came from a backup, and its numbers may have been told already.
+    /// Begins a new epoch: the history in the file came from a backup, and its next revisions may be known to clients already.
     pub(crate) async fn begin_epoch(&mut self) -> Result<(), StoreError> {
         let mut connection = self.connection.lock().await;
         let row = sqlx::query!("UPDATE settings SET epoch = lower(hex(randomblob(4))) RETURNING epoch")
             .fetch_one(&mut *connection)
             .await?;
-        self.live.begin_epoch(row.epoch);
+        self.state.begin_epoch(row.epoch);
         Ok(())
     }
 
-    /// Whether there is anything to prune: asked before a transaction is begun for it.
+    /// Returns whether there is anything to prune, without beginning a transaction.
     pub(crate) fn is_prunable(&mut self, retention: i64, now: Moment) -> bool {
-        if self.due.is_empty() {
-            self.due = self.live.due(retention, now);
+        if self.prunable.is_empty() {
+            self.prunable = self.state.prunable(retention, now);
         }
-        !self.due.is_empty()
+        !self.prunable.is_empty()
     }
 
-    /// Whether there are servers without documents.
+    /// Takes the servers that the next prune command handles.
+    fn take_prunable(&mut self, retention: i64, now: Moment) -> Vec<i64> {
+        self.is_prunable(retention, now);
+        let rest = self.prunable.split_off(self.prunable.len().min(leases::PRUNE_BATCH_SIZE));
+        std::mem::replace(&mut self.prunable, rest)
+    }
+
+    /// Returns whether there are servers without a search text.
     pub(crate) fn is_unindexed(&self) -> bool {
         self.unindexed.is_some()
     }
 
-    /// Whether somebody else has written to the database.
-    pub(crate) async fn is_overtaken(&self) -> Result<bool, StoreError> {
+    /// Returns whether another connection has written to the database.
+    pub(crate) async fn modified_externally(&self) -> Result<bool, StoreError> {
         let version = data_version(&mut *self.connection.lock().await).await?;
         Ok(self.data_version != Some(version))
     }
 
-    /// Runs a batch and leaves each command with its outcome. Says whether anything was committed; the error is that of
-    /// the database as a whole: nothing could be.
+    /// Runs a batch and sets the outcome of each command. Returns whether anything was committed; the error means that nothing
+    /// could be.
     pub(crate) async fn run(&mut self, batch: &mut [Command], now: Moment) -> Result<bool, StoreError> {
-        if let Some(done) = self.refresh_alone(batch, now).await {
-            return done.map_err(|error| spread(batch, error));
+        match self.try_refresh_only(batch, now).await {
+            Ok(FastPath::Done { wrote }) => return Ok(wrote),
+            Ok(FastPath::NotApplicable) => {}
+            Err(error) => return Err(fail_all(batch, error)),
         }
-        let Err(error) = self.transaction(batch, now).await else { return Ok(true) };
+        let Err(error) = self.commit(batch, now).await else { return Ok(true) };
         if matches!(error, StoreError::Busy) || batch.len() == 1 {
-            return Err(spread(batch, error));
+            return Err(fail_all(batch, error));
         }
+        self.retry_one_by_one(batch, now).await
+    }
+
+    async fn retry_one_by_one(&mut self, batch: &mut [Command], now: Moment) -> Result<bool, StoreError> {
         let mut last = None;
         let mut committed = false;
         for command in batch {
-            // A lock is waited for once, and not once by each.
+            // Only the first command waits for a lock.
             if matches!(last, Some(StoreError::Busy)) {
-                spread(std::slice::from_mut(command), StoreError::Busy);
+                fail_all(std::slice::from_mut(command), StoreError::Busy);
                 continue;
             }
-            match self.transaction(std::slice::from_mut(command), now).await {
+            match self.commit(std::slice::from_mut(command), now).await {
                 Ok(()) => committed = true,
-                Err(error) => last = Some(spread(std::slice::from_mut(command), error)),
+                Err(error) => last = Some(fail_all(std::slice::from_mut(command), error)),
             }
         }
         last.filter(|_| !committed).map_or(Ok(committed), Err)
     }
 
-    /// A batch of nothing but refreshes that change nothing but leases: one statement, which is its own transaction.
-    /// None if this batch is more than that.
-    async fn refresh_alone(
-        &mut self,
-        batch: &mut [Command],
-        now: Moment,
-    ) -> Option<Result<bool, StoreError>> {
-        if !batch.iter().all(Command::is_refresh) || now.lease - self.committed >= CLOCK_LAG {
-            return None;
+    /// Runs a batch of refreshes that change nothing but leases, as a single statement, which is its own transaction.
+    async fn try_refresh_only(&mut self, batch: &mut [Command], now: Moment) -> Result<FastPath, StoreError> {
+        if !batch.iter().all(Command::is_refresh) || now.lease - self.committed >= MAX_CLOCK_LAG {
+            return Ok(FastPath::NotApplicable);
         }
-        let mut refreshing = leases::resolve(&self.live.read(), asked(batch), now);
-        if !refreshing.revived.is_empty() {
-            return None;
+        let plan = leases::resolve(&self.state.read(), refresh_requests(batch), now);
+        if !plan.revived.is_empty() {
+            return Ok(FastPath::NotApplicable);
         }
-        let found = if refreshing.numbers.is_empty() {
-            Ok(true)
-        } else {
-            match self.set_synchronous(Synchronous::Normal).await {
-                Ok(()) => leases::refresh(&mut *self.connection.lock().await, &refreshing.numbers, now).await,
-                Err(error) => Err(error),
+        let all_found = match self.refresh_leases(&plan.numbers, now).await {
+            Ok(all_found) => all_found,
+            Err(error) => {
+                self.mark_stale(&error);
+                return Err(error);
             }
         };
-        match found {
-            Ok(true) => {}
-            Ok(false) => {
-                self.data_version = None;
-                return None;
-            }
-            Err(error) => {
-                self.doubt(&error);
-                return Some(Err(error));
-            }
+        if !all_found {
+            self.data_version = None;
+            return Ok(FastPath::NotApplicable);
         }
-        let wrote = !refreshing.numbers.is_empty();
-        let refreshed = std::mem::take(&mut refreshing.numbers);
-        self.live.apply(Effects { refreshed, ..Effects::default() }, None, now);
-        tell(batch, refreshing.outcomes);
-        Some(Ok(wrote))
+        let wrote = !plan.numbers.is_empty();
+        self.state.apply(CommitEffects { refreshed: plan.numbers, ..CommitEffects::default() }, None, now);
+        set_refresh_outcomes(batch, plan.outcomes);
+        Ok(FastPath::Done { wrote })
     }
 
-    /// After an error of a kind that may leave memory and tables saying different things.
-    fn doubt(&mut self, error: &StoreError) {
+    /// Refreshes leases outside of a transaction. Returns whether the table contains all of them.
+    async fn refresh_leases(&mut self, numbers: &[i64], now: Moment) -> Result<bool, StoreError> {
+        if numbers.is_empty() {
+            return Ok(true);
+        }
+        self.set_synchronous(Synchronous::Normal).await?;
+        leases::refresh(&mut *self.connection.lock().await, numbers, now).await
+    }
+
+    /// Has the state reloaded after an error that may have left memory and tables different.
+    fn mark_stale(&mut self, error: &StoreError) {
         if matches!(error, StoreError::Failed(_)) {
             self.data_version = None;
         }
     }
 
-    async fn transaction(&mut self, batch: &mut [Command], now: Moment) -> Result<(), StoreError> {
-        let durable = batch.iter().any(Command::is_durable) || self.tells_of_revival(batch);
+    async fn commit(&mut self, batch: &mut [Command], now: Moment) -> Result<(), StoreError> {
+        let durable = batch.iter().any(Command::is_durable) || self.revives_expired(batch);
         self.set_synchronous(if durable { Synchronous::Full } else { Synchronous::Normal }).await?;
         let connection = Arc::clone(&self.connection);
         let mut connection = connection.lock().await;
         let connection = &mut *connection;
-        let done = self.in_transaction(connection, batch, now).await;
-        match done {
-            Ok((effects, ledger)) => {
-                let revision = ledger.revision;
-                match effects.indexed {
-                    Some(Indexed::UpTo(last)) => self.unindexed = Some(last),
-                    Some(Indexed::All) => self.unindexed = None,
-                    None => {}
-                }
-                if self.live.watchers().are_any() {
-                    self.news.events.extend(ledger.into_events(now));
-                    self.news.slots.extend(effects.touched.iter().chain(&effects.told));
-                    self.news.everybody |= effects.everything;
-                }
-                self.live.apply(effects, Some(revision), now);
-                self.committed = now.lease;
-                if let Some(folding) = &mut self.folding {
-                    folding.written(batch.iter().map(Command::pages).sum());
-                }
+        match self.execute_batch(connection, batch, now).await {
+            Ok((effects, change_log)) => {
+                self.record_commit(effects, change_log, batch, now);
                 Ok(())
             }
             Err(error) => {
-                // SQLite may have rolled back by itself, and then this is an error that says so.
+                // SQLite may have rolled back already; then this fails.
                 let _ = sqlx::query!("ROLLBACK").execute(&mut *connection).await;
-                self.doubt(&error);
+                self.mark_stale(&error);
                 Err(error)
             }
         }
     }
 
-    /// Tells watchers what was committed. Once those who have asked for it are answered: nobody waits for watchers.
-    pub(crate) fn publish(&mut self) {
-        let News { events, mut slots, everybody } = std::mem::take(&mut self.news);
-        if !events.is_empty() {
-            self.live.watchers().publish(&events, &mut slots, everybody);
+    async fn execute_batch(
+        &mut self,
+        connection: &mut SqliteConnection,
+        batch: &mut [Command],
+        now: Moment,
+    ) -> Result<(CommitEffects, ChangeLog), StoreError> {
+        let Begun { data_version, next_server } = begin(connection).await?;
+        if self.data_version != Some(data_version) {
+            self.reload(connection).await?;
+            self.data_version = Some(data_version);
+        }
+        let state = Arc::clone(&self.state);
+        let mut transaction = Transaction::new(connection, &state, next_server, now);
+        transaction.refresh_all(batch).await?;
+        for command in batch {
+            match command {
+                // Refreshed above.
+                Command::Refresh(_) => {}
+                Command::Register(job) => transaction.register(job).await?,
+                Command::Deregister(job) => transaction.deregister(job).await?,
+                Command::Prune(job) => {
+                    let servers = self.take_prunable(job.input, now);
+                    transaction.prune(job, &servers, !self.prunable.is_empty()).await?;
+                }
+                Command::Token(job) => transaction.change_token(job).await?,
+                Command::Trim(job) => transaction.trim(job).await?,
+                Command::Index(job) => transaction.index(job, self.unindexed).await?,
+                Command::Commit(job) => job.outcome = Some(Ok(())),
+            }
+        }
+        transaction.commit().await
+    }
+
+    /// Reloads the state in memory, because another connection has written to the database.
+    async fn reload(&mut self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        if summaries::restore_missing(connection).await? {
+            self.unindexed = Some(0);
+        }
+        let revision = settings::load(connection).await?.revision;
+        self.state.reload(LeaseTable::load(connection).await?, revision, tokens::load(connection).await?);
+        tracing::debug!("another program has written to the database; reloaded the state in memory");
+        Ok(())
+    }
+
+    /// Brings everything in memory up to date with a commit.
+    fn record_commit(
+        &mut self,
+        effects: CommitEffects,
+        change_log: ChangeLog,
+        batch: &[Command],
+        now: Moment,
+    ) {
+        let revision = change_log.revision;
+        match effects.indexed {
+            Some(Indexed::UpTo(last)) => self.unindexed = Some(last),
+            Some(Indexed::All) => self.unindexed = None,
+            None => {}
+        }
+        if self.state.watchers().has_subscribers() {
+            self.pending_events.events.extend(change_log.into_events(now));
+            self.pending_events.slots.extend(effects.invalidated.iter().chain(&effects.notified));
+            self.pending_events.to_all |= effects.invalidate_all;
+        }
+        self.state.apply(effects, Some(revision), now);
+        self.committed = now.lease;
+        if let Some(checkpointer) = &mut self.checkpointer {
+            checkpointer.record_pages(batch.iter().map(Command::pages).sum());
         }
     }
 
-    /// Whether a refresh is the news that a server lives again: a change with a number.
-    fn tells_of_revival(&self, batch: &[Command]) -> bool {
-        let state = self.live.read();
-        asked(batch).any(|(lease, _)| state.mirror.get(&lease.id).is_some_and(|held| held.expired))
+    /// Publishes committed changes to watchers. Called after the commands are answered, so that callers do not wait for
+    /// watchers.
+    pub(crate) fn publish(&mut self) {
+        let PendingEvents { events, mut slots, to_all } = std::mem::take(&mut self.pending_events);
+        if !events.is_empty() {
+            self.state.watchers().publish(&events, &mut slots, to_all);
+        }
     }
 
-    /// Set before BEGIN, since it is refused inside a transaction, and never from a cached statement: the pragma acts
-    /// when it is prepared.
+    /// Returns whether a refresh revives a server that was recorded as expired: this is a change with a revision.
+    fn revives_expired(&self, batch: &[Command]) -> bool {
+        let state = self.state.read();
+        refresh_requests(batch)
+            .any(|(lease, _)| state.leases.get(&lease.id).is_some_and(|current| current.expired))
+    }
+
+    /// Sets the pragma before BEGIN, since SQLite rejects it inside a transaction, and never as a cached statement: the pragma
+    /// acts when it is prepared.
     async fn set_synchronous(&mut self, wanted: Synchronous) -> Result<(), StoreError> {
         if self.synchronous == wanted {
             return Ok(());
@@ -292,38 +369,15 @@ impl Writer {
         Ok(())
     }
 
-    /// Closes the connection; as the last one of its file it folds the WAL into the database.
+    /// Closes the connection. As the last connection to the file it checkpoints the WAL.
     pub(crate) async fn close(self) {
-        if let Some(folding) = self.folding {
-            folding.stop().await;
+        if let Some(checkpointer) = self.checkpointer {
+            checkpointer.stop().await;
         }
         if let Ok(connection) = Arc::try_unwrap(self.connection)
             && let Err(error) = connection.into_inner().close().await
         {
-            tracing::warn!(%error, "the database was not closed in order; the next start recovers it");
+            tracing::warn!(%error, "cannot close the database cleanly; the next start recovers it");
         }
     }
-}
-
-/// A number that changes when another connection has written.
-async fn data_version(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
-    Ok(sqlx::query_scalar("PRAGMA data_version").fetch_one(connection).await?)
-}
-
-/// How far the catalogue has come, the lease time of the last commit, and what added to it gives wall time.
-pub(in crate::store) async fn settings(
-    connection: &mut SqliteConnection,
-) -> Result<(Revision, i64, i64), StoreError> {
-    let row = sqlx::query!("SELECT epoch, revision, lease_clock, wall_offset FROM settings");
-    let row = row.fetch_one(connection).await?;
-    let number = u64::try_from(row.revision).unwrap_or_default();
-    Ok((Revision { epoch: row.epoch, number }, row.lease_clock, row.wall_offset))
-}
-
-/// Makes the summaries that are missing, and takes the documents of the same servers away. Says whether there were any.
-pub(in crate::store) async fn make_summaries(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
-    sqlx::query(record::MISSING_SUMMARIES).execute(&mut *connection).await?;
-    let edited = search_text::remove_edited(&mut *connection).await?;
-    sqlx::query(record::MAKE_SUMMARIES).execute(connection).await?;
-    Ok(edited)
 }

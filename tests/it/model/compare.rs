@@ -1,12 +1,12 @@
-//! Asks everything that can be asked, and compares it with what the plain model says.
+//! Compares the results of every kind of query with the reference model.
 
 use paulina::{Filter, Health, HealthFilter, Match, Server, View};
 
 use super::History;
-use super::plain::{IDS, NAMES, TAGS, TOOLS};
+use super::reference::{IDS, NAMES, TAGS, TOOLS};
 
 impl History {
-    /// Asks everything, each list in pages of two, and compares.
+    /// Runs every kind of query, lists in pages of two, and compares the results.
     pub(super) async fn compare(&self) {
         let Self { model, .. } = self;
         let any = HealthFilter::Any;
@@ -54,7 +54,7 @@ impl History {
             });
             expected.sort();
             let mut found: Vec<_> =
-                self.pages(Filter::new().words(words).matching(Match::All).health(any)).await;
+                self.pages(Filter::new().search(words).matching(Match::All).health(any)).await;
             found.sort_by(|one, other| one.id.cmp(&other.id));
             assert_eq!(
                 found.iter().map(|server| &server.id).collect::<Vec<_>>(),

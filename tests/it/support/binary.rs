@@ -1,10 +1,10 @@
-//! The real binary, as a process.
+//! The real binary as a child process.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-/// `paulina serve` on a free port, killed when it goes out of scope.
+/// `paulina serve` on a free port; killed on drop.
 pub(crate) struct Binary {
     child: Child,
     pub(crate) url: String,
@@ -32,14 +32,14 @@ impl Binary {
         binary
     }
 
-    /// Reads the log up to the line that tells the address.
+    /// Reads the log up to the line with the address.
     fn read_address(&mut self) -> String {
         let log = self.log.as_mut().unwrap();
-        let mut seen = String::new();
+        let mut earlier = String::new();
         loop {
             let mut line = String::new();
-            assert!(log.read_line(&mut line).unwrap() > 0, "the registry did not start: {seen}");
-            seen.push_str(&line);
+            assert!(log.read_line(&mut line).unwrap() > 0, "the registry did not start: {earlier}");
+            earlier.push_str(&line);
             let line: serde_json::Value = serde_json::from_str(&line).unwrap();
             if let Some(address) = line["fields"]["address"].as_str() {
                 return address.to_owned();
@@ -51,7 +51,7 @@ impl Binary {
         self.url.strip_prefix("http://").unwrap().parse().unwrap()
     }
 
-    /// SIGKILL: no handler runs, nothing is flushed.
+    /// Sends SIGKILL: no handler runs, and nothing is flushed.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -62,14 +62,14 @@ impl Binary {
         assert!(status.success());
     }
 
-    /// Waits for the end, and gives the exit status and what was logged since the start.
+    /// Waits for the process to exit; returns the exit status and the log after startup.
     pub(crate) fn wait(mut self) -> (ExitStatus, String) {
         let mut log = String::new();
         self.log.take().unwrap().read_to_string(&mut log).unwrap();
         (self.child.wait().unwrap(), log)
     }
 
-    /// Reads the log on, so that a full pipe can't hold the process up.
+    /// Discards the rest of the log, so that a full pipe does not block the process.
     pub(crate) fn drain(&mut self) {
         let mut log = self.log.take().unwrap();
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));

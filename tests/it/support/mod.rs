@@ -1,7 +1,7 @@
-//! What the tests share: a registry on a file with a clock in hand, the API on a socket, the real binary.
+//! Shared fixtures: a registry on a file with a manual clock, the API on a socket, the real binary, a TCP proxy.
 
-pub(crate) mod between;
 pub(crate) mod binary;
+pub(crate) mod tcp_proxy;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use tempfile::TempDir;
 
-/// A registry whose pruner only runs when it is told to.
+/// A registry on a file; its pruner runs only when a test calls it.
 pub(crate) struct Fixture {
     pub(crate) clock: ManualClock,
     pub(crate) folder: TempDir,
@@ -42,31 +42,31 @@ impl Fixture {
         self.folder.path().join("paulina.db")
     }
 
-    /// Lets awake time pass: the registry is looked after four times a second, as its task does.
-    pub(crate) async fn pass(&self, time: Duration) {
-        let mut left = time;
-        while !left.is_zero() {
-            let step = left.min(Duration::from_millis(250));
+    /// Advances the clock while the registry runs: four ticks per second, like its own task.
+    pub(crate) async fn run_for(&self, time: Duration) {
+        let mut remaining = time;
+        while !remaining.is_zero() {
+            let step = remaining.min(Duration::from_millis(250));
             self.clock.advance(step);
             self.registry.check_writable().await.unwrap();
-            left -= step;
+            remaining -= step;
         }
     }
 
-    /// What a killed process leaves, the files as they are at this moment, opened after this time.
+    /// Simulates a killed process: copies the files as they are now, and opens the copy after `down`.
     pub(crate) async fn kill_and_reopen_after(&mut self, down: Duration) {
-        let left = tempfile::tempdir().unwrap();
+        let copy = tempfile::tempdir().unwrap();
         for entry in std::fs::read_dir(self.folder.path()).unwrap() {
             let entry = entry.unwrap();
-            std::fs::copy(entry.path(), left.path().join(entry.file_name())).unwrap();
+            std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
         }
         self.registry.close().await;
-        self.folder = left;
+        self.folder = copy;
         self.clock.advance(down);
         self.registry = open(&self.clock, self.retention, self.path()).await;
     }
 
-    /// Closes and opens again, with this time in between.
+    /// Closes the registry, and opens it again after `down`.
     pub(crate) async fn reopen_after(&mut self, down: Duration) {
         self.registry.close().await;
         self.clock.advance(down);
@@ -79,7 +79,7 @@ pub(crate) async fn open(clock: &ManualClock, retention: Duration, path: PathBuf
     options.open(path).await.unwrap()
 }
 
-/// Writes to a database as sqlite3 would, from outside the registry.
+/// Executes SQL on a database from outside the registry, as the `sqlite3` shell would.
 pub(crate) async fn edit(path: &Path, sql: &str) {
     let options = SqliteConnectOptions::new().filename(path).foreign_keys(false).create_if_missing(true);
     let mut connection = options.connect().await.unwrap();
@@ -87,8 +87,8 @@ pub(crate) async fn edit(path: &Path, sql: &str) {
     connection.close().await.unwrap();
 }
 
-/// Takes a database back to before search by meaning: the third version of the schema.
-pub(crate) const BACK_TO_3: &str = "
+/// Reverts a database to schema version 3, the last one without semantic search.
+pub(crate) const DOWNGRADE_TO_SCHEMA_3: &str = "
     DROP TRIGGER servers_leave_search; DROP TRIGGER search_entries_leave;
     DROP TABLE search_texts; DROP TABLE search_entries; DROP TABLE search_unused;
     ALTER TABLE settings DROP COLUMN search_version;
@@ -102,14 +102,14 @@ pub(crate) const BACK_TO_3: &str = "
     END;
     DELETE FROM refinery_schema_history WHERE version >= 4;";
 
-/// A client that is not ours. The feature `cli` gives reqwest TLS without a provider of its own.
+/// Returns a plain HTTP client. The feature `cli` builds reqwest without a TLS provider, so this installs one.
 pub(crate) fn http_client() -> reqwest::Client {
-    // An error says that there is one already.
+    // An error means that a provider is installed already.
     let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
-/// The API on a socket of its own.
+/// The API on its own socket.
 pub(crate) struct Api {
     pub(crate) address: SocketAddr,
     pub(crate) registry: Registry,
@@ -118,24 +118,29 @@ pub(crate) struct Api {
     folder: TempDir,
 }
 
-/// An answer, read whole.
+/// A response whose body has been read.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) text: String,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+
+    /// Returns the JSON body, indented for a snapshot.
+    pub(crate) fn pretty_json(&self) -> String {
+        serde_json::to_string_pretty(&self.json()).unwrap()
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The code of a problem that has all its members.
+    /// Returns the problem code, after checking that the problem has all its members.
     pub(crate) fn code(&self) -> String {
         assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
         assert!(!self.header("x-request-id").is_empty(), "{self:?}");
@@ -167,7 +172,7 @@ impl Api {
         Self::of(registry, folder, limits, configure)
     }
 
-    /// The API of this registry, whose files lie in this folder.
+    /// Serves the API of this registry, whose files are in this folder.
     pub(crate) fn of(
         registry: Registry,
         folder: TempDir,
@@ -188,12 +193,12 @@ impl Api {
         Self { address, registry, client, stop: Some(stop), folder }
     }
 
-    /// The registry's file.
+    /// Returns the path of the database.
     pub(crate) fn database(&self) -> PathBuf {
         self.folder.path().join("paulina.db")
     }
 
-    /// A token, as the value of `authorization`.
+    /// Creates a token; returns the value of the header `authorization`.
     pub(crate) async fn token(&self, name: &str, role: Role) -> String {
         let secret = self.registry.create_token(name.parse().unwrap(), role).await.unwrap();
         format!("Bearer {}", secret.expose())
@@ -207,28 +212,28 @@ impl Api {
         self.client.request(method, format!("http://{}{path}", self.address))
     }
 
-    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Response {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
-        // A stream of events has no end.
-        let endless = headers.get("content-type").is_some_and(|kind| kind == "text/event-stream");
-        let text = if endless { String::new() } else { response.text().await.unwrap() };
-        Answer { status, headers, text }
+        // An event stream does not end.
+        let is_event_stream = headers.get("content-type").is_some_and(|kind| kind == "text/event-stream");
+        let text = if is_event_stream { String::new() } else { response.text().await.unwrap() };
+        Response { status, headers, text }
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Response {
         self.send(self.request(Method::GET, path)).await
     }
 
-    pub(crate) async fn put(&self, path: &str) -> Answer {
+    pub(crate) async fn put(&self, path: &str) -> Response {
         self.send(self.request(Method::PUT, path)).await
     }
 
-    pub(crate) async fn delete(&self, path: &str) -> Answer {
+    pub(crate) async fn delete(&self, path: &str) -> Response {
         self.send(self.request(Method::DELETE, path)).await
     }
 
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Response {
         self.send(self.request(Method::POST, path).json(body)).await
     }
 
@@ -238,12 +243,38 @@ impl Api {
         answer.json()
     }
 
-    /// The ids that a query finds, in order.
+    /// Returns the ids that a query finds, in order.
     pub(crate) async fn ids(&self, query: &str) -> Vec<String> {
         let answer = self.get(&format!("/v1/servers?{query}")).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         ids(&answer.json())
     }
+}
+
+/// Returns the JSON bodies of several responses, for one snapshot.
+pub(crate) fn pretty_bodies(responses: &[Response]) -> String {
+    responses.iter().map(Response::pretty_json).collect::<Vec<_>>().join("\n")
+}
+
+/// Replaces every part of the form of `pattern`, in which `0` stands for a hexadecimal digit.
+pub(crate) fn redact(text: &str, pattern: &str, replacement: &str) -> String {
+    let is_match = |part: &[u8]| {
+        part.iter().zip(pattern.bytes()).all(|(byte, expected)| {
+            if expected == b'0' { byte.is_ascii_hexdigit() } else { *byte == expected }
+        })
+    };
+    let mut redacted = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        if rest.as_bytes().get(..pattern.len()).is_some_and(is_match) {
+            redacted.push_str(replacement);
+            rest = &rest[pattern.len()..];
+        } else {
+            redacted.push(first);
+            rest = &rest[first.len_utf8()..];
+        }
+    }
+    redacted
 }
 
 pub(crate) fn ids(page: &Value) -> Vec<String> {

@@ -1,16 +1,16 @@
-//! Servers in the shape of real ones: 1–32 tools, descriptions of 50–400 bytes, schemas of 0.2–6 KB a tool.
+//! Generates realistic servers: 1–32 tools, descriptions of 50–400 bytes, schemas of 0.2–6 KB per tool.
 //!
-//! Whatever the size, each question finds [`MATCHES`] servers: `tool_7`, `team_7`, `kind_7`, `name_7` and `res://7/x`
-//! belong to the eighth group of them.
+//! Each query matches [`MATCHES`] servers, regardless of the size of the catalog: `tool_7`, `team_7`, `kind_7`, `name_7` and
+//! `res://7/x` belong to the eighth group.
 
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
-/// How many servers each question finds.
+/// The number of servers that each query matches.
 pub const MATCHES: usize = 5;
 
-/// What descriptions are made of.
+/// The words of generated descriptions.
 const WORDS: &str = "\
     a absolute access account across add additional after all allowed an and any api append argument arguments array as \
     at attached author available base be before begins between body boolean branch branches browser by call can change \
@@ -35,7 +35,7 @@ const WORDS: &str = "\
     values version view visible waits was watch when where whether which will with within without working writes writing \
     year zone";
 
-/// A small generator of numbers, the same in every run.
+/// A deterministic generator of random numbers.
 #[derive(Debug, Clone)]
 pub struct Random(pub u64);
 
@@ -62,7 +62,7 @@ impl Random {
     fn tool(&mut self, name: &str) -> Value {
         let description = 50 + self.below(350);
         let mut properties = serde_json::Map::new();
-        // Most schemas are small, few are large.
+        // Most schemas are small, a few are large.
         let schema = 200 + (self.below(5_800) * self.below(1_000)) / 1_000;
         let mut bytes = 0;
         while bytes < schema {
@@ -81,7 +81,7 @@ impl Random {
     }
 }
 
-/// The body that registers server number `index`, with that many tools, or 1–32 (11 on average).
+/// Returns the registration of server number `index` with this number of tools, or 1–32 (11 on average).
 pub fn server(index: usize, tools: Option<u64>) -> Value {
     let mut random = Random(index as u64);
     let group = index / MATCHES;

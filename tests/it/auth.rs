@@ -1,4 +1,4 @@
-//! Who gets in: tokens and their roles, whose server it is, pages of other origins.
+//! Access over HTTP: tokens and roles, ownership of servers, CORS and content security headers.
 
 use paulina::Role;
 use paulina::http::Limits;
@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{Answer, Api};
+use crate::support::{Api, Response, pretty_bodies};
 
 fn body(id: &str) -> Value {
     json!({"id": id, "name": "n", "transport": "stdio", "command": ["x"], "ttl": 3600})
 }
 
-/// A request with a token.
-async fn ask(api: &Api, token: &str, method: Method, path: &str, body: Option<&Value>) -> Answer {
+/// Sends a request with a token, or without one if it is empty.
+async fn send(api: &Api, token: &str, method: Method, path: &str, body: Option<&Value>) -> Response {
     let mut request = api.request(method, path);
     if !token.is_empty() {
         request = request.header("authorization", token);
@@ -26,7 +26,7 @@ async fn ask(api: &Api, token: &str, method: Method, path: &str, body: Option<&V
     api.send(request).await
 }
 
-/// Every operation of the document that is about what is registered.
+/// Returns every `/v1` operation of the OpenAPI document.
 fn operations() -> Vec<(Method, String, Option<Value>)> {
     let document: Value = serde_json::from_str(&paulina::http::document()).unwrap();
     let mut operations = Vec::new();
@@ -48,14 +48,14 @@ fn operations() -> Vec<(Method, String, Option<Value>)> {
 }
 
 #[tokio::test]
-async fn once_there_is_a_token_every_operation_asks_for_one() {
+async fn every_operation_requires_a_token_once_one_exists() {
     let api = Api::new().await;
     api.register(&body("a")).await;
     let admin = api.token("root", Role::Admin).await;
     let reader = api.token("eye", Role::Read).await;
     for (method, path, body) in operations() {
         for wrong in ["", "Bearer", "Bearer x", "Basic eDp5", &admin.replace("Bearer ", ""), &admin[..20]] {
-            let answer = ask(&api, wrong, method.clone(), &path, body.as_ref()).await;
+            let answer = send(&api, wrong, method.clone(), &path, body.as_ref()).await;
             assert_eq!(
                 (answer.status.as_u16(), answer.code().as_str()),
                 (401, "unauthorized"),
@@ -63,7 +63,7 @@ async fn once_there_is_a_token_every_operation_asks_for_one() {
             );
             assert!(answer.header("www-authenticate").starts_with("Bearer"));
         }
-        let answer = ask(&api, &reader, method.clone(), &path, body.as_ref()).await;
+        let answer = send(&api, &reader, method.clone(), &path, body.as_ref()).await;
         if method == Method::GET {
             assert_eq!(answer.status, 200, "{path}");
         } else {
@@ -76,20 +76,20 @@ async fn once_there_is_a_token_every_operation_asks_for_one() {
     }
     for (method, path, body) in operations() {
         if method != Method::DELETE {
-            let answer = ask(&api, &admin, method.clone(), &path, body.as_ref()).await;
+            let answer = send(&api, &admin, method.clone(), &path, body.as_ref()).await;
             assert!(answer.status.is_success(), "{method} {path} {answer:?}");
         }
     }
-    assert_eq!(ask(&api, &admin, Method::DELETE, "/v1/servers/a", None).await.status, 204);
+    assert_eq!(send(&api, &admin, Method::DELETE, "/v1/servers/a", None).await.status, 204);
     for open in ["/healthz", "/readyz", "/metrics", "/openapi.json"] {
         assert_eq!(api.get(open).await.status, 200, "{open}");
     }
     for other in ["/nothing", "/v1", "/v1/", "/V1/servers", "//v1/servers", "/v1/servers/a/b"] {
         assert_eq!(api.get(other).await.status, 401, "{other}");
-        assert_eq!(ask(&api, &admin, Method::GET, other, None).await.code(), "not_found", "{other}");
+        assert_eq!(send(&api, &admin, Method::GET, other, None).await.code(), "not_found", "{other}");
     }
     let scheme = admin.replace("Bearer", "bearer");
-    assert_eq!(ask(&api, &scheme, Method::GET, "/v1/stats", None).await.status, 200);
+    assert_eq!(send(&api, &scheme, Method::GET, "/v1/stats", None).await.status, 200);
     let twice =
         api.request(Method::GET, "/v1/stats").header("authorization", &admin).header("authorization", &admin);
     assert_eq!(api.send(twice).await.status, 401);
@@ -105,7 +105,7 @@ async fn a_server_belongs_to_the_token_that_registered_it() {
         api.token("root", Role::Admin).await,
     );
     let register =
-        async |token: &str, body: &Value| ask(&api, token, Method::POST, "/v1/servers", Some(body)).await;
+        async |token: &str, body: &Value| send(&api, token, Method::POST, "/v1/servers", Some(body)).await;
     let created = register(&one, &body("mine")).await;
     assert_eq!((created.status.as_u16(), created.json()["owner"].as_str()), (201, Some("one")));
     assert_eq!(register(&one, &body("mine")).await.status, 200);
@@ -115,28 +115,28 @@ async fn a_server_belongs_to_the_token_that_registered_it() {
         (Method::PUT, "/v1/servers/mine/refresh", None),
         (Method::DELETE, "/v1/servers/mine", None),
     ] {
-        let answer = ask(&api, &two, method.clone(), path, body.as_ref()).await;
+        let answer = send(&api, &two, method.clone(), path, body.as_ref()).await;
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (403, "forbidden"), "{method} {path}");
         assert!(answer.json()["detail"].as_str().unwrap().contains("another token"), "{answer:?}");
     }
-    assert_eq!(ask(&api, &two, Method::GET, "/v1/servers/mine", None).await.json()["owner"], "one");
+    assert_eq!(send(&api, &two, Method::GET, "/v1/servers/mine", None).await.json()["owner"], "one");
 
-    // An admin mends it, and it stays its owner's.
-    let mut mended = body("mine");
-    mended["version"] = json!("2");
-    let answer = register(&admin, &mended).await;
+    // An admin replaces it, and the owner stays the same.
+    let mut replacement = body("mine");
+    replacement["version"] = json!("2");
+    let answer = register(&admin, &replacement).await;
     assert_eq!((answer.status.as_u16(), answer.json()["owner"].as_str()), (200, Some("one")));
-    assert_eq!(ask(&api, &one, Method::PUT, "/v1/servers/mine/refresh", None).await.status, 200);
+    assert_eq!(send(&api, &one, Method::PUT, "/v1/servers/mine/refresh", None).await.status, 200);
 
-    // What was there before the tokens is anybody's who may register.
-    let taken = register(&two, &body("old")).await;
-    assert_eq!((taken.status.as_u16(), taken.json()["owner"].as_str()), (200, Some("two")));
+    // A server from before the first token has no owner: any token with the role `register` can take it over.
+    let takeover = register(&two, &body("old")).await;
+    assert_eq!((takeover.status.as_u16(), takeover.json()["owner"].as_str()), (200, Some("two")));
     assert_eq!(register(&one, &body("old")).await.code(), "forbidden");
-    let found = ask(&api, &one, Method::GET, "/v1/servers?owner=two", None).await.json();
+    let found = send(&api, &one, Method::GET, "/v1/servers?owner=two", None).await.json();
     assert_eq!(found["servers"][0]["id"], "old");
 
     let many = json!({"ids": ["mine", "old", "gone"]});
-    let answer = ask(&api, &one, Method::POST, "/v1/refresh", Some(&many)).await;
+    let answer = send(&api, &one, Method::POST, "/v1/refresh", Some(&many)).await;
     assert_eq!((answer.status.as_u16(), answer.code().as_str()), (403, "forbidden"));
     assert_eq!(
         answer.json()["errors"],
@@ -145,57 +145,61 @@ async fn a_server_belongs_to_the_token_that_registered_it() {
             {"pointer": "/ids/2", "detail": "is not registered; register it again"}
         ])
     );
-    assert_eq!(ask(&api, &admin, Method::POST, "/v1/refresh", Some(&many)).await.status, 200);
+    assert_eq!(send(&api, &admin, Method::POST, "/v1/refresh", Some(&many)).await.status, 200);
 
-    // A restart forgets none of it, and a new token of the same name has what the old one had.
+    // A new token with the name of a revoked one inherits its servers.
     api.registry.revoke_token(&"one".parse().unwrap()).await.unwrap();
-    assert_eq!(ask(&api, &one, Method::PUT, "/v1/servers/mine/refresh", None).await.status, 401);
+    assert_eq!(send(&api, &one, Method::PUT, "/v1/servers/mine/refresh", None).await.status, 401);
     let again = api.token("one", Role::Register).await;
-    assert_eq!(ask(&api, &again, Method::DELETE, "/v1/servers/mine", None).await.status, 204);
-    assert_eq!(ask(&api, &again, Method::DELETE, "/v1/servers/old", None).await.status, 403);
+    assert_eq!(send(&api, &again, Method::DELETE, "/v1/servers/mine", None).await.status, 204);
+    assert_eq!(send(&api, &again, Method::DELETE, "/v1/servers/old", None).await.status, 403);
 }
 
 #[tokio::test]
-async fn anonymous_reading_opens_reads_alone() {
+async fn anonymous_read_allows_only_reads() {
     let api = Api::serving(Limits::default(), |server| server.anonymous_read(true)).await;
     api.register(&body("a")).await;
     let token = api.token("one", Role::Register).await;
     for (method, path, body) in operations() {
-        let answer = ask(&api, "", method.clone(), &path, body.as_ref()).await;
+        let answer = send(&api, "", method.clone(), &path, body.as_ref()).await;
         assert_eq!(answer.status, if method == Method::GET { 200 } else { 401 }, "{method} {path}");
     }
-    let wrong = ask(&api, "Bearer x", Method::GET, "/v1/servers", None).await;
-    assert_eq!(wrong.status, 401, "a wrong token is told so");
-    assert_eq!(ask(&api, &token, Method::GET, "/v1/servers", None).await.status, 200);
+    let wrong = send(&api, "Bearer x", Method::GET, "/v1/servers", None).await;
+    assert_eq!(wrong.status, 401, "an invalid token is rejected, not ignored");
+    assert_eq!(send(&api, &token, Method::GET, "/v1/servers", None).await.status, 200);
 }
 
 #[tokio::test]
-async fn a_server_that_takes_tokens_alone_stays_closed_without_any() {
-    let api = Api::serving(Limits::default(), |server| server.tokens_required(true)).await;
+async fn require_token_rejects_requests_even_before_a_token_exists() {
+    let api = Api::serving(Limits::default(), |server| server.require_token(true)).await;
     assert_eq!(api.get("/v1/servers").await.code(), "unauthorized");
     let token = api.token("one", Role::Read).await;
-    assert_eq!(ask(&api, &token, Method::GET, "/v1/servers", None).await.status, 200);
+    assert_eq!(send(&api, &token, Method::GET, "/v1/servers", None).await.status, 200);
     api.registry.revoke_token(&"one".parse().unwrap()).await.unwrap();
-    assert_eq!(api.get("/v1/servers").await.code(), "unauthorized", "the last token revoked opens nothing");
+    assert_eq!(
+        api.get("/v1/servers").await.code(),
+        "unauthorized",
+        "revoking the last token does not open the registry"
+    );
     assert_eq!(api.get("/healthz").await.status, 200);
 }
 
 #[tokio::test]
-async fn a_token_is_shown_in_no_error() {
+async fn errors_never_contain_a_token() {
     let api = Api::new().await;
     let token = api.token("one", Role::Admin).await;
     let secret = token.replace("Bearer ", "");
-    let stray = body(&secret[..40]);
+    let registration = body(&secret[..40]);
     let mut tagged = body("a");
     tagged["tags"] = json!([format!("{secret},")]);
     tagged["metadata"] = json!({"k": {"v": secret}});
     tagged[secret.as_str()] = json!(1);
     for answer in [
-        ask(&api, &token, Method::GET, &format!("/v1/servers/{secret}"), None).await,
-        ask(&api, &token, Method::GET, &format!("/v1/{secret}"), None).await,
-        ask(&api, &token, Method::GET, &format!("/v1/servers?{secret}=1"), None).await,
-        ask(&api, &token, Method::POST, "/v1/servers", Some(&tagged)).await,
-        ask(&api, &format!("{token}x"), Method::POST, "/v1/servers", Some(&stray)).await,
+        send(&api, &token, Method::GET, &format!("/v1/servers/{secret}"), None).await,
+        send(&api, &token, Method::GET, &format!("/v1/{secret}"), None).await,
+        send(&api, &token, Method::GET, &format!("/v1/servers?{secret}=1"), None).await,
+        send(&api, &token, Method::POST, "/v1/servers", Some(&tagged)).await,
+        send(&api, &format!("{token}x"), Method::POST, "/v1/servers", Some(&registration)).await,
     ] {
         answer.code();
         assert!(!answer.text.contains(&secret), "{answer:?}");
@@ -203,7 +207,7 @@ async fn a_token_is_shown_in_no_error() {
 }
 
 #[tokio::test]
-async fn an_origin_that_is_allowed_by_name_gets_cors_headers_and_no_other_does() {
+async fn only_allowed_origins_get_cors_headers() {
     let app = "https://app.example";
     let api = Api::serving(Limits::default(), |server| server.allowed_origins(vec![app.to_owned()])).await;
     let token = api.token("one", Role::Register).await;
@@ -220,7 +224,11 @@ async fn an_origin_that_is_allowed_by_name_gets_cors_headers_and_no_other_does()
     assert_eq!((answer.status.as_u16(), answer.header("access-control-allow-origin")), (200, app));
     assert!(answer.header("vary").contains("origin"), "{answer:?}");
     let refused = api.send(from(Method::GET, app)).await;
-    assert_eq!(refused.header("access-control-allow-origin"), app, "a page can read that it needs a token");
+    assert_eq!(
+        refused.header("access-control-allow-origin"),
+        app,
+        "the page can read that a token is required"
+    );
     assert_eq!(refused.code(), "unauthorized");
 
     for other in ["https://evil.example", "https://app.example.evil.example", "http://app.example", "null"] {
@@ -236,7 +244,7 @@ async fn an_origin_that_is_allowed_by_name_gets_cors_headers_and_no_other_does()
 }
 
 #[tokio::test]
-async fn no_answer_is_a_page_or_may_run_anything() {
+async fn api_responses_forbid_scripts_and_content_sniffing() {
     let api = Api::new().await;
     for path in ["/v1/servers", "/healthz", "/nothing", "/metrics"] {
         let answer = api.get(path).await;
@@ -249,9 +257,9 @@ async fn no_answer_is_a_page_or_may_run_anything() {
     }
 }
 
-/// The pages, and what they are made of: open to everybody, and bound to what is served with them.
+/// The dashboard, the API documentation and their assets need no token.
 #[tokio::test]
-async fn pages_run_nothing_but_what_is_served_with_them() {
+async fn the_ui_loads_only_its_own_assets() {
     let api = Api::new().await;
     api.token("one", Role::Read).await;
     for (path, kind) in [
@@ -273,7 +281,7 @@ async fn pages_run_nothing_but_what_is_served_with_them() {
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
         assert!(
             !answer.text.contains("<script>") && !answer.text.contains(" style="),
-            "{path} has nothing inline"
+            "{path} contains inline scripts or styles"
         );
         let again = api.request(reqwest::Method::GET, path).header("if-none-match", answer.header("etag"));
         assert_eq!(api.send(again).await.status, 304, "{path}");
@@ -283,13 +291,14 @@ async fn pages_run_nothing_but_what_is_served_with_them() {
     }
 }
 
-/// A request whose header has passed, and whose body comes when its right is gone.
+/// The header passes authentication; then the token is revoked, or the first token is created, before the body arrives.
 #[tokio::test]
-async fn who_may_no_longer_write_does_not_though_the_header_came_in_time() {
+async fn the_right_to_write_is_checked_again_after_the_body_arrived() {
     let api = Api::new().await;
     let text = body("late").to_string();
-    for named in [false, true] {
-        let token = if named { api.token("one", Role::Register).await } else { "Bearer none".to_owned() };
+    for with_token in [false, true] {
+        let token =
+            if with_token { api.token("one", Role::Register).await } else { "Bearer none".to_owned() };
         let mut stream = TcpStream::connect(api.address).await.unwrap();
         let header = format!(
             "POST /v1/servers HTTP/1.1\r\nhost: {}\r\nconnection: close\r\nexpect: 100-continue\r\nauthorization: {token}\r\n\
@@ -298,10 +307,10 @@ async fn who_may_no_longer_write_does_not_though_the_header_came_in_time() {
             text.len()
         );
         stream.write_all(header.as_bytes()).await.unwrap();
-        let mut go_on = [0; 25];
-        stream.read_exact(&mut go_on).await.unwrap();
-        assert!(go_on.starts_with(b"HTTP/1.1 100"), "{go_on:?}");
-        if named {
+        let mut interim = [0; 25];
+        stream.read_exact(&mut interim).await.unwrap();
+        assert!(interim.starts_with(b"HTTP/1.1 100"), "{interim:?}");
+        if with_token {
             api.registry.revoke_token(&"one".parse().unwrap()).await.unwrap();
         } else {
             api.token("first", Role::Read).await;
@@ -312,4 +321,76 @@ async fn who_may_no_longer_write_does_not_though_the_header_came_in_time() {
         assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
         assert_eq!(api.registry.get("late").await.unwrap(), None);
     }
+}
+
+#[tokio::test]
+async fn problems_of_access() {
+    let api = Api::new().await;
+    let (reader, one, two) = (
+        api.token("reader", Role::Read).await,
+        api.token("one", Role::Register).await,
+        api.token("two", Role::Register).await,
+    );
+    assert_eq!(send(&api, &one, Method::POST, "/v1/servers", Some(&body("a"))).await.status, 201);
+    let with = |name: &'static str, value: &'static str| {
+        api.send(api.request(Method::GET, "/v1/servers").header(name, value))
+    };
+    let responses = [
+        api.get("/v1/servers").await,
+        send(&api, "Bearer x", Method::GET, "/v1/servers", None).await,
+        send(&api, &reader, Method::DELETE, "/v1/servers/a", None).await,
+        send(&api, &two, Method::DELETE, "/v1/servers/a", None).await,
+        with("host", "evil.example").await,
+        with("origin", "https://evil.example").await,
+    ];
+    insta::assert_snapshot!(pretty_bodies(&responses), @r#"
+    {
+      "type": "urn:paulina:problem:unauthorized",
+      "title": "A valid token is required",
+      "status": 401,
+      "detail": "this registry requires a token: create one with `paulina token create`, and send it as `Authorization: Bearer …`",
+      "code": "unauthorized",
+      "errors": []
+    }
+    {
+      "type": "urn:paulina:problem:unauthorized",
+      "title": "A valid token is required",
+      "status": 401,
+      "detail": "unknown token; it may have been revoked",
+      "code": "unauthorized",
+      "errors": []
+    }
+    {
+      "type": "urn:paulina:problem:forbidden",
+      "title": "The token does not permit this",
+      "status": 403,
+      "detail": "the token \"reader\" has the role read; this request requires register",
+      "code": "forbidden",
+      "errors": []
+    }
+    {
+      "type": "urn:paulina:problem:forbidden",
+      "title": "The token does not permit this",
+      "status": 403,
+      "detail": "the server \"a\" belongs to another token, or yours was revoked; use the owner's token, or one with the role admin",
+      "code": "forbidden",
+      "errors": []
+    }
+    {
+      "type": "urn:paulina:problem:host_not_allowed",
+      "title": "The host is not allowed",
+      "status": 403,
+      "detail": "the Host of the request is not allowed; allow it with --allowed-host",
+      "code": "host_not_allowed",
+      "errors": []
+    }
+    {
+      "type": "urn:paulina:problem:origin_not_allowed",
+      "title": "The origin is not allowed",
+      "status": 403,
+      "detail": "the Origin of the request is not allowed; allow it with --allowed-origin",
+      "code": "origin_not_allowed",
+      "errors": []
+    }
+    "#);
 }

@@ -1,9 +1,9 @@
-//! Text as search terms, the same way when it is indexed and when it is searched for.
+//! Splits texts into search terms, in the same way for documents and queries.
 //!
-//! Case, diacritics and punctuation do not matter. `readFile`, `read_file` and `read file` are the same two words;
-//! `readFile` is one word as well, so that `github` finds GitHub. Words are reduced to their stems (Porter2,
-//! <https://snowballstem.org/algorithms/english/stemmer.html>). Scripts that write no spaces between words (Chinese,
-//! Japanese, Korean, Thai and their neighbors) are indexed by pairs of characters, so that any part is found.
+//! Case, diacritics and punctuation are ignored. `readFile`, `read_file` and `read file` are the same two words; `readFile`
+//! is also a single word, so that `github` finds GitHub. Words are reduced to their stems (Porter2,
+//! <https://snowballstem.org/algorithms/english/stemmer.html>). Scripts without spaces between words (Chinese, Japanese,
+//! Korean, Thai and similar ones) are indexed by bigrams of characters, so that any part of a text is found.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -12,55 +12,55 @@ use std::collections::HashMap;
 use icu_normalizer::DecomposingNormalizerBorrowed;
 use rust_stemmers::{Algorithm, Stemmer};
 
-/// One word of a text.
+/// A word of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Word {
     /// The word in lower case, without diacritics.
     pub(crate) text: String,
-    /// What it is made of, if it is more than one word (`readFile`) or pairs of characters (`文件名`).
+    /// Its parts, if it consists of several words (`readFile`) or of bigrams (`文件名`).
     pub(crate) parts: Vec<String>,
-    /// Whether every part has to match for the word to match, and the whole never does.
-    pub(crate) is_pairs: bool,
+    /// Whether the parts are bigrams: only they are indexed, not the whole text.
+    pub(crate) is_bigrams: bool,
 }
 
-/// The words of a text, in order.
+/// Returns the words of a text, in order.
 pub(crate) fn words(text: &str) -> Vec<Word> {
     let text = without_diacritics(text);
     let mut words = Vec::new();
     for run in runs(&text) {
         if run.chars().next().is_some_and(is_unspaced) {
-            words.push(Word { text: run.to_lowercase(), parts: pairs(run), is_pairs: true });
+            words.push(Word { text: run.to_lowercase(), parts: bigrams(run), is_bigrams: true });
             continue;
         }
-        let parts = parts(run);
+        let parts = split_identifier(run);
         let parts = if parts.len() > 1 {
-            parts.into_iter().map(|part| lower(part).into_owned()).collect()
+            parts.into_iter().map(|part| lowercase(part).into_owned()).collect()
         } else {
             Vec::new()
         };
-        words.push(Word { text: lower(run).into_owned(), parts, is_pairs: false });
+        words.push(Word { text: lowercase(run).into_owned(), parts, is_bigrams: false });
     }
     words
 }
 
-/// Calls back with each indexed word of a text and its stem.
+/// Calls a function with each term of a text and its stem.
 pub(crate) fn each_term(text: &str, mut term: impl FnMut(&str, &str)) {
     let text = without_diacritics(text);
     STEMS.with_borrow_mut(|stems| {
         for run in runs(&text) {
             if run.chars().next().is_some_and(is_unspaced) {
-                for pair in pairs(run) {
-                    term(&pair, &pair);
+                for bigram in bigrams(run) {
+                    term(&bigram, &bigram);
                 }
                 continue;
             }
-            let parts = parts(run);
+            let parts = split_identifier(run);
             if parts.len() > 1 {
-                let whole = lower(run);
+                let whole = lowercase(run);
                 term(&whole, &whole);
             }
             for part in parts {
-                let part = lower(part);
+                let part = lowercase(part);
                 let stem = stems.of(&part);
                 term(&part, stem.as_deref().unwrap_or(&part));
             }
@@ -68,12 +68,12 @@ pub(crate) fn each_term(text: &str, mut term: impl FnMut(&str, &str)) {
     });
 }
 
-/// Calls back with the stem of an indexed word, which is remembered.
+/// Calls a function with the stem of a term, which is cached.
 pub(crate) fn with_stem<T>(word: &str, stem: impl FnOnce(&str) -> T) -> T {
     STEMS.with_borrow_mut(|stems| stem(stems.of(word).as_deref().unwrap_or(word)))
 }
 
-/// The stem of a word in lower case.
+/// Returns the stem of a word in lower case.
 pub(crate) fn stem(word: &str) -> Cow<'_, str> {
     if word.bytes().all(|byte| byte.is_ascii_lowercase()) {
         Stemmer::create(Algorithm::English).stem(word)
@@ -82,7 +82,7 @@ pub(crate) fn stem(word: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether a word says nothing about what somebody looks for.
+/// Returns whether a word is a stop word, which carries no meaning in a search.
 pub(crate) fn is_stop_word(word: &str) -> bool {
     STOP_WORDS.binary_search(&word).is_ok()
 }
@@ -183,29 +183,29 @@ const STOP_WORDS: [&str; 92] = [
 ];
 
 thread_local! {
-    static STEMS: RefCell<Stems> = RefCell::new(Stems::default());
+    static STEMS: RefCell<StemCache> = RefCell::new(StemCache::default());
 }
 
-/// The stems of words that were seen lately: texts repeat their words, and stemming is most of what indexing costs.
+/// A cache of stems: texts repeat their words, and stemming is most of the cost of indexing.
 #[derive(Default)]
-struct Stems(HashMap<Box<str>, Option<Box<str>>, foldhash::fast::RandomState>);
+struct StemCache(HashMap<Box<str>, Option<Box<str>>, foldhash::fast::RandomState>);
 
-/// How many words are kept, and how many bytes of each at most: half a megabyte a thread.
-const KEPT_WORDS: usize = 8_192;
-const KEPT_WORD_BYTES: usize = 24;
+/// The maximum number of cached words and the maximum length of each: half a megabyte per thread.
+const MAX_CACHED_STEMS: usize = 8_192;
+const MAX_CACHED_WORD_BYTES: usize = 24;
 
-impl Stems {
-    /// The stem of a word in lower case, if it is another word.
+impl StemCache {
+    /// Returns the stem of a word in lower case, if it differs from the word.
     fn of(&mut self, word: &str) -> Option<Cow<'_, str>> {
         let new = |word: &str| {
             let stem = stem(word);
             (stem != word).then(|| stem.into_owned())
         };
-        if word.len() > KEPT_WORD_BYTES {
+        if word.len() > MAX_CACHED_WORD_BYTES {
             return new(word).map(Cow::Owned);
         }
         if !self.0.contains_key(word) {
-            if self.0.len() == KEPT_WORDS {
+            if self.0.len() == MAX_CACHED_STEMS {
                 self.0.clear();
             }
             self.0.insert(word.into(), new(word).map(String::into_boxed_str));
@@ -214,7 +214,7 @@ impl Stems {
     }
 }
 
-fn lower(word: &str) -> Cow<'_, str> {
+fn lowercase(word: &str) -> Cow<'_, str> {
     if word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
         Cow::Borrowed(word)
     } else {
@@ -222,7 +222,7 @@ fn lower(word: &str) -> Cow<'_, str> {
     }
 }
 
-/// The text without accents and the like. Only scripts that have them are decomposed: a Korean syllable is to stay one.
+/// Removes diacritics. Only scripts that have them are decomposed, so that Korean syllables stay whole.
 fn without_diacritics(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return Cow::Borrowed(text);
@@ -243,7 +243,7 @@ fn without_diacritics(text: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-/// Whether a character belongs to a script that writes no spaces between words.
+/// Returns whether a character belongs to a script without spaces between words.
 fn is_unspaced(character: char) -> bool {
     matches!(character,
         '\u{E01}'..='\u{EFF}' | '\u{1000}'..='\u{109F}' | '\u{1100}'..='\u{11FF}' | '\u{1780}'..='\u{17FF}'
@@ -252,54 +252,55 @@ fn is_unspaced(character: char) -> bool {
         | '\u{FF66}'..='\u{FF9D}' | '\u{20000}'..='\u{3FFFF}')
 }
 
-/// Whether a character is part of a word: letters, digits, and the signs that Indic and Arabic letters carry.
-fn is_of_word(character: char) -> bool {
+/// Returns whether a character is part of a word: a letter, a digit, or a sign of an Indic or Arabic letter.
+fn is_word_character(character: char) -> bool {
     character.is_alphanumeric()
         || is_unspaced(character)
         || matches!(character, '\u{64B}'..='\u{65F}' | '\u{670}' | '\u{900}'..='\u{DFF}')
 }
 
-/// The runs of characters that are words, or texts of scripts without spaces.
+/// Returns the words of a text, and its runs of scripts without spaces.
 fn runs(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
-        let start = rest.find(is_of_word)?;
+        let start = rest.find(is_word_character)?;
         let from = rest.get(start..)?;
         let unspaced = from.chars().next().is_some_and(is_unspaced);
-        let end = from.find(|here| !is_of_word(here) || is_unspaced(here) != unspaced).unwrap_or(from.len());
+        let end =
+            from.find(|here| !is_word_character(here) || is_unspaced(here) != unspaced).unwrap_or(from.len());
         let (run, after) = from.split_at(end);
         rest = after;
         Some(run)
     })
 }
 
-/// Every two neighboring characters, and the last one alone: what begins with a character is found by it.
-fn pairs(run: &str) -> Vec<String> {
+/// Returns all bigrams of adjacent characters, and the last character: a single character is matched as a prefix.
+fn bigrams(run: &str) -> Vec<String> {
     let characters: Vec<char> = run.chars().flat_map(char::to_lowercase).collect();
-    let mut pairs: Vec<String> = characters.windows(2).map(|pair| pair.iter().collect()).collect();
-    pairs.extend(characters.last().map(char::to_string));
-    pairs
+    let mut bigrams: Vec<String> = characters.windows(2).map(|pair| pair.iter().collect()).collect();
+    bigrams.extend(characters.last().map(char::to_string));
+    bigrams
 }
 
-/// The words inside a word: `readFile` is read and File, `HTTPServer2` is HTTP, Server and 2. What is shorter than three
-/// letters keeps its digit: `s3`, `ec2`, `k8s`.
-fn parts(word: &str) -> Vec<&str> {
-    const LETTERS: usize = 3;
+/// Splits an identifier into words: `readFile` into read and File, `HTTPServer2` into HTTP, Server and 2. Digits stay with
+/// less than three letters: `s3`, `ec2`, `k8s`.
+fn split_identifier(word: &str) -> Vec<&str> {
+    const MIN_LETTERS: usize = 3;
     let mut parts = Vec::with_capacity(1);
     let mut start = 0;
     let mut before: Option<char> = None;
     let mut letters = 0;
     for (at, here) in word.char_indices() {
         let next = || word.get(at + here.len_utf8()..).and_then(|rest| rest.chars().next());
-        let begins = before.is_some_and(|before| {
+        let starts_part = before.is_some_and(|before| {
             if here.is_uppercase() {
                 !before.is_uppercase() && !before.is_numeric() || next().is_some_and(char::is_lowercase)
             } else {
-                here.is_numeric() && !before.is_numeric() && letters >= LETTERS
+                here.is_numeric() && !before.is_numeric() && letters >= MIN_LETTERS
                     || !here.is_numeric() && before.is_numeric() && letters == 0 && at - start > 1
             }
         });
-        if begins && at > start {
+        if starts_part && at > start {
             parts.extend(word.get(start..at));
             (start, letters) = (at, 0);
         }
@@ -323,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn identifiers_are_split_and_kept() {
+    fn identifiers_are_indexed_as_a_whole_and_in_parts() {
         for (word, expected) in [
             ("readFile", &["read", "File"][..]),
             ("HTTPServer2", &["HTTP", "Server", "2"]),
@@ -334,7 +335,7 @@ mod tests {
             ("utf8", &["utf", "8"]),
             ("listDomainsV1", &["list", "Domains", "V1"]),
         ] {
-            assert_eq!(parts(word), expected, "{word}");
+            assert_eq!(split_identifier(word), expected, "{word}");
         }
         assert_eq!(terms("read_file, GitHub"), ["read", "file", "github", "git", "hub"]);
         assert_eq!(terms("Running servers"), ["running>run", "servers>server"]);
@@ -348,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn scripts_without_spaces_are_indexed_by_pairs() {
+    fn scripts_without_spaces_are_indexed_by_bigrams() {
         assert_eq!(terms("文件名 read"), ["文件", "件名", "名", "read"]);
         assert_eq!(terms("파일"), ["파일", "일"]);
         assert_eq!(terms("ไฟล์"), ["ไฟ", "ฟล", "ล์", "์"]);

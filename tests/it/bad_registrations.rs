@@ -1,10 +1,10 @@
-//! Bad registrations, field by field: each gives its documented problem, never a 500, and nothing of it is registered.
+//! Invalid registrations, field by field: each is rejected with its documented problem, and nothing is registered.
 
 use serde_json::{Value, json};
 
 use crate::support::Api;
 
-pub(crate) fn good() -> Value {
+pub(crate) fn valid_registration() -> Value {
     json!({
         "id": "good", "name": "good", "title": "Good", "version": "1", "description": "d", "transport": "stdio",
         "command": ["x"], "environment": [{"name": "A"}],
@@ -13,11 +13,11 @@ pub(crate) fn good() -> Value {
     })
 }
 
-fn remote() -> Value {
+fn valid_remote_registration() -> Value {
     json!({"name": "remote", "transport": "http", "url": "https://x/mcp", "headers": [{"name": "X-Key"}]})
 }
 
-/// The body with one place set to another value; `None` takes it out.
+/// Returns the body with another value at one place; `None` removes the member.
 fn with(mut body: Value, pointer: &str, value: Option<Value>) -> Value {
     let (parent, key) = pointer.rsplit_once('/').unwrap();
     let parent = body.pointer_mut(parent).unwrap();
@@ -34,7 +34,7 @@ fn with(mut body: Value, pointer: &str, value: Option<Value>) -> Value {
     body
 }
 
-/// Where the value is set, the value, and the pointers of the violations.
+/// A place in the body, the value to set there, and the pointers of the expected violations.
 type Case = (&'static str, Option<Value>, Vec<String>);
 
 fn case(set: &'static str, value: Value, pointers: &[&str]) -> Case {
@@ -48,8 +48,8 @@ fn cases() -> Vec<Case> {
         ("/transport", None, vec!["/transport".to_owned()]),
         ("/command", None, vec!["/command".to_owned()]),
     ];
-    // A value of each wrong type, for each member.
-    let kinds = [json!(null), json!(true), json!(1), json!("text"), json!([]), json!({})];
+    // For each member, a value of each invalid type.
+    let values_of_each_type = [json!(null), json!(true), json!(1), json!("text"), json!([]), json!({})];
     let members = [
         ("/id", &["text"][..]),
         ("/name", &["text"]),
@@ -73,14 +73,14 @@ fn cases() -> Vec<Case> {
         ("/environment/0", &[]),
         ("/environment/0/name", &["text"]),
     ];
-    for (member, right) in members {
-        for value in &kinds {
+    for (member, valid) in members {
+        for value in &values_of_each_type {
             let absent = value.is_null()
                 && !["/tags/0", "/metadata/k", "/command/0", "/environment/0", "/environment/0/name"]
                     .contains(&member);
             let required = ["/name", "/transport", "/command"].contains(&member);
-            let fits = right.contains(&value.as_str().map_or(value.to_string(), str::to_owned).as_str());
-            if fits || (absent && !required) {
+            let is_valid = valid.contains(&value.as_str().map_or(value.to_string(), str::to_owned).as_str());
+            if is_valid || (absent && !required) {
                 continue;
             }
             let pointer = if member == "/environment/0" && *value == json!({}) {
@@ -119,7 +119,7 @@ fn cases() -> Vec<Case> {
         case("/environment/0/name", json!("A=B"), &["/environment/0/name"]),
         case("/environment/0/name", json!(""), &["/environment/0/name"]),
         case("/environment/0/value", json!("secret"), &["/environment/0/value"]),
-        case("/environment/0/colour", json!("red"), &["/environment/0/colour"]),
+        case("/environment/0/color", json!("red"), &["/environment/0/color"]),
         case("/environment/0/required", json!("yes"), &["/environment/0/required"]),
         case("/capabilities/tools", json!(["a", "a"]), &["/capabilities/tools/1/name"]),
         case("/capabilities/tools", json!(["a", {"name": "a"}]), &["/capabilities/tools/1/name"]),
@@ -163,7 +163,7 @@ fn cases() -> Vec<Case> {
         case("/ttl", json!(86_401), &["/ttl"]),
         case("/ttl", json!(1.5), &["/ttl"]),
         case("/ttl", json!(-1), &["/ttl"]),
-        case("/colour", json!("red"), &["/colour"]),
+        case("/color", json!("red"), &["/color"]),
     ]);
     cases
 }
@@ -186,29 +186,29 @@ fn remote_cases() -> Vec<Case> {
 }
 
 #[tokio::test]
-async fn each_field_that_is_wrong_is_named() {
+async fn each_invalid_field_is_reported() {
     let api = Api::new().await;
-    assert_eq!(api.post("/v1/servers", &good()).await.status, 201);
-    assert_eq!(api.post("/v1/servers", &remote()).await.status, 201);
+    assert_eq!(api.post("/v1/servers", &valid_registration()).await.status, 201);
+    assert_eq!(api.post("/v1/servers", &valid_remote_registration()).await.status, 201);
     let before = api.get("/v1/servers?view=full").await.json();
-    let bodies = cases().into_iter().map(|case| (good(), case));
-    let remotes = remote_cases().into_iter().map(|case| (remote(), case));
+    let bodies = cases().into_iter().map(|case| (valid_registration(), case));
+    let remotes = remote_cases().into_iter().map(|case| (valid_remote_registration(), case));
     for (body, (set, value, expected)) in bodies.chain(remotes) {
-        let shown = format!("{set} = {}", value.as_ref().map_or("nothing".into(), ToString::to_string));
-        let shown: String = shown.chars().take(120).collect();
+        let label = format!("{set} = {}", value.as_ref().map_or("nothing".into(), ToString::to_string));
+        let label: String = label.chars().take(120).collect();
         let answer = api.post("/v1/servers", &with(body, set, value)).await;
         assert_eq!(
             (answer.status.as_u16(), answer.code().as_str()),
             (422, "invalid_registration"),
-            "{shown}"
+            "{label}"
         );
         let problem = answer.json();
         let errors = problem["errors"].as_array().unwrap();
         let pointers: Vec<&str> = errors.iter().map(|error| error["pointer"].as_str().unwrap()).collect();
-        assert_eq!(pointers, expected, "{shown}: {problem}");
+        assert_eq!(pointers, expected, "{label}: {problem}");
     }
     let after = api.get("/v1/servers?view=full").await.json();
-    assert_eq!(after["revision"], before["revision"], "nothing of it is registered");
+    assert_eq!(after["revision"], before["revision"], "nothing was registered");
     assert_eq!(after["servers"], before["servers"]);
 }
 
@@ -231,4 +231,42 @@ async fn all_violations_are_listed_at_once() {
     let errors = problem["errors"].as_array().unwrap();
     assert_eq!(errors.len(), 1_001);
     assert!(errors[1_000]["detail"].as_str().unwrap().contains("more violations"));
+}
+
+#[tokio::test]
+async fn the_problem_of_an_invalid_registration_names_each_violation() {
+    let api = Api::new().await;
+    let body =
+        json!({"id": "a b", "name": "n", "transport": "stdio", "tags": ["a,b"], "ttl": 0, "color": "red"});
+    insta::assert_snapshot!(api.post("/v1/servers", &body).await.pretty_json(), @r#"
+    {
+      "type": "urn:paulina:problem:invalid_registration",
+      "title": "The registration is invalid",
+      "status": 422,
+      "detail": "the registration has 5 errors; see errors",
+      "code": "invalid_registration",
+      "errors": [
+        {
+          "pointer": "/color",
+          "detail": "is not a member of a registration"
+        },
+        {
+          "pointer": "/command",
+          "detail": "is required by this transport"
+        },
+        {
+          "pointer": "/id",
+          "detail": "must be 1–128 characters of [A-Za-z0-9._-]"
+        },
+        {
+          "pointer": "/ttl",
+          "detail": "must be between 1 and 86400 (seconds)"
+        },
+        {
+          "pointer": "/tags/0",
+          "detail": "must be 1–100 characters without comma or control characters"
+        }
+      ]
+    }
+    "#);
 }

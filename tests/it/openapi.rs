@@ -1,4 +1,4 @@
-//! The OpenAPI document: fresh, complete, and true of what the API answers.
+//! The OpenAPI document: up to date, complete, and equal to what the API returns.
 
 use std::collections::BTreeSet;
 
@@ -16,13 +16,13 @@ fn keys(value: &Value) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_file_in_docs_is_fresh() {
+fn docs_openapi_json_is_up_to_date() {
     let file = include_str!("../../docs/openapi.json");
-    assert!(file == paulina::http::document(), "run `cargo run -- openapi > docs/openapi.json`");
+    assert!(file == paulina::http::document(), "run `cargo xtask docs`");
 }
 
 #[test]
-fn every_reference_leads_somewhere() {
+fn every_reference_can_be_resolved() {
     fn references(value: &Value, found: &mut BTreeSet<String>) {
         match value {
             Value::Object(members) => {
@@ -39,12 +39,12 @@ fn every_reference_leads_somewhere() {
     assert!(found.len() > 10);
     for reference in found {
         let pointer = reference.strip_prefix('#').unwrap();
-        assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+        assert!(document.pointer(pointer).is_some(), "{reference} cannot be resolved");
     }
 }
 
 #[test]
-fn every_operation_is_described_with_its_parameters_answers_problems_and_examples() {
+fn every_operation_documents_its_parameters_responses_problems_and_examples() {
     let document = document();
     assert_eq!(document["openapi"], "3.1.0");
     let mut operations = BTreeSet::new();
@@ -105,15 +105,15 @@ fn every_operation_is_described_with_its_parameters_answers_problems_and_example
     assert_eq!(operations, expected.map(String::from).into());
 }
 
-/// What a standby answers to whoever wants to write.
-async fn refused_by_a_standby() -> Value {
+/// Returns the problem with which a standby rejects a write.
+async fn problem_of_a_standby() -> Value {
     let standby = StandbyApi::new(|server, _| server).await;
     standby.api.put("/v1/servers/files/refresh").await.json()
 }
 
-/// The members that the document declares are those that the API sends and takes.
+/// The document declares exactly the members that the API returns and accepts.
 #[tokio::test]
-async fn the_schemas_are_those_of_the_api() {
+async fn the_schemas_match_the_api() {
     let api = Api::new().await;
     let document = document();
     let schema = |name: &str| document["components"]["schemas"][name].clone();
@@ -124,7 +124,7 @@ async fn the_schemas_are_those_of_the_api() {
         ("ServerRecord", api.get("/v1/servers/filesystem-abc123").await.json()),
         ("ServerPage", api.get("/v1/servers").await.json()),
         ("FoundRecord", api.get("/v1/servers?q=file").await.json()["servers"][0].clone()),
-        ("Tools", api.get("/v1/tools?q=file").await.json()),
+        ("ToolPage", api.get("/v1/tools?q=file").await.json()),
         ("ToolEntry", api.get("/v1/tools?q=file").await.json()["tools"][0].clone()),
         ("ToolServer", api.get("/v1/tools").await.json()["tools"][0]["servers"][0].clone()),
         ("Stats", api.get("/v1/stats").await.json()),
@@ -136,7 +136,7 @@ async fn the_schemas_are_those_of_the_api() {
         ("Ready", api.get("/readyz").await.json()),
         ("Problem", {
             let mut problem = api.get("/v1/servers/gone/health").await.json();
-            problem["primary"] = refused_by_a_standby().await["primary"].clone();
+            problem["primary"] = problem_of_a_standby().await["primary"].clone();
             problem
         }),
     ];
@@ -162,12 +162,12 @@ async fn the_schemas_are_those_of_the_api() {
             }
         }
     }
-    // Each member of a registration is known to the parser, and no other.
+    // The parser knows each declared member of a registration.
     for member in keys(&schema("RegistrationBody")["properties"]) {
         let body = json!({member.clone(): {"odd": 1}});
         let problem = api.post("/v1/servers", &body).await.json();
         let errors = problem["errors"].to_string();
-        assert!(!errors.contains("is no member"), "{member}: {errors}");
+        assert!(!errors.contains("is not a member"), "{member}: {errors}");
     }
     for path in ["/v1/servers", "/v1/tools"] {
         for parameter in document["paths"][path]["get"]["parameters"].as_array().unwrap() {

@@ -1,4 +1,4 @@
-//! What a registry is, without SQL, files, sockets and tasks.
+//! The reference model: the expected state of a registry, without SQL, files, sockets and tasks.
 
 use std::collections::BTreeMap;
 
@@ -11,19 +11,19 @@ pub(super) const TOOLS: [&str; 3] = ["read_file", "writeFile", "log"];
 pub(super) const TAGS: [&str; 2] = ["local", "production"];
 pub(super) const RETENTION: i64 = 10_000;
 
-/// The tokens that may come and go.
+/// The tokens that a history can create and revoke.
 pub(super) const TOKENS: [(&str, Role); 4] =
     [("one", Role::Register), ("two", Role::Register), ("root", Role::Admin), ("eye", Role::Read)];
 
-/// On whose behalf something is asked.
+/// The caller of an operation.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Who {
-    /// The process that holds the registry.
-    Process,
-    /// Somebody without a token.
-    Nobody,
-    /// The holder of one of the [`TOKENS`], which may be revoked by now.
-    Holder(usize),
+pub(super) enum Caller {
+    /// The process that embeds the registry.
+    InProcess,
+    /// A client without a token.
+    Anonymous,
+    /// A client with one of the [`TOKENS`], which can be revoked.
+    TokenHolder(usize),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -56,7 +56,7 @@ impl Content {
         }
     }
 
-    /// The same as the body of a request.
+    /// Returns the same registration as a request body.
     pub(super) fn body(&self, id: usize) -> Value {
         let resources = match self.resources {
             1 => json!(["file:///etc/hosts"]),
@@ -88,7 +88,7 @@ impl Content {
         }
     }
 
-    /// The words that full text finds it by.
+    /// Returns the words that search finds it by.
     pub(super) fn words(&self) -> Vec<&'static str> {
         let tools = chosen(&TOOLS, &self.tools).flat_map(|tool| match tool {
             "read_file" => vec!["read", "file"],
@@ -111,41 +111,41 @@ pub(super) struct Entry {
     pub(super) content: Content,
     pub(super) number: u64,
     pub(super) expires: i64,
-    pub(super) told: bool,
+    pub(super) expiry_recorded: bool,
     pub(super) lease: Option<paulina::LeaseId>,
     pub(super) owner: Option<&'static str>,
 }
 
-/// See the [module](self).
+/// The expected state.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Model {
     pub(super) entries: BTreeMap<usize, Entry>,
-    pub(super) next: u64,
+    pub(super) next_number: u64,
     pub(super) now: i64,
-    pub(super) standstill: i64,
+    pub(super) grace_period: i64,
     pub(super) revision: u64,
-    /// The tokens that are there: which of the [`TOKENS`], and its secret.
+    /// The existing tokens: index in [`TOKENS`] and secret.
     pub(super) tokens: BTreeMap<usize, String>,
 }
 
 impl Model {
-    pub(super) fn pass(&mut self, milliseconds: i64) {
-        let stood = milliseconds.min(self.standstill);
-        self.standstill -= stood;
-        self.now += milliseconds - stood;
+    pub(super) fn run_for(&mut self, milliseconds: i64) {
+        let paused = milliseconds.min(self.grace_period);
+        self.grace_period -= paused;
+        self.now += milliseconds - paused;
     }
 
     pub(super) fn refresh(&mut self, id: usize) -> bool {
         let Some(entry) = self.entries.get_mut(&id) else { return false };
         entry.expires = self.now + i64::from(entry.content.ttl) * 1_000;
-        self.revision += u64::from(std::mem::take(&mut entry.told));
+        self.revision += u64::from(std::mem::take(&mut entry.expiry_recorded));
         true
     }
 
     pub(super) fn prune(&mut self) {
         for entry in self.entries.values_mut().filter(|entry| entry.expires <= self.now) {
-            self.revision += u64::from(!entry.told);
-            entry.told = true;
+            self.revision += u64::from(!entry.expiry_recorded);
+            entry.expiry_recorded = true;
         }
         let now = self.now;
         self.entries.retain(|_, entry| entry.expires > now - RETENTION);
@@ -155,26 +155,26 @@ impl Model {
         entry.expires > self.now
     }
 
-    /// The token that acts; the status if that one is turned away.
-    pub(super) fn admit(&self, who: Who, writing: bool) -> Result<Option<usize>, u16> {
-        let holder = match who {
-            Who::Process => return Ok(None),
-            Who::Nobody | Who::Holder(_) if self.tokens.is_empty() => return Ok(None),
-            Who::Nobody => return Err(401),
-            Who::Holder(token) if !self.tokens.contains_key(&token) => return Err(401),
-            Who::Holder(token) => token,
+    /// Returns the index of the caller's token, or the status with which the caller is rejected.
+    pub(super) fn authorize(&self, caller: Caller, writing: bool) -> Result<Option<usize>, u16> {
+        let holder = match caller {
+            Caller::InProcess => return Ok(None),
+            Caller::Anonymous | Caller::TokenHolder(_) if self.tokens.is_empty() => return Ok(None),
+            Caller::Anonymous => return Err(401),
+            Caller::TokenHolder(token) if !self.tokens.contains_key(&token) => return Err(401),
+            Caller::TokenHolder(token) => token,
         };
         if writing && TOKENS[holder].1 == Role::Read { Err(403) } else { Ok(Some(holder)) }
     }
 
-    /// Whether who acts may change what is there.
+    /// Whether the actor may change the server.
     pub(super) fn may_change(&self, id: usize, actor: Option<usize>) -> bool {
         let owner = self.entries.get(&id).and_then(|entry| entry.owner);
         let Some((actor, role)) = actor.map(|actor| TOKENS[actor]) else { return true };
         role == Role::Admin || owner.is_none_or(|owner| owner == actor)
     }
 
-    /// The ids that match, in the order of their registration.
+    /// Returns the matching ids in the order of registration.
     pub(super) fn find(&self, health: HealthFilter, matches: impl Fn(&Content) -> bool) -> Vec<String> {
         let wanted = |entry: &&Entry| match health {
             HealthFilter::Any => true,

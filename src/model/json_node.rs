@@ -1,7 +1,7 @@
-//! Walks a JSON document one level at a time and writes down what is wrong where.
+//! Reads a JSON document one level at a time and collects violations with their location.
 //!
-//! serde stops at the first error; a registry that lists them all has to walk itself. Only the level that is asked
-//! for is parsed: what lies below stays text, and is kept as text where the registry does not look inside.
+//! serde stops at the first error, but the registry reports all of them. Only the requested level is parsed; nested values
+//! remain text, and are stored as text if the registry does not read them.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::violation::{Pointer, Violations};
 use super::{Json, ParseError};
 
-/// One value of a document and where it stands.
+/// A value of a document and its location.
 pub(super) struct Node<'a> {
     raw: &'a RawValue,
     pub(super) pointer: Pointer,
@@ -58,7 +58,7 @@ impl<'a> Node<'a> {
         if let Ok(text) = serde_json::from_str(self.raw.get()) {
             Some(text)
         } else {
-            violations.push(&self.pointer, "holds half of a surrogate pair, which is no character");
+            violations.push(&self.pointer, "contains half of a surrogate pair, which is not a character");
             None
         }
     }
@@ -67,11 +67,12 @@ impl<'a> Node<'a> {
         serde_json::from_str(self.raw.get()).ok().or_else(|| self.expected("a boolean", violations))
     }
 
-    /// A whole number, also one that is written with zeros behind the point.
+    /// Returns a whole number, which may be written with zeros after the decimal point.
     pub(super) fn whole_number(&self, violations: &mut Violations) -> Option<i64> {
         let text = self.raw.get();
         let zeros = |digits: &&str| !digits.is_empty() && digits.bytes().all(|digit| digit == b'0');
-        let whole = text.split_once('.').filter(|(_, behind)| zeros(behind)).map_or(text, |(whole, _)| whole);
+        let whole =
+            text.split_once('.').filter(|(_, fraction)| zeros(fraction)).map_or(text, |(whole, _)| whole);
         match serde_json::from_str(whole) {
             Ok(number) => Some(number),
             Err(_) if self.kind() == "a number" => {
@@ -90,14 +91,14 @@ impl<'a> Node<'a> {
         Some(items.into_iter().enumerate().map(node).collect())
     }
 
-    /// The members in their order. A member that is there twice is a violation, and the first one counts.
+    /// Returns the members in order. A duplicate member is a violation, and the first one is used.
     pub(super) fn object(&self, violations: &mut Violations) -> Option<Vec<(String, Node<'a>)>> {
         if self.kind() != "an object" {
             return self.expected("an object", violations);
         }
         let mut deserializer = serde_json::Deserializer::from_str(self.raw.get());
         let Ok(members) = deserializer.deserialize_map(Members) else {
-            violations.push(&self.pointer, "has a member whose name holds half of a surrogate pair");
+            violations.push(&self.pointer, "has a member whose name contains half of a surrogate pair");
             return None;
         };
         let mut seen = std::collections::HashSet::with_capacity(members.len());
@@ -107,7 +108,7 @@ impl<'a> Node<'a> {
             if seen.insert(key.clone()) {
                 nodes.push((key, Node { raw, pointer }));
             } else {
-                violations.push(&pointer, "is there twice");
+                violations.push(&pointer, "is given twice");
             }
         }
         Some(nodes)

@@ -1,5 +1,5 @@
-//! Answers that are kept are those that would be made anew: two registries live through the same history, one of which
-//! keeps nothing, and both are asked the same after every step.
+//! The response cache: two registries, one with a cache and one without, run the same random history, and must return the
+//! same responses after every step.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::support::{NEVER, edit};
 const IDS: [&str; 4] = ["a", "b", "c", "d"];
 const TOOLS: [&str; 3] = ["read_file", "writeFile", "log"];
 
-const QUESTIONS: [&str; 26] = [
+const QUERIES: [&str; 26] = [
     "/servers",
     "/servers?healthy=any",
     "/servers?healthy=false",
@@ -51,11 +51,11 @@ const QUESTIONS: [&str; 26] = [
 
 #[derive(Debug, Clone)]
 enum Step {
-    Register { id: usize, name: usize, tools: Vec<bool>, tagged: bool, more: usize, ttl: u32 },
+    Register { id: usize, name: usize, tools: Vec<bool>, tagged: bool, variant: usize, ttl: u32 },
     Refresh(usize),
     RefreshAll,
     Deregister(usize),
-    Pass(u64),
+    RunFor(u64),
     Prune,
     Edit(usize, u32),
     Reopen,
@@ -66,14 +66,14 @@ fn step() -> impl Strategy<Value = Step> {
     let tools = prop::collection::vec(any::<bool>(), TOOLS.len());
     let ttl = prop_oneof![Just(1), Just(5), Just(30)];
     let register = (id(), 0..2usize, tools, any::<bool>(), 0..4usize, ttl).prop_map(
-        |(id, name, tools, tagged, more, ttl)| Step::Register { id, name, tools, tagged, more, ttl },
+        |(id, name, tools, tagged, variant, ttl)| Step::Register { id, name, tools, tagged, variant, ttl },
     );
     prop_oneof![
         4 => register,
         3 => id().prop_map(Step::Refresh),
         1 => Just(Step::RefreshAll),
         1 => id().prop_map(Step::Deregister),
-        4 => (1..8u64).prop_map(Step::Pass),
+        4 => (1..8u64).prop_map(Step::RunFor),
         2 => Just(Step::Prune),
         1 => (id(), any::<u32>()).prop_map(|(id, text)| Step::Edit(id, text)),
         1 => Just(Step::Reopen),
@@ -81,7 +81,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn registration(step: &Step) -> Option<Registration> {
-    let Step::Register { id, name, tools, tagged, more, ttl } = step else { return None };
+    let Step::Register { id, name, tools, tagged, variant, ttl } = step else { return None };
     let mut registration = Registration::stdio(["files", "git"][*name], ["/x"]).id(IDS[*id]).ttl(*ttl);
     for (tool, _) in TOOLS.iter().zip(tools).filter(|(_, chosen)| **chosen) {
         registration = registration.tool(*tool);
@@ -89,7 +89,7 @@ fn registration(step: &Step) -> Option<Registration> {
     if *tagged {
         registration = registration.tag("local").metadata("zone", "x");
     }
-    Some(match more {
+    Some(match variant {
         1 => registration.version("1").capability("sampling"),
         2 => registration.resource("file:///{path}").prompt("p"),
         3 => registration.capability_options("sampling", Value::Bool(false)),
@@ -97,38 +97,38 @@ fn registration(step: &Step) -> Option<Registration> {
     })
 }
 
-/// A registry, its API, and the time it lives in.
-struct Side {
+/// A registry with its API and its clock.
+struct Subject {
     path: PathBuf,
     clock: ManualClock,
-    answer_bytes: u64,
+    cache_bytes: u64,
     registry: Registry,
     router: Router,
 }
 
-impl Side {
-    async fn new(path: PathBuf, answer_bytes: u64) -> Self {
+impl Subject {
+    async fn new(path: PathBuf, cache_bytes: u64) -> Self {
         let clock = ManualClock::new();
-        let (registry, router) = Self::open(&path, &clock, answer_bytes).await;
-        Self { path, clock, answer_bytes, registry, router }
+        let (registry, router) = Self::open(&path, &clock, cache_bytes).await;
+        Self { path, clock, cache_bytes, registry, router }
     }
 
-    async fn open(path: &PathBuf, clock: &ManualClock, answer_bytes: u64) -> (Registry, Router) {
-        let options = Options::new().clock(clock.clone()).prune_interval(NEVER).answer_cache(answer_bytes);
+    async fn open(path: &PathBuf, clock: &ManualClock, cache_bytes: u64) -> (Registry, Router) {
+        let options = Options::new().clock(clock.clone()).prune_interval(NEVER).cache_bytes(cache_bytes);
         let registry = options.retention(Duration::from_secs(10)).open(path).await.unwrap();
         (registry.clone(), paulina::http::router(registry))
     }
 
-    async fn take(&mut self, step: &Step) {
+    async fn apply(&mut self, step: &Step) {
         match step {
             Step::Register { .. } => {
                 self.registry.register(registration(step).unwrap()).await.unwrap();
             }
-            // Whether there is such a server is for other tests.
+            // Other tests check the result.
             Step::Refresh(id) => drop(self.registry.refresh(IDS[*id]).await),
             Step::RefreshAll => drop(self.registry.refresh_many(IDS).await.unwrap()),
             Step::Deregister(id) => drop(self.registry.deregister(IDS[*id]).await),
-            Step::Pass(steps) => {
+            Step::RunFor(steps) => {
                 for _ in 0..*steps {
                     self.clock.advance(Duration::from_millis(250));
                     self.registry.check_writable().await.unwrap();
@@ -151,23 +151,23 @@ impl Side {
             Step::Reopen => {
                 self.registry.close().await;
                 self.clock.advance(Duration::from_secs(100));
-                (self.registry, self.router) = Self::open(&self.path, &self.clock, self.answer_bytes).await;
+                (self.registry, self.router) = Self::open(&self.path, &self.clock, self.cache_bytes).await;
             }
         }
     }
 
-    /// The body, with the epoch, which is random, made the same everywhere.
-    async fn ask(&mut self, question: &str) -> String {
-        let request = Request::builder().method(Method::GET).uri(format!("/v1{question}"));
+    /// Returns the body, with the random epoch replaced by a constant.
+    async fn get(&mut self, query: &str) -> String {
+        let request = Request::builder().method(Method::GET).uri(format!("/v1{query}"));
         let response = self.router.call(request.body(Body::empty()).unwrap()).await.unwrap();
-        assert!(matches!(response.status().as_u16(), 200 | 404), "{question}: {}", response.status());
+        assert!(matches!(response.status().as_u16(), 200 | 404), "{query}: {}", response.status());
         let body = response.into_body().collect().await.unwrap().to_bytes();
         let epoch = self.registry.stats().await.unwrap().revision.epoch;
         String::from_utf8(body.to_vec()).unwrap().replace(&epoch, "epoch")
     }
 
-    async fn find(&self, question: &str) -> Vec<Value> {
-        let pairs: Vec<(String, String)> = form_urlencoded::parse(question.as_bytes()).into_owned().collect();
+    async fn find(&self, query: &str) -> Vec<Value> {
+        let pairs: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let mut filter = Filter::new();
         for (key, value) in pairs {
             filter = match key.as_str() {
@@ -181,58 +181,58 @@ impl Side {
     }
 }
 
-async fn live(steps: Vec<Step>) {
+async fn compare_after_each_step(steps: Vec<Step>) {
     let folder = tempfile::tempdir().unwrap();
-    let mut kept = Side::new(folder.path().join("kept.db"), 1 << 20).await;
-    let mut anew = Side::new(folder.path().join("anew.db"), 0).await;
+    let mut cached = Subject::new(folder.path().join("cached.db"), 1 << 20).await;
+    let mut uncached = Subject::new(folder.path().join("uncached.db"), 0).await;
     for step in steps {
-        kept.take(&step).await;
-        anew.take(&step).await;
-        for question in QUESTIONS {
-            let expected = anew.ask(question).await;
-            assert_eq!(kept.ask(question).await, expected, "{question} after {step:?}");
-            assert_eq!(kept.ask(question).await, expected, "{question}, asked again");
+        cached.apply(&step).await;
+        uncached.apply(&step).await;
+        for query in QUERIES {
+            let expected = uncached.get(query).await;
+            assert_eq!(cached.get(query).await, expected, "{query} after {step:?}");
+            assert_eq!(cached.get(query).await, expected, "{query}, from the cache");
         }
-        for question in ["tool=log", "tag=local&tool=read_file"] {
-            assert_eq!(kept.find(question).await, anew.find(question).await, "{question} after {step:?}");
+        for query in ["tool=log", "tag=local&tool=read_file"] {
+            assert_eq!(cached.find(query).await, uncached.find(query).await, "{query} after {step:?}");
         }
     }
-    kept.registry.close().await;
-    anew.registry.close().await;
+    cached.registry.close().await;
+    uncached.registry.close().await;
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn answers_that_are_kept_are_those_made_anew(steps in prop::collection::vec(step(), 1..25)) {
+    fn cached_responses_equal_uncached_ones(steps in prop::collection::vec(step(), 1..25)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(live(steps));
+        runtime.block_on(compare_after_each_step(steps));
     }
 }
 
-/// Expiry is no write: it is the lease that is looked at, of the server beyond the page as well.
+/// Expiry is not a write, so the cache has to check the leases, also that of the first server on the next page.
 #[tokio::test]
-async fn a_cursor_does_not_outlive_what_it_leads_to() {
+async fn a_cursor_disappears_when_the_next_server_expires() {
     let folder = tempfile::tempdir().unwrap();
-    let mut side = Side::new(folder.path().join("kept.db"), 1 << 20).await;
+    let mut subject = Subject::new(folder.path().join("cached.db"), 1 << 20).await;
     for (id, ttl) in [("a", 30), ("b", 1)] {
         let own = Registration::stdio("s", ["x"]).id(id).ttl(ttl).tool(format!("tool_{id}"));
-        side.registry.register(own).await.unwrap();
+        subject.registry.register(own).await.unwrap();
     }
-    for question in ["/servers?limit=1", "/tools?limit=1"] {
-        assert!(!side.ask(question).await.contains("\"next_cursor\":null"));
+    for query in ["/servers?limit=1", "/tools?limit=1"] {
+        assert!(!subject.get(query).await.contains("\"next_cursor\":null"));
     }
-    side.take(&Step::Pass(6)).await;
-    for question in ["/servers?limit=1", "/tools?limit=1"] {
-        assert!(side.ask(question).await.contains("\"next_cursor\":null"), "{question}");
+    subject.apply(&Step::RunFor(6)).await;
+    for query in ["/servers?limit=1", "/tools?limit=1"] {
+        assert!(subject.get(query).await.contains("\"next_cursor\":null"), "{query}");
     }
-    side.registry.close().await;
+    subject.registry.close().await;
 }
 
-/// Many write and ask at once; what one of them has been answered, that one finds from then on.
+/// With concurrent writers and readers, a caller finds what it has written once the write has returned.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn whoever_has_written_finds_it() {
+async fn every_caller_reads_its_own_writes() {
     let folder = tempfile::tempdir().unwrap();
     let registry = Arc::new(Registry::open(folder.path().join("paulina.db")).await.unwrap());
     let tasks: Vec<_> = (0..8)
@@ -240,10 +240,10 @@ async fn whoever_has_written_finds_it() {
             let registry = Arc::clone(&registry);
             tokio::spawn(async move {
                 let id = format!("server-{task}");
-                for turn in 0..40 {
-                    let version = turn.to_string();
+                for round in 0..40 {
+                    let version = round.to_string();
                     let own = Registration::stdio("s", ["x"]).id(&id).version(&version).tool("shared");
-                    registry.register(own.tag(if turn % 2 == 0 { "even" } else { "odd" })).await.unwrap();
+                    registry.register(own.tag(if round % 2 == 0 { "even" } else { "odd" })).await.unwrap();
                     for filter in
                         [Filter::new().tool("shared"), Filter::new().health(paulina::HealthFilter::Any)]
                     {
@@ -252,9 +252,9 @@ async fn whoever_has_written_finds_it() {
                         assert_eq!(found.version.as_deref(), Some(version.as_str()));
                     }
                     let even = registry.find(Filter::new().tag("even")).await.unwrap();
-                    assert_eq!(even.servers.iter().any(|server| server.id == id), turn % 2 == 0);
+                    assert_eq!(even.servers.iter().any(|server| server.id == id), round % 2 == 0);
                     assert_eq!(registry.get(&id).await.unwrap().unwrap().version, Some(version));
-                    if turn % 5 == 4 {
+                    if round % 5 == 4 {
                         registry.deregister(id.as_str()).await.unwrap();
                         assert_eq!(registry.get(&id).await.unwrap(), None);
                         let page = registry.find(Filter::new().tool("shared")).await.unwrap();

@@ -1,4 +1,4 @@
-//! The API of the official MCP registry, as its clients ask it. The schema itself is held against it in tests/e2e.
+//! The API of the official MCP registry. tests/e2e validates its responses against the official schema.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use paulina::http::Limits;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Api, Fixture, edit};
+use crate::support::{Api, Fixture, Response, edit};
 
-const OFFICIAL: &str = "io.modelcontextprotocol.registry/official";
-const LIVE: &str = "paulina.registry/live";
+const OFFICIAL_META: &str = "io.modelcontextprotocol.registry/official";
+const LIVE_META: &str = "paulina.registry/live";
 
 fn server(id: &str, name: &str, version: &str) -> Value {
     json!({"id": id, "name": name, "version": version, "transport": "http", "url": format!("https://{id}.example/mcp")})
 }
 
-fn names(page: &Answer) -> Vec<String> {
+fn names(page: &Response) -> Vec<String> {
     let servers = page.json()["servers"].as_array().unwrap().clone();
     let name = |entry: &Value| {
         format!(
@@ -31,10 +31,10 @@ fn names(page: &Answer) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn each_name_and_version_is_there_once_with_all_that_run_it() {
+async fn each_name_and_version_is_listed_once_with_its_servers() {
     let api = Api::new().await;
     let empty = api.get("/v0.1/servers").await.json();
-    assert_eq!(empty, json!({"servers": [], "metadata": {"count": 0}}), "metadata is there even so");
+    assert_eq!(empty, json!({"servers": [], "metadata": {"count": 0}}), "an empty list has metadata");
     for (id, name, version) in [
         ("w1", "io.github.user/weather", "1.0.0"),
         ("w2", "io.github.user/weather", "1.0.0"),
@@ -62,8 +62,8 @@ async fn each_name_and_version_is_there_once_with_all_that_run_it() {
     }
     let first = api.get("/v0.1/servers?limit=1").await.json()["servers"][0].clone();
     assert_eq!(first["server"]["remotes"].as_array().unwrap().len(), 2, "{first}");
-    assert_eq!(first["_meta"][LIVE]["healthy"], 2);
-    let official = &first["_meta"][OFFICIAL];
+    assert_eq!(first["_meta"][LIVE_META]["healthy"], 2);
+    let official = &first["_meta"][OFFICIAL_META];
     assert_eq!((&official["status"], &official["isLatest"]), (&json!("active"), &json!(false)));
     for time in ["publishedAt", "updatedAt", "statusChangedAt"] {
         assert!(official[time].as_str().unwrap().ends_with('Z'), "{official}");
@@ -72,11 +72,11 @@ async fn each_name_and_version_is_there_once_with_all_that_run_it() {
     assert_eq!(names(&exact), ["io.github.user/weather@1.9.0"]);
     api.delete("/v1/servers/w10").await;
     let latest = api.get("/v0.1/servers?version=latest&search=WEATH").await;
-    assert_eq!(names(&latest), ["io.github.user/weather@1.9.0"], "what is gone is gone at once");
+    assert_eq!(names(&latest), ["io.github.user/weather@1.9.0"], "a deregistered version disappears at once");
 }
 
 #[tokio::test]
-async fn names_may_be_written_in_two_ways() {
+async fn names_can_be_percent_encoded_or_plain() {
     let api = Api::new().await;
     api.register(&server("a", "com.example/a", "1.0.0")).await;
     api.register(&server("b", "com.example/a", "2.0.0+build")).await;
@@ -104,7 +104,7 @@ async fn names_may_be_written_in_two_ways() {
 }
 
 #[tokio::test]
-async fn a_cursor_carries_the_search_and_needs_no_encoding() {
+async fn a_cursor_contains_the_search_and_is_url_safe() {
     let api = Api::new().await;
     for number in 0..7 {
         api.register(&server(&format!("s{number}"), &format!("com.example/wanted-{number}"), "1.0.0")).await;
@@ -125,13 +125,13 @@ async fn a_cursor_carries_the_search_and_needs_no_encoding() {
         assert!(refused.json()["error"].is_string());
     }
     let lenient = api.get("/v0.1/servers?limit=1000&search=&unknown=1").await;
-    assert_eq!(names(&lenient).len(), 14, "up to a hundred, and what is unknown is passed over");
+    assert_eq!(names(&lenient).len(), 14, "limits over 100 are reduced, and unknown parameters are ignored");
     let later = api.get("/v0.1/servers?updated_since=2999-01-01T00:00:00Z").await;
     assert!(names(&later).is_empty());
 }
 
 #[tokio::test]
-async fn what_a_client_needs_is_mapped() {
+async fn registrations_are_mapped_to_packages_and_remotes() {
     let api = Api::new().await;
     let long = "word ".repeat(60);
     api.register(&json!({
@@ -144,7 +144,7 @@ async fn what_a_client_needs_is_mapped() {
     .await;
     api.register(&json!({"id": "own", "name": "own", "transport": "stdio", "command": ["./own"]})).await;
     let git = api.get("/v0.1/servers/com.example/git/versions/latest").await.json()["server"].clone();
-    assert_eq!(git["version"], "0.0.0", "never the word that stands for the newest");
+    assert_eq!(git["version"], "0.0.0", "`latest` is not a version");
     assert_eq!(git["description"].as_str().unwrap().chars().count(), 100);
     assert_eq!(
         git["packages"],
@@ -163,28 +163,28 @@ async fn what_a_client_needs_is_mapped() {
         api.register(&package(registry, identifier, version)).await;
         let server = api.get(&format!("/v0.1/servers/local/{registry}")).await.json()["server"].clone();
         if registry == "mcpb" {
-            assert!(server.get("packages").is_none(), "a bundle without digest: {server}");
+            assert!(server.get("packages").is_none(), "a bundle without a digest is omitted: {server}");
             continue;
         }
         assert!(server["packages"][0].get("version").is_none(), "{server}");
         let input = &server["packages"][0]["environmentVariables"][0];
         assert_eq!(
             input["description"], "The value of KEY",
-            "what has no description would not be asked for"
+            "a client would not ask for an input without a description"
         );
     }
-    let shouting = json!({"id": "odd", "name": "odd", "transport": "sse", "url": "HTTPS://Odd.Example/SSE"});
-    api.register(&shouting).await;
-    let odd = api.get("/v0.1/servers/local/odd").await.json()["server"]["remotes"].clone();
-    assert_eq!(odd, json!([{"type": "sse", "url": "https://odd.example/SSE"}]));
+    let uppercase = json!({"id": "odd", "name": "odd", "transport": "sse", "url": "HTTPS://Odd.Example/SSE"});
+    api.register(&uppercase).await;
+    let normalized = api.get("/v0.1/servers/local/odd").await.json()["server"]["remotes"].clone();
+    assert_eq!(normalized, json!([{"type": "sse", "url": "https://odd.example/SSE"}]));
     let own = api.get("/v0.1/servers/local/own").await.json();
     assert!(own["server"].get("packages").is_none() && own["server"].get("remotes").is_none(), "{own}");
-    assert_eq!(own["_meta"][LIVE]["servers"][0]["command"], json!(["./own"]));
+    assert_eq!(own["_meta"][LIVE_META]["servers"][0]["command"], json!(["./own"]));
     assert_eq!(own["server"]["description"], "The MCP server own");
 }
 
 #[tokio::test]
-async fn what_has_died_is_deleted_since_then() {
+async fn expired_servers_are_listed_as_deleted() {
     let fixture = Fixture::with_retention(Duration::from_hours(1)).await;
     let folder = tempfile::tempdir().unwrap();
     let api = Api::of(fixture.registry.clone(), folder, Limits::default(), |server| server);
@@ -193,28 +193,28 @@ async fn what_has_died_is_deleted_since_then() {
     {
         api.register(&server(id, name, "1.0.0")).await;
     }
-    fixture.pass(Duration::from_secs(20)).await;
+    fixture.run_for(Duration::from_secs(20)).await;
     let before = fixture.clock.wall().to_rfc3339_opts(SecondsFormat::Millis, true);
     let since = format!("/v0.1/servers?updated_since={before}");
     assert!(names(&api.get(&since).await).is_empty());
     api.put("/v1/servers/w2/refresh").await;
-    fixture.pass(Duration::from_secs(20)).await;
+    fixture.run_for(Duration::from_secs(20)).await;
 
     let changed = api.get(&since).await;
     assert_eq!(names(&changed), ["com.example/gone@1.0.0"]);
-    let official = &changed.json()["servers"][0]["_meta"][OFFICIAL];
+    let official = &changed.json()["servers"][0]["_meta"][OFFICIAL_META];
     assert_eq!(official["status"], "deleted");
     assert!(official["statusChangedAt"].as_str().unwrap() > before.as_str(), "{official}");
     let weather =
         api.get("/v0.1/servers?search=weather&include_deleted=true").await.json()["servers"][0].clone();
-    assert_eq!(weather["_meta"][OFFICIAL]["status"], "active");
+    assert_eq!(weather["_meta"][OFFICIAL_META]["status"], "active");
     let remotes = json!([{"type": "streamable-http", "url": "https://w2.example/mcp"}]);
-    assert_eq!(weather["server"]["remotes"], remotes, "where it is alive");
-    assert_eq!(weather["_meta"][LIVE]["servers"].as_array().unwrap().len(), 2);
+    assert_eq!(weather["server"]["remotes"], remotes, "only the healthy server");
+    assert_eq!(weather["_meta"][LIVE_META]["servers"].as_array().unwrap().len(), 2);
 }
 
 #[tokio::test]
-async fn what_somebody_else_has_written_is_seen() {
+async fn edits_of_the_database_are_listed() {
     let fixture = Fixture::new().await;
     let folder = tempfile::tempdir().unwrap();
     let api = Api::of(fixture.registry.clone(), folder, Limits::default(), |server| server);
@@ -222,39 +222,42 @@ async fn what_somebody_else_has_written_is_seen() {
     let title = async || api.get("/v0.1/servers").await.json()["servers"][0]["server"]["title"].clone();
     assert_eq!(title().await, Value::Null);
     edit(&fixture.path(), "UPDATE servers SET title = 'By hand'").await;
-    fixture.pass(Duration::from_secs(3)).await;
+    fixture.run_for(Duration::from_secs(3)).await;
     assert_eq!(title().await, "By hand");
 }
 
 #[tokio::test]
-async fn it_is_public_only_when_it_is_told_to_be() {
+async fn public_catalog_opens_only_the_official_api() {
     let preflight = |api: &Api| {
         let request = api.request(Method::OPTIONS, "/v0.1/servers").header("origin", "https://github.com");
         request.header("access-control-request-method", "GET")
     };
-    let closed = Api::new().await;
-    let token = closed.token("reader", Role::Read).await;
-    let refused = closed.get("/v0.1/servers").await;
+    let private = Api::new().await;
+    let token = private.token("reader", Role::Read).await;
+    let refused = private.get("/v0.1/servers").await;
     assert_eq!(refused.code(), "unauthorized");
     assert!(refused.json()["error"].is_string());
-    let with = closed.request(Method::GET, "/v0.1/servers").header("authorization", &token);
-    assert_eq!(closed.send(with).await.status, 200);
-    let page = closed.request(Method::GET, "/v0.1/servers").header("origin", "https://github.com");
-    assert_eq!(closed.send(page).await.code(), "origin_not_allowed");
-    assert_eq!(closed.send(preflight(&closed)).await.header("access-control-allow-origin"), "");
+    let with = private.request(Method::GET, "/v0.1/servers").header("authorization", &token);
+    assert_eq!(private.send(with).await.status, 200);
+    let page = private.request(Method::GET, "/v0.1/servers").header("origin", "https://github.com");
+    assert_eq!(private.send(page).await.code(), "origin_not_allowed");
+    assert_eq!(private.send(preflight(&private)).await.header("access-control-allow-origin"), "");
 
-    let open = Api::serving(Limits::default(), |server| server.public_catalogue(true)).await;
-    open.token("reader", Role::Read).await;
+    let public = Api::serving(Limits::default(), |server| server.public_catalog(true)).await;
+    public.token("reader", Role::Read).await;
     for path in ["/v0.1/servers", "/v0/servers", "/v0.1/servers/com.example/gone/versions"] {
-        let page = open.request(Method::GET, path).header("origin", "https://github.com");
-        let answer = open.send(page).await;
+        let page = public.request(Method::GET, path).header("origin", "https://github.com");
+        let answer = public.send(page).await;
         assert_eq!(answer.header("access-control-allow-origin"), "*", "{path}");
         assert_ne!(answer.status, 401, "{path}");
     }
-    let asked = open.send(preflight(&open)).await;
-    assert_eq!((asked.status.as_u16(), asked.header("access-control-allow-methods")), (204, "GET, OPTIONS"));
-    assert!(asked.header("access-control-allow-headers").contains("Authorization"));
-    assert_eq!(open.get("/v1/servers").await.code(), "unauthorized", "nothing else is public");
-    let other = open.request(Method::GET, "/v1/servers").header("origin", "https://github.com");
-    assert_eq!(open.send(other).await.code(), "origin_not_allowed");
+    let preflighted = public.send(preflight(&public)).await;
+    assert_eq!(
+        (preflighted.status.as_u16(), preflighted.header("access-control-allow-methods")),
+        (204, "GET, OPTIONS")
+    );
+    assert!(preflighted.header("access-control-allow-headers").contains("Authorization"));
+    assert_eq!(public.get("/v1/servers").await.code(), "unauthorized", "nothing else is public");
+    let other = public.request(Method::GET, "/v1/servers").header("origin", "https://github.com");
+    assert_eq!(public.send(other).await.code(), "origin_not_allowed");
 }

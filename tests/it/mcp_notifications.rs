@@ -1,4 +1,5 @@
-//! What changes right after a client of `paulina mcp` was promised to be told of it, while the registry is slow to be watched.
+//! Notifications of `paulina mcp`: no change after an acknowledged subscription is missed, even if watching the registry
+//! starts late.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -8,22 +9,22 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 
-use crate::support::between::{Between, Mood};
 use crate::support::binary::Binary;
 use crate::support::http_client;
+use crate::support::tcp_proxy::{Fault, TcpProxy};
 
-/// `paulina mcp` of a registry that it reaches over a network of this mood.
-async fn behind(folder: &TempDir, mood: Mood) -> (Binary, Between, Mcp) {
+/// Starts a registry, a proxy with this fault, and `paulina mcp`, which connects through the proxy.
+async fn mcp_behind_proxy(folder: &TempDir, fault: Fault) -> (Binary, TcpProxy, Mcp) {
     let registry = Binary::start(&folder.path().join("paulina.db"));
-    let between = Between::before(registry.address(), mood).await;
-    let mcp = Mcp::of(&format!("http://{}", between.address));
-    (registry, between, mcp)
+    let proxy = TcpProxy::start(registry.address(), fault).await;
+    let mcp = Mcp::start(&format!("http://{}", proxy.address));
+    (registry, proxy, mcp)
 }
 
-/// Nobody can watch it yet.
-const SLOW: Mood = Mood::Holding("GET /v1/watch");
+/// Requests to watch the registry are delayed.
+const WATCH_DELAYED: Fault = Fault::Delay("GET /v1/watch");
 
-/// `paulina mcp`, asked line by line.
+/// `paulina mcp` on standard input and output.
 struct Mcp {
     input: ChildStdin,
     output: Lines<BufReader<ChildStdout>>,
@@ -31,7 +32,7 @@ struct Mcp {
 }
 
 impl Mcp {
-    fn of(registry: &str) -> Self {
+    fn start(registry: &str) -> Self {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_paulina"));
         command.args(["mcp", "--registry", registry]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.kill_on_drop(true).spawn().unwrap();
@@ -48,8 +49,8 @@ impl Mcp {
         serde_json::from_str(&line.await.unwrap().unwrap().unwrap()).unwrap()
     }
 
-    /// As a client of the era of `initialize` that wants to know of all servers.
-    async fn greet(&mut self) {
+    /// Starts a session with `initialize`, and subscribes to the list of servers.
+    async fn initialize_and_subscribe(&mut self) {
         let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}});
         self.send(json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params})).await;
         assert_eq!(self.next().await["result"]["serverInfo"]["name"], "paulina");
@@ -59,28 +60,31 @@ impl Mcp {
         assert_eq!(self.next().await["id"], 2);
     }
 
-    /// The methods of as many notifications.
-    async fn told(&mut self, count: usize) -> Vec<String> {
-        let mut told = Vec::new();
-        while told.len() < count {
-            told.push(self.next().await["method"].as_str().unwrap().to_owned());
+    /// Waits for this many notifications; returns their methods.
+    async fn notifications(&mut self, count: usize) -> Vec<String> {
+        let mut notifications = Vec::new();
+        while notifications.len() < count {
+            notifications.push(self.next().await["method"].as_str().unwrap().to_owned());
         }
-        told
+        notifications
     }
 }
 
 async fn register(registry: &Binary) {
-    let one = json!({"id": "new", "name": "new", "transport": "stdio", "command": ["new"], "ttl": 600});
-    let answer = http_client().post(format!("{}/v1/servers", registry.url)).json(&one).send().await.unwrap();
+    let registration =
+        json!({"id": "new", "name": "new", "transport": "stdio", "command": ["new"], "ttl": 600});
+    let answer =
+        http_client().post(format!("{}/v1/servers", registry.url)).json(&registration).send().await.unwrap();
     assert_eq!(answer.status(), 201);
 }
 
-const CHANGED: [&str; 2] = ["notifications/resources/list_changed", "notifications/resources/updated"];
+const CHANGE_NOTIFICATIONS: [&str; 2] =
+    ["notifications/resources/list_changed", "notifications/resources/updated"];
 
 #[tokio::test]
-async fn what_follows_an_acknowledgement_at_once_is_told() {
+async fn changes_right_after_an_acknowledged_subscription_are_reported() {
     let folder = tempfile::tempdir().unwrap();
-    let (registry, between, mut mcp) = behind(&folder, SLOW).await;
+    let (registry, proxy, mut mcp) = mcp_behind_proxy(&folder, WATCH_DELAYED).await;
     let meta = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
@@ -94,27 +98,31 @@ async fn what_follows_an_acknowledgement_at_once_is_told() {
     .await;
     assert_eq!(mcp.next().await["method"], "notifications/subscriptions/acknowledged");
     register(&registry).await;
-    between.mood.send_replace(Mood::Passing);
-    assert_eq!(mcp.told(2).await, CHANGED);
+    proxy.fault.send_replace(Fault::None);
+    assert_eq!(mcp.notifications(2).await, CHANGE_NOTIFICATIONS);
 }
 
 #[tokio::test]
-async fn what_follows_a_greeting_at_once_is_told() {
+async fn changes_right_after_initialize_and_subscribe_are_reported() {
     let folder = tempfile::tempdir().unwrap();
-    let (registry, between, mut mcp) = behind(&folder, SLOW).await;
-    mcp.greet().await;
+    let (registry, proxy, mut mcp) = mcp_behind_proxy(&folder, WATCH_DELAYED).await;
+    mcp.initialize_and_subscribe().await;
     register(&registry).await;
-    between.mood.send_replace(Mood::Passing);
-    assert_eq!(mcp.told(2).await, CHANGED);
+    proxy.fault.send_replace(Fault::None);
+    assert_eq!(mcp.notifications(2).await, CHANGE_NOTIFICATIONS);
 }
 
 #[tokio::test]
-async fn a_proxy_that_answers_for_the_registry_ends_no_news() {
+async fn notifications_continue_after_a_proxy_returned_502() {
     let folder = tempfile::tempdir().unwrap();
-    let (registry, between, mut mcp) = behind(&folder, Mood::Strange("GET /v1/")).await;
-    mcp.greet().await;
-    between.mood.send_replace(Mood::Passing);
-    assert_eq!(mcp.told(2).await, CHANGED, "all there is may be news");
+    let (registry, proxy, mut mcp) = mcp_behind_proxy(&folder, Fault::BadGateway("GET /v1/")).await;
+    mcp.initialize_and_subscribe().await;
+    proxy.fault.send_replace(Fault::None);
+    assert_eq!(
+        mcp.notifications(2).await,
+        CHANGE_NOTIFICATIONS,
+        "after an interruption, everything may have changed"
+    );
     register(&registry).await;
-    assert_eq!(mcp.told(2).await, CHANGED);
+    assert_eq!(mcp.notifications(2).await, CHANGE_NOTIFICATIONS);
 }
