@@ -1,74 +1,74 @@
-/** A server of the official MCP SDK, in the registry for as long as its process lives. */
+/** Announces a server of the official MCP SDK: registers it for as long as its process runs. */
 
 import { basename } from "node:path";
 import { newId } from "./requests.js";
 import { Client } from "./client.js";
-import { type McpServerLike, capabilities, inside, introduced } from "./describe.js";
 import { PaulinaError } from "./errors.js";
-import { atTheEnd } from "./exit-hooks.js";
-import { hear } from "./list-changed.js";
-import type { Beat, Heartbeat } from "./heartbeat.js";
-import { pause } from "./time.js";
+import { onProcessExit } from "./exit-hooks.js";
+import type { Heartbeat, HeartbeatStatus } from "./heartbeat.js";
+import { type McpServerLike, introspect, protocolServer, serverMetadata } from "./introspect.js";
+import { onListChanged } from "./list-changed.js";
+import { sleep } from "./time.js";
 import type { Capabilities, Input, Registered, Registration } from "./types.js";
-import type { Place } from "./transport.js";
+import type { RequestTarget } from "./transport.js";
 
 export interface AnnounceOptions {
-  /** Of the registry; where the environment says, if not set. */
+  /** By default, a client of the registry that the environment variables name. */
   client?: Client | undefined;
-  /** Stable: what was registered under it is replaced. Absent, one is made. */
+  /** A stable id: a registration under it is replaced. By default one is generated. */
   id?: string | undefined;
-  /** What the server says itself, if not set; as `title`, `version` and `description`. */
+  /** By default read from the server, like `title`, `version` and `description`. */
   name?: string | undefined;
   title?: string | undefined;
   version?: string | undefined;
   description?: string | undefined;
-  /** What is read from the server, if not set. */
+  /** By default read from the server. */
   capabilities?: Capabilities | undefined;
   tags?: readonly string[] | undefined;
   metadata?: Readonly<Record<string, string>> | undefined;
-  /** How long it stays in the registry without a sign of life, in seconds; 30 if not set. */
+  /** How long the registration lasts without a refresh, in seconds; by default 30. */
   ttl?: number | undefined;
-  /** How clients start it; as this process was started, if neither this nor `url` is set. */
+  /** The command with which clients start the server; by default that of this process, unless `url` is set. */
   command?: readonly string[] | undefined;
-  /** Variables that its environment needs. A bare name is required and secret. */
+  /** The environment variables that the server needs. A name without options is required and secret. */
   environment?: readonly (string | Input)[] | undefined;
-  /** Where clients reach it, if it speaks HTTP. */
+  /** The address of a server over HTTP. */
   url?: string | undefined;
-  /** What it speaks there; `streamable-http` if not set. */
+  /** The transport of a server over HTTP; by default `streamable-http`. */
   transport?: "streamable-http" | "sse" | undefined;
-  /** Headers that clients have to send. A bare name is required and secret. */
+  /** The headers that clients have to send. A name without options is required and secret. */
   headers?: readonly (string | Input)[] | undefined;
-  /** Told what becomes of it; standard error, if not set. */
+  /** Called with each log line; by default, lines go to standard error. */
   log?: ((line: string) => void) | undefined;
 }
 
-/** How long it is waited for more changes before the server is read again. */
-const SETTLING = 50;
+/** How long to wait for more changes before the server is read again, in milliseconds. */
+const DEBOUNCE = 50;
 
 /**
- * Registers a server with all that it can do, keeps it registered, and takes it out when the process ends.
+ * Registers a server with its capabilities, keeps it registered, and deregisters it when the process ends.
  *
- * Called once, when its tools are registered. It never throws and never waits: while the registry is down the server runs
- * all the same, and is registered when the registry is there. It writes nothing to standard output.
+ * Call it once, after registering the tools. It never throws and never waits: if the registry is down, the server is registered
+ * as soon as one is available. It writes nothing to standard output.
  */
 export function announce(server: McpServerLike, options: AnnounceOptions = {}): Announcement {
   return new Announcement(server, options);
 }
 
-/** Made by {@link announce}. */
+/** Returned by {@link announce}. */
 export class Announcement {
-  /** The id under which the server is registered. */
+  /** The id of the registration. */
   readonly id: string;
   readonly #server: McpServerLike;
   readonly #options: AnnounceOptions;
   readonly #client: Client | PaulinaError;
-  readonly #unhear: () => void;
-  readonly #leave: () => void;
+  readonly #removeListener: () => void;
+  readonly #removeExitHook: () => void;
   #heartbeat: Heartbeat | undefined;
-  #read: Capabilities;
-  #registered = "";
-  #said = "";
-  #reading: Promise<void> | undefined;
+  #capabilities: Capabilities;
+  #lastRegistration = "";
+  #lastLog = "";
+  #updating: Promise<void> | undefined;
   #changed = false;
   #stopped = false;
 
@@ -77,46 +77,46 @@ export class Announcement {
     this.#server = server;
     this.#options = options;
     this.#client = clientOf(options);
-    this.#read = options.capabilities ?? {};
+    this.#capabilities = options.capabilities ?? {};
     this.id = options.id ?? newId(this.#registration().name);
-    this.#unhear = hear(server, () => this.changed());
-    this.#leave = atTheEnd(this);
+    this.#removeListener = onListChanged(server, () => this.changed());
+    this.#removeExitHook = onProcessExit(this);
     this.changed();
   }
 
-  /** Waits until the server is registered; throws why it never will be, unless something is mended. */
+  /** Waits until the server is registered; throws an error that waiting does not fix. */
   async registered(): Promise<Registered> {
     if (this.#client instanceof PaulinaError) throw this.#client;
-    await this.#reading;
+    await this.#updating;
     if (!this.#heartbeat)
-      throw new PaulinaError("the server is not registered: the announcement was stopped, or its log says why");
+      throw new PaulinaError("the server is not registered: the announcement was stopped, or see its log");
     return this.#heartbeat.registered();
   }
 
-  /** Reads the server again. Needed only where it does not say itself that a list of its has changed. */
+  /** Reads the server again. Needed only if it does not send `list_changed` notifications. */
   changed(): void {
     this.#changed = true;
-    const failed = (error: unknown) => this.#say(`not registered: ${String(error)}`);
-    this.#reading ??= this.#follow()
+    const failed = (error: unknown) => this.#log(`not registered: ${String(error)}`);
+    this.#updating ??= this.#update()
       .catch(failed)
       .finally(() => {
-        this.#reading = undefined;
-        // It may have changed just when the last reading was done.
+        this.#updating = undefined;
+        // It may have changed after the last read.
         if (this.#changed && !this.#stopped) this.changed();
       });
   }
 
-  /** Takes the server out; within two seconds, or its lease runs out by itself. */
+  /** Deregisters the server; if the registry does not answer within two seconds, the lease expires. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#unhear();
+    this.#removeListener();
     await this.#heartbeat?.stop();
-    this.#leave();
+    this.#removeExitHook();
   }
 
   /** @internal */
-  farewells(): Place[] {
-    return this.#heartbeat?.farewells() ?? [];
+  shutdownRequests(): RequestTarget[] {
+    return this.#heartbeat?.shutdownRequests() ?? [];
   }
 
   /** @internal */
@@ -124,63 +124,64 @@ export class Announcement {
     return this.#heartbeat?.token;
   }
 
-  async #follow(): Promise<void> {
-    // The first time, the program may still be setting it up in the same breath.
+  async #update(): Promise<void> {
+    // The first time, the program may register more tools synchronously.
     await undefined;
     while (this.#changed && !this.#stopped) {
-      if (this.#heartbeat) await pause(SETTLING, { ref: false });
+      if (this.#heartbeat) await sleep(DEBOUNCE, { ref: false });
       this.#changed = false;
       if (!this.#options.capabilities) {
-        this.#read = await capabilities(inside(this.#server), this.#read, (problem) => this.#say(problem));
+        const report = (problem: string) => this.#log(problem);
+        this.#capabilities = await introspect(protocolServer(this.#server), this.#capabilities, report);
       }
       if (!this.#stopped) this.#register(this.#registration());
     }
   }
 
   #register(registration: Registration): void {
-    if (this.#client instanceof PaulinaError) return this.#say(`not registered: ${this.#client.message}`);
-    const all = JSON.stringify(registration);
-    if (all === this.#registered) return;
-    this.#registered = all;
+    if (this.#client instanceof PaulinaError) return this.#log(`not registered: ${this.#client.message}`);
+    const json = JSON.stringify(registration);
+    if (json === this.#lastRegistration) return;
+    this.#lastRegistration = json;
     if (this.#heartbeat) this.#heartbeat.replace(registration);
-    else this.#heartbeat = this.#client.keepAlive(registration, { onBeat: (beat) => this.#tell(beat) });
+    else this.#heartbeat = this.#client.keepAlive(registration, { onStatus: (status) => this.#logStatus(status) });
   }
 
   #registration(): Registration {
     const { tags, metadata, ttl, url, transport, command, environment, headers, ...given } = this.#options;
-    const own = introduced(inside(this.#server));
-    const said = {
+    const own = serverMetadata(protocolServer(this.#server));
+    const fields = {
       id: this.id,
       name: given.name ?? own.name ?? basename(process.argv[1] ?? "server").replace(/\.\w+$/, ""),
       title: given.title ?? own.title,
       version: given.version ?? own.version,
       description: given.description ?? own.description,
-      capabilities: this.#read,
+      capabilities: this.#capabilities,
       ...{ tags, metadata, ttl },
     };
-    if (url !== undefined) return { ...said, transport: transport ?? "streamable-http", url, headers: inputs(headers) };
-    return { ...said, transport: "stdio", command: command ?? ownCommand(), environment: inputs(environment) };
+    if (url !== undefined) return { ...fields, transport: transport ?? "streamable-http", url, headers: inputs(headers) };
+    return { ...fields, transport: "stdio", command: command ?? ownCommand(), environment: inputs(environment) };
   }
 
-  #tell(beat: Beat): void {
-    if (beat.state === "alive") {
+  #logStatus(status: HeartbeatStatus): void {
+    if (status.state === "alive") {
       const {
         name,
         capabilities: { tools, resources, prompts },
-      } = beat.registered;
-      this.#say(
+      } = status.registered;
+      this.#log(
         `registered "${name}" as ${this.id}: tools ${tools.length}, resources ${resources.length}, prompts ${prompts.length}`,
       );
     }
-    if (beat.state === "failing") this.#say(`not registered for now: ${beat.error.message}`);
-    if (beat.state === "replaced")
-      this.#say(`another process has registered ${this.id} since: the registry is left to it while it holds it`);
+    if (status.state === "failing") this.#log(`not registered for now: ${status.error.message}`);
+    if (status.state === "replaced")
+      this.#log(`another process has registered ${this.id}: it is not refreshed any more`);
   }
 
-  /** Says each thing once. */
-  #say(line: string): void {
-    if (line === this.#said) return;
-    this.#said = line;
+  /** Logs a line, unless it is the same as the one before. */
+  #log(line: string): void {
+    if (line === this.#lastLog) return;
+    this.#lastLog = line;
     const { log = (line: string) => console.error(`paulina: ${line}`) } = this.#options;
     log(line);
   }
@@ -189,9 +190,9 @@ export class Announcement {
 /** Set by `paulina announce` and `paulina inspect` for the server that they start. */
 const ANNOUNCED = "PAULINA_ANNOUNCED";
 
-/** What is wrong with the address or the token is told, and ends no server. */
+/** An invalid address or token is logged, and does not end the server. */
 function clientOf({ client }: AnnounceOptions): Client | PaulinaError {
-  if (process.env[ANNOUNCED]) return new PaulinaError("whoever has started this server announces it");
+  if (process.env[ANNOUNCED]) return new PaulinaError("the command that started this server announces it");
   try {
     return client ?? new Client();
   } catch (error) {
@@ -199,7 +200,7 @@ function clientOf({ client }: AnnounceOptions): Client | PaulinaError {
   }
 }
 
-/** How this process was started; not for a debugger, whose port is taken. */
+/** The command that started this process, without the flags for a debugger, whose port is in use. */
 function ownCommand(): string[] {
   const flags = process.execArgv.filter((flag) => !flag.startsWith("--inspect"));
   return [process.execPath, ...flags, ...process.argv.slice(1)];

@@ -1,6 +1,6 @@
-import { type Patience, deregister, health, look, refresh, register } from "./requests.js";
+import { type RequestOptions, deregister, getOptional, health, refresh, register } from "./requests.js";
 import { NoHealthyServers } from "./errors.js";
-import { Exchange } from "./failover.js";
+import { Failover } from "./failover.js";
 import { type ServerFilters, type ToolFilters, type WatchFilters, query } from "./filter.js";
 import { Heartbeat, type HeartbeatOptions } from "./heartbeat.js";
 import type {
@@ -20,25 +20,25 @@ import type {
 import { type WatchOptions, watch } from "./watch.js";
 
 export interface ClientOptions {
-  /** Where the registry is: `http://…`, `https://…`, or `unix:` and a path. Several are a primary and its standby. */
+  /** `http://…`, `https://…`, or `unix:` and a path. Several are a primary and its standby. */
   addresses?: string | readonly string[] | undefined;
   token?: string | undefined;
-  /** How long one address may take to answer; 10,000 if not set. */
+  /** How long one address may take to answer; by default 10,000. */
   timeoutMs?: number | undefined;
 }
 
-/** How many a page holds at most. */
-const WHOLE_PAGE = 1_000;
+/** How many entries a page contains at most. */
+const PAGE_LIMIT = 1_000;
 
 /**
  * A client of one registry.
  *
- * Without options it asks where `PAULINA_URL` says (several addresses with commas between them), else
- * http://127.0.0.1:7285, with the token in `PAULINA_TOKEN`. It connects when it is asked something.
+ * The default of `addresses` is `PAULINA_URL` (several addresses are separated by commas), then http://127.0.0.1:7285; the
+ * default of `token` is `PAULINA_TOKEN`. The client connects when it sends the first request.
  */
 export class Client {
-  readonly #exchange: Exchange;
-  readonly #patience: Patience;
+  readonly #failover: Failover;
+  readonly #options: RequestOptions;
 
   constructor({
     addresses = process.env["PAULINA_URL"] || "http://127.0.0.1:7285",
@@ -47,56 +47,56 @@ export class Client {
   }: ClientOptions = {}) {
     const all = typeof addresses === "string" ? addresses.split(",") : addresses;
     const given = all.map((address) => address.trim()).filter((address) => address !== "");
-    this.#exchange = new Exchange(given, token || undefined);
-    this.#patience = { limit: timeoutMs };
+    this.#failover = new Failover(given, token || undefined);
+    this.#options = { timeout: timeoutMs };
   }
 
-  /** Where it asks. */
+  /** The addresses of the registry. */
   get addresses(): string[] {
-    return this.#exchange.addresses;
+    return this.#failover.addresses;
   }
 
   /**
-   * Registers a server, or replaces what was registered under its id. With `onlyNew` an id that is taken is refused: the
-   * `code` is `already_registered`. Whoever registers keeps the lease alive: see {@link keepAlive}.
+   * Registers a server, or replaces the registration under its id. With `newOnly` it fails if the id is taken: the `code` of the
+   * {@link ApiError} is `already_registered`. The caller has to refresh the lease; {@link keepAlive} registers and refreshes.
    */
   register(
     registration: Registration,
-    { onlyNew = false }: { onlyNew?: boolean | undefined } = {},
+    { newOnly = false }: { newOnly?: boolean | undefined } = {},
   ): Promise<Registered> {
-    return register(this.#exchange, registration, onlyNew, this.#patience);
+    return register(this.#failover, registration, newOnly, this.#options);
   }
 
-  /** Renews a lease. */
+  /** Refreshes a lease. */
   async refresh(lease: Lease | string): Promise<Refreshed> {
-    return refresh(this.#exchange, named(lease), this.#patience);
+    return refresh(this.#failover, leaseOf(lease), this.#options);
   }
 
-  /** Renews the leases of many ids in one call, and says which of them are not registered. */
+  /** Refreshes the leases of many ids in one request, and returns which ids are not registered. */
   async refreshMany(ids: readonly string[]): Promise<RefreshedMany> {
-    const answer = await this.#exchange.ask(
+    const answer = await this.#failover.send(
       { method: "POST", path: ["v1", "refresh"], body: { ids } },
-      this.#patience.limit,
+      this.#options.timeout,
     );
     return answer.json();
   }
 
-  /** Takes a server out. */
+  /** Deregisters a server. */
   async deregister(lease: Lease | string): Promise<void> {
-    return deregister(this.#exchange, named(lease), this.#patience);
+    return deregister(this.#failover, leaseOf(lease), this.#options);
   }
 
-  /** One server with all that it registered; undefined if the id is not registered. */
+  /** Returns one server in full; undefined if the id is not registered. */
   get(id: string): Promise<Server | undefined> {
-    return look(this.#exchange, id, [], this.#patience);
+    return getOptional(this.#failover, id, [], this.#options);
   }
 
-  /** Whether a server is alive, and what is left of its lease; undefined if the id is not registered. */
+  /** Returns the health of a server and the remaining time of its lease; undefined if the id is not registered. */
   health(id: string): Promise<LeaseState | undefined> {
-    return health(this.#exchange, id, this.#patience);
+    return health(this.#failover, id, this.#options);
   }
 
-  /** The servers that match, asked for page by page: all of them, or as many as `limit` says. */
+  /** The servers that match, requested page by page: all of them, or up to `limit`. */
   find(filters: ServerFilters = {}): AsyncGenerator<Server, void, undefined> {
     return all(filters, async (page) => {
       const { servers, next_cursor } = await this.findPage(page);
@@ -104,12 +104,12 @@ export class Client {
     });
   }
 
-  /** The servers that match, a page of them. */
+  /** Returns one page of the servers that match. */
   findPage(filters: ServerFilters = {}): Promise<ServerPage> {
-    return this.#read("servers", filters);
+    return this.#get("servers", filters);
   }
 
-  /** The tools that match, each once, with the servers that offer it: all of them, or as many as `limit` says. */
+  /** The tools that match, each once, with the servers that offer it: all of them, or up to `limit`. */
   tools(filters: ToolFilters = {}): AsyncGenerator<ToolEntry, void, undefined> {
     return all(filters, async (page) => {
       const { tools, next_cursor } = await this.toolsPage(page);
@@ -117,20 +117,20 @@ export class Client {
     });
   }
 
-  /** The tools that match, a page of them. */
+  /** Returns one page of the tools that match. */
   toolsPage(filters: ToolFilters = {}): Promise<ToolPage> {
-    return this.#read("tools", filters);
+    return this.#get("tools", filters);
   }
 
-  /** Totals of what is registered. */
+  /** Returns the numbers of registered servers, tools, resources and prompts. */
   stats(): Promise<Stats> {
-    return this.#read("stats", {});
+    return this.#get("stats", {});
   }
 
-  /** A healthy server of this name: any one of them, by chance, so that many clients spread over all. */
+  /** Returns a random healthy server of this name, so that many clients are spread over all of them. */
   async pick(name: string): Promise<Server> {
     const found: Server[] = [];
-    // All of them as without a limit, and in the largest pages that there are.
+    // No limit, but the largest pages.
     for await (const server of this.find({ name, limit: Infinity })) found.push(server);
     const chosen = found[Math.floor(Math.random() * found.length)];
     if (!chosen) throw new NoHealthyServers(name);
@@ -138,32 +138,33 @@ export class Client {
   }
 
   /**
-   * Tells of the servers that match: all of them first, and then every change, in its order. A stream that breaks off goes
-   * on by itself where it was, with no gap and no repeat, or with a snapshot, which replaces all that was known.
+   * Watches the servers that match: first a snapshot of all of them, then one event for each change, in order. A lost connection
+   * is reopened after the last event, without gaps or duplicates, or with a new snapshot, which replaces everything received
+   * before.
    */
   watch(filters: WatchFilters = {}, options: WatchOptions = {}): AsyncGenerator<WatchEvent, void, undefined> {
-    return watch(this.#exchange, filters, this.#patience.limit, options);
+    return watch(this.#failover, filters, this.#options.timeout, options);
   }
 
   /**
-   * Registers a server, keeps its lease alive, registers it again when the registry has lost it, and takes it out when the
-   * heartbeat is stopped. It begins at once in the background, does not mind that the registry is down, and keeps no process
-   * alive.
+   * Registers a server, refreshes its lease, and deregisters it when the heartbeat is stopped. The heartbeat starts at once, in
+   * the background. It retries while the registry is down, registers again if the registry has lost the server, and does not
+   * keep the process alive.
    */
   keepAlive(registration: Registration, options: HeartbeatOptions = {}): Heartbeat {
-    return new Heartbeat(this.#exchange, registration, this.#patience.limit, options);
+    return new Heartbeat(this.#failover, registration, this.#options.timeout, options);
   }
 
-  async #read<T>(what: string, filters: object): Promise<T> {
-    const answer = await this.#exchange.ask(
+  async #get<T>(what: string, filters: object): Promise<T> {
+    const answer = await this.#failover.send(
       { method: "GET", path: ["v1", what], query: query(filters) },
-      this.#patience.limit,
+      this.#options.timeout,
     );
     return answer.json();
   }
 }
 
-function named(lease: Lease | string): Lease {
+function leaseOf(lease: Lease | string): Lease {
   return typeof lease === "string" ? { id: lease } : lease;
 }
 
@@ -172,7 +173,7 @@ async function* all<T, F extends ToolFilters>(
   page: (filters: F) => Promise<[T[], string | null]>,
 ): AsyncGenerator<T, void, undefined> {
   const { limit, cursor: begin } = filters;
-  const asked = limit === undefined ? filters : { ...filters, limit: Math.min(limit, WHOLE_PAGE) };
+  const asked = limit === undefined ? filters : { ...filters, limit: Math.min(limit, PAGE_LIMIT) };
   let left = limit ?? Infinity;
   for (let cursor = begin; ;) {
     const [found, next] = await page({ ...asked, cursor });

@@ -1,38 +1,37 @@
-/** What can go wrong when a registry is asked, sorted by what the caller does about it. */
+/** The errors of this package, by what the caller can do about them. */
 
-/** One thing wrong with a registration, with an RFC 6901 pointer to it. */
+/** One error in a registration, with a JSON pointer to it (RFC 6901). */
 export interface Violation {
   pointer: string;
   detail: string;
 }
 
-/** Whatever this package throws. */
+/** The base of all errors of this package. */
 export class PaulinaError extends Error {
   static {
     this.prototype.name = "PaulinaError";
   }
 
-  /** Whether the same may succeed later without anything being mended. */
+  /** Whether the same request may succeed later without any fix. */
   get temporary(): boolean {
     return false;
   }
 }
 
-/** No registry answers, or not in time. What was asked may have been done all the same. */
+/** No registry answers, or not in time. The request may have been processed. */
 export class Unreachable extends PaulinaError {
   static {
     this.prototype.name = "Unreachable";
   }
 
   constructor(
-    /** Where it was asked. */
     readonly addresses: readonly string[],
-    /** What the last one of them gave. */
+    /** Why the last of the addresses did not answer. */
     readonly reason: string,
   ) {
     const where = addresses.join(", ");
     super(
-      `no registry answers at ${where}: ${reason}. Start one with "paulina serve", or say in PAULINA_URL where it is`,
+      `no registry answers at ${where}: ${reason}. Start one with "paulina serve", or set PAULINA_URL to the address of another`,
     );
   }
 
@@ -41,7 +40,7 @@ export class Unreachable extends PaulinaError {
   }
 }
 
-/** Something answers at the address, and is no registry. */
+/** The server at the address is not a Paulina registry. */
 export class NotARegistry extends PaulinaError {
   static {
     this.prototype.name = "NotARegistry";
@@ -51,10 +50,10 @@ export class NotARegistry extends PaulinaError {
     readonly address: string,
     readonly detail: string,
   ) {
-    super(`what answers at ${address} is no registry of Paulina's: ${detail}. Mend the address`);
+    super(`the server at ${address} is not a Paulina registry: ${detail}. Fix the address`);
   }
 
-  /** A proxy in front of a registry that is down answers for itself. */
+  /** True: it may be a proxy in front of a registry that is down. */
   override get temporary(): boolean {
     return true;
   }
@@ -67,18 +66,18 @@ export class NotRegistered extends PaulinaError {
   }
 
   constructor(readonly id: string) {
-    super(`${id} is not registered, or not any more: register it again`);
+    super(`${id} is not registered: register it again`);
   }
 }
 
-/** Another process has registered the id since. */
+/** Another process has registered the id. */
 export class LeaseReplaced extends PaulinaError {
   static {
     this.prototype.name = "LeaseReplaced";
   }
 
   constructor(readonly id: string) {
-    super(`another process has registered ${id} since: leave it alone, or register under another id`);
+    super(`another process has registered ${id}: leave it to that process, or register under another id`);
   }
 }
 
@@ -88,7 +87,7 @@ export class NoHealthyServers extends PaulinaError {
     this.prototype.name = "NoHealthyServers";
   }
 
-  /** Called `server` because `name` is the error's own. */
+  /** The name of the server; `name` is the name of the error. */
   constructor(readonly server: string) {
     super(`no server named "${server}" is healthy: start one, or wait for one with watch`);
   }
@@ -98,23 +97,23 @@ export class NoHealthyServers extends PaulinaError {
   }
 }
 
-/** What a registry says when it refuses: RFC 9457 problem details. */
+/** The problem details in an error response (RFC 9457). */
 export interface Problem {
   status: number;
-  /** Which problem it is; stable, and listed in the API's document. */
+  /** Identifies the problem; stable, and listed in the OpenAPI document. */
   code: string;
-  /** What happened, and the way out. */
+  /** What is wrong, and what to do. */
   detail: string;
-  /** All that is wrong with a registration. */
+  /** All errors in a registration. */
   errors?: Violation[];
-  /** Where the primary is, as far as a standby was told. */
+  /** The address of the primary, if a standby knows it. */
   primary?: string | null;
 }
 
-/** The registry refuses, and its detail says what to do. */
-export class Refused extends PaulinaError {
+/** The registry rejected the request; `detail` says what to do. */
+export class ApiError extends PaulinaError {
   static {
-    this.prototype.name = "Refused";
+    this.prototype.name = "ApiError";
   }
   readonly code: string;
   readonly status: number;

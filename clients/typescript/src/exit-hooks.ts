@@ -1,39 +1,39 @@
 /**
- * Taking servers out when the process ends, without a say in how it ends.
+ * Deregisters servers when the process ends, without changing how it ends.
  *
- * A process that ends by itself, or by a signal that nobody else handles, waits until its servers are out. A program that
- * handles the signal itself decides when it ends; at `process.exit` there is no time left to ask anything over the network,
- * and a small process does it right after.
+ * A process that ends by itself, or by a signal that no other listener handles, waits until its servers are deregistered. A
+ * program that handles the signal decides when it ends. At `process.exit` there is no time left for a request: a small process
+ * sends it right afterwards.
  */
 
 import { spawn } from "node:child_process";
 import { basename } from "node:path";
-import type { Place } from "./transport.js";
+import type { RequestTarget } from "./transport.js";
 
-/** What has to be taken out in the end. */
-export interface Leaver {
+/** An object that has to deregister a server when the process ends. */
+export interface ShutdownParticipant {
   stop(): Promise<void>;
-  /** Where a deregistration would go, from the address to be asked first. */
-  farewells(): Place[];
+  /** Where a deregistration would be sent, the address that is tried first in front. */
+  shutdownRequests(): RequestTarget[];
   token: string | undefined;
 }
 
 const SIGNALS = ["SIGTERM", "SIGINT"] as const;
 /** Marks our listeners, also for another copy of this package. */
-const OURS = Symbol.for("paulina-client: at the end");
-const leavers = new Set<Leaver>();
+const LISTENER_MARK = Symbol.for("paulina-client: exit listener");
+const participants = new Set<ShutdownParticipant>();
 let ending = false;
 
-/** Takes it out when the process ends; until the function that is given back is called. */
-export function atTheEnd(leaver: Leaver): () => void {
-  if (leavers.size === 0) listen();
-  leavers.add(leaver);
+/** Stops the participant when the process ends; returns a function that removes it. */
+export function onProcessExit(participant: ShutdownParticipant): () => void {
+  if (participants.size === 0) addListeners();
+  participants.add(participant);
   return () => {
-    if (leavers.delete(leaver) && leavers.size === 0) hush();
+    if (participants.delete(participant) && participants.size === 0) removeListeners();
   };
 }
 
-function listen(): void {
+function addListeners(): void {
   ending = false;
   for (const signal of SIGNALS) process.prependListener(signal, onSignal);
   process.on("newListener", onNewListener);
@@ -41,7 +41,7 @@ function listen(): void {
   process.on("exit", onExit);
 }
 
-function hush(): void {
+function removeListeners(): void {
   for (const signal of SIGNALS) process.off(signal, onSignal);
   process.off("newListener", onNewListener);
   process.off("beforeExit", onBeforeExit);
@@ -50,25 +50,25 @@ function hush(): void {
 
 const onSignal = Object.assign(
   (signal: NodeJS.Signals) => {
-    // Whoever handles it as well decides what it means. Who does so once is counted because ours is called before it.
-    if (others(signal) > 0) return;
+    // Another listener decides what the signal means. Ours is called first, so one that was added with `once` is still counted.
+    if (otherListeners(signal) > 0) return;
     const end = () => {
-      hush();
-      // Another copy of this package that is not done yet ends the process in its turn.
-      if (!process.listeners(signal).some((listener) => OURS in listener)) process.kill(process.pid, signal);
+      removeListeners();
+      // Another copy of this package that is not done yet ends the process later.
+      if (!process.listeners(signal).some((listener) => LISTENER_MARK in listener)) process.kill(process.pid, signal);
     };
     if (ending) return end();
     ending = true;
     void stopAll().then(end);
   },
-  { [OURS]: true },
+  { [LISTENER_MARK]: true },
 );
 
-/** Goes in front again of whatever has been put in front since. */
+/** Moves our listener in front of one that was prepended. */
 function onNewListener(event: string | symbol, listener: object): void {
   const signal = SIGNALS.find((one) => one === event);
-  if (signal === undefined || OURS in listener) return;
-  // It is told of before it is there.
+  if (signal === undefined || LISTENER_MARK in listener) return;
+  // The event is emitted before the listener is added.
   queueMicrotask(() => {
     if (!process.listeners(signal).includes(onSignal)) return;
     process.off(signal, onSignal);
@@ -81,49 +81,54 @@ function onBeforeExit(): void {
 }
 
 async function stopAll(): Promise<void> {
-  await Promise.all([...leavers].map((leaver) => leaver.stop()));
+  await Promise.all([...participants].map((participant) => participant.stop()));
 }
 
 /**
- * How many listeners there are beside ours. Those of signal-exit, which many packages bring, are not counted: like ours, they
- * end the process when there is nobody else. Its versions 4 and 3 say in these places how many listeners they have.
+ * The number of listeners in addition to ours. Those of signal-exit, which many packages use, are not counted: like ours, they
+ * end the process if there is no other listener. Its versions 4 and 3 keep the number of their listeners in these places.
  */
-function others(signal: NodeJS.Signals): number {
+function otherListeners(signal: NodeJS.Signals): number {
   type Counting = { count?: number } | undefined;
-  const { [Symbol.for("signal-exit emitter")]: fourth } = globalThis as { [key: symbol]: Counting };
-  const { __signal_exit_emitter__: third } = process as { __signal_exit_emitter__?: Counting };
-  const foreign = process.listeners(signal).filter((listener) => !(OURS in listener)).length;
-  return foreign - (fourth?.count ?? 0) - (third?.count ?? 0);
+  const { [Symbol.for("signal-exit emitter")]: version4 } = globalThis as { [key: symbol]: Counting };
+  const { __signal_exit_emitter__: version3 } = process as { __signal_exit_emitter__?: Counting };
+  const unmarked = process.listeners(signal).filter((listener) => !(LISTENER_MARK in listener)).length;
+  return unmarked - (version4?.count ?? 0) - (version3?.count ?? 0);
 }
 
-/** What the small process does: the first address that can do it does it. */
-const LAST_WORDS = `
-const { places, token } = JSON.parse(process.env.PAULINA_FAREWELL);
+/** The program of the small process: it sends the deregistration to the addresses in order until one can carry it out. */
+const SHUTDOWN_PROGRAM = `
+const { targets, token } = JSON.parse(process.env.PAULINA_SHUTDOWN_REQUESTS);
 const headers = token ? { authorization: "Bearer " + token } : {};
-const done = ({ url, socketPath }) => new Promise((resolve) => {
+const send = ({ url, socketPath }) => new Promise((resolve) => {
   const { request } = require(url.startsWith("https:") ? "node:https" : "node:http");
-  const asking = request(url, { method: "DELETE", headers, socketPath, timeout: 2000 });
-  asking.on("response", (answer) => resolve(answer.statusCode < 500));
-  asking.on("timeout", () => asking.destroy());
-  asking.on("error", () => resolve(false));
-  asking.end();
+  const outgoing = request(url, { method: "DELETE", headers, socketPath, timeout: 2000 });
+  outgoing.on("response", (incoming) => resolve(incoming.statusCode < 500));
+  outgoing.on("timeout", () => outgoing.destroy());
+  outgoing.on("error", () => resolve(false));
+  outgoing.end();
 });
 (async () => {
-  for (const place of places) if (await done(place)) process.exit();
+  for (const target of targets) if (await send(target)) process.exit();
 })();`;
 
 function onExit(): void {
-  // Elsewhere the program that runs is the server itself, put into one file, and would start again.
+  // Any other executable is the server itself, packed into one file: it would start again.
   if (!/^node(js)?(\.exe)?$/.test(basename(process.execPath))) return;
-  for (const leaver of leavers) {
-    const places = leaver.farewells();
-    if (places.length === 0) continue;
+  for (const participant of participants) {
+    const targets = participant.shutdownRequests();
+    if (targets.length === 0) continue;
     const { NODE_OPTIONS: _, ...environment } = process.env;
-    const env = { ...environment, PAULINA_FAREWELL: JSON.stringify({ places, token: leaver.token }) };
+    const env = { ...environment, PAULINA_SHUTDOWN_REQUESTS: JSON.stringify({ targets, token: participant.token }) };
     try {
-      spawn(process.execPath, ["-e", LAST_WORDS], { detached: true, stdio: "ignore", windowsHide: true, env }).unref();
+      spawn(process.execPath, ["-e", SHUTDOWN_PROGRAM], {
+        detached: true,
+        stdio: "ignore",
+        windowsHide: true,
+        env,
+      }).unref();
     } catch {
-      // The lease runs out by itself.
+      // The lease expires.
     }
   }
 }

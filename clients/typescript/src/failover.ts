@@ -1,105 +1,166 @@
 /**
- * One question to whichever of the addresses answers.
+ * Sends one request to the first address that can answer it.
  *
- * The address that answered last is asked first, and once more if the connection breaks off: it may be one that was kept and
- * that the other side had given up. A standby stays the first for half a minute only: what it tells is as old as its copy, and
- * the primary may be back. Another address is asked when nothing could be sent, when the answer is lost and asking twice does
- * no harm, or when the registry there cannot do it now (502–504): it is a standby, say, which has done nothing. Asking twice
- * does no harm when the second time finds the first one done: a refresh, a registration under an id, a deregistration, every
- * read. Only "if the id is not taken" would take the first time for somebody else.
+ * The address that answered last is tried first; a standby only for a while, since its data may be old. If the connection is
+ * lost, the request is sent to the same address once more: it may have been a kept connection that the server had closed. The
+ * next address is tried if nothing could be sent, if the response is lost and the request is idempotent, or if the registry is
+ * unavailable (502–504), as a standby is for writes. A request is idempotent if sending it twice has the effect of sending it
+ * once: a refresh, a registration under an id, a deregistration, every read. A registration that must not replace another one
+ * is not: the second attempt would take the first one for another process.
+ *
+ * `decide` contains these rules; tests/vectors/failover.json tests that the Rust, Python and TypeScript clients agree.
  */
 
 import {
+  ApiError,
   LeaseReplaced,
   NotARegistry,
   NotRegistered,
   PaulinaError,
   type Problem,
-  Refused,
   Unreachable,
+  type Violation,
 } from "./errors.js";
 import { Deadline } from "./time.js";
-import { type Call, Failure, type Place, type Reply, Wire, read } from "./transport.js";
+import { Failure, type FailureKind, type Reply, type Request, type RequestTarget, Transport, read } from "./transport.js";
 
-/** How long a standby is asked first, in milliseconds. */
-const STANDING_IN = 30_000;
+/** How long a standby that answered in place of another address is tried first, in milliseconds. */
+const STANDBY_PREFERENCE = 30_000;
 
-/** A stream that was opened, from whom it comes, and until when it is waited for. */
-export interface Opened {
+/** The outcome of one attempt, as far as the next step depends on it. */
+export type Outcome =
+  | { kind: "response"; status: number; fromStandby: boolean }
+  | { kind: FailureKind; status?: undefined; fromStandby?: undefined };
+
+export type Decision = "return" | "retry_same" | "try_next" | "stop";
+
+/** Decides what follows an attempt. A retry is the second attempt at the same address. */
+export function decide(
+  outcome: Outcome,
+  { isRetry, notIdempotent }: { isRetry: boolean; notIdempotent: boolean },
+): Decision {
+  if (outcome.kind === "response") {
+    const isUnavailable = outcome.status >= 502 && outcome.status <= 504;
+    // A standby has done nothing. Another server may have: a proxy answers 504 for a request that it passed on.
+    return isUnavailable && (outcome.fromStandby || !notIdempotent) ? "try_next" : "return";
+  }
+  if (outcome.kind === "unsent") return "try_next";
+  if (notIdempotent) return "stop";
+  return outcome.kind === "connection_lost" && !isRetry ? "retry_same" : "try_next";
+}
+
+/** Whether the server may have carried out the request although there is no response. */
+export function mayHaveBeenProcessed({ kind }: Outcome): boolean {
+  return kind === "connection_lost" || kind === "unknown";
+}
+
+/** Which address is tried first. */
+export class AddressOrder {
+  #primary = 0;
+  /** The standby that answered in place of another address, and until when it is preferred. */
+  #preferredStandby: { index: number; until: number } | undefined;
+
+  /** The indexes of all addresses in the order in which they are tried. */
+  ordered(count: number, now: number): number[] {
+    const standby = this.#preferredStandby;
+    const first = standby && now < standby.until ? standby.index : this.#primary;
+    return Array.from({ length: count }, (_, offset) => (first + offset) % count);
+  }
+
+  /** Records which address answered. */
+  recordResponse(
+    index: number,
+    now: number,
+    { fromStandby, wasFirst }: { fromStandby: boolean; wasFirst: boolean },
+  ): void {
+    if (!fromStandby) {
+      this.#primary = index;
+      this.#preferredStandby = undefined;
+    } else if (!wasFirst) {
+      // A standby that was tried first gets no more time: a client that sends requests often would never try the primary again.
+      this.#preferredStandby = { index, until: now + STANDBY_PREFERENCE };
+    }
+  }
+}
+
+/** An open event stream, its address, and the deadline for its next data. */
+export interface OpenStream {
   body: ReadableStream<Uint8Array>;
   address: string;
   deadline: Deadline;
 }
 
-export class Exchange {
-  readonly #wires: readonly Wire[];
-  /** Which of them answered last and did not say that it is a standby. */
-  #primary = 0;
-  /** The standby that is asked first, and until when. */
-  #standby: { index: number; until: number } | undefined;
+export class Failover {
+  readonly #transports: readonly Transport[];
+  readonly #order = new AddressOrder();
 
   constructor(
     addresses: readonly string[],
     readonly token: string | undefined,
   ) {
     if (addresses.length === 0)
-      throw new PaulinaError("there is no address of a registry: write one like http://127.0.0.1:7285");
-    this.#wires = addresses.map((address) => new Wire(address, token));
+      throw new PaulinaError("the address of the registry is missing: write one like http://127.0.0.1:7285");
+    this.#transports = addresses.map((address) => new Transport(address, token));
   }
 
   get addresses(): string[] {
-    return this.#wires.map(({ address }) => address);
+    return this.#transports.map(({ address }) => address);
   }
 
-  /** Where a call would go, from the address to be asked first. */
-  places(call: Call): Place[] {
-    return this.#inTurn().map(({ wire }) => wire.place(call));
+  /** Where a request would be sent, the address that is tried first in front. */
+  targets(request: Request): RequestTarget[] {
+    return this.#ordered().map(({ transport }) => transport.target(request));
   }
 
-  /** Asks; the answer has any status. */
-  async ask(call: Call, limit: number, signal?: AbortSignal): Promise<Answer> {
-    let busy: Answer | undefined;
+  /** Sends a request; the answer may have any status. */
+  async send(request: Request, timeout: number, signal?: AbortSignal): Promise<Answer> {
+    let unavailable: Answer | undefined;
     let repeated = false;
     let reason = "";
-    for (const { index, wire, isFirst } of this.#inTurn()) {
-      let sent = await attempt(wire, call, limit, signal);
-      if (sent instanceof Failure && sent.fate === "broken" && !call.onlyNew) {
-        repeated = true;
-        sent = await attempt(wire, call, limit, signal);
+    let decision: Decision = "try_next";
+    for (const { index, transport, isFirst } of this.#ordered()) {
+      for (const isRetry of [false, true]) {
+        const result = await attempt(transport, request, timeout, signal);
+        const outcome = outcomeOf(result);
+        decision = decide(outcome, { isRetry, notIdempotent: request.newOnly ?? false });
+        if (result instanceof Failure) {
+          reason = result.message;
+          // The caller gave up: no further attempt can succeed.
+          if (signal?.aborted) decision = "stop";
+        } else {
+          const answer = new Answer(result, transport.address, repeated);
+          if (decision === "return") {
+            this.#recordResponse(index, result.headers, isFirst);
+            return answer;
+          }
+          unavailable = answer;
+        }
+        repeated ||= mayHaveBeenProcessed(outcome);
+        if (decision !== "retry_same") break;
       }
-      if (sent instanceof Failure) {
-        reason = sent.message;
-        if (sent.fate === "unsent") continue;
-        if (call.onlyNew || signal?.aborted) break;
-        repeated = true;
-        continue;
-      }
-      const answer = new Answer(sent, wire.address, repeated);
-      if (!answer.elsewhere || (call.onlyNew && !answer.undone)) {
-        this.#answered(index, sent.headers, isFirst);
-        return answer;
-      }
-      busy = answer;
+      if (decision === "stop") break;
     }
-    if (busy) return busy;
+    if (unavailable) return unavailable;
     throw new Unreachable(this.addresses, reason);
   }
 
-  /** Asks for a stream, which goes on until its deadline. */
-  async open(call: Call, limit: number, signal?: AbortSignal): Promise<Opened> {
-    let refused: PaulinaError | undefined;
+  /** Opens an event stream. */
+  async open(request: Request, timeout: number, signal?: AbortSignal): Promise<OpenStream> {
+    let rejection: PaulinaError | undefined;
     let reason = "";
-    for (const { index, wire, isFirst } of this.#inTurn()) {
-      const deadline = new Deadline(limit, signal);
+    for (const { index, transport, isFirst } of this.#ordered()) {
+      const deadline = new Deadline(timeout, signal);
       try {
-        const response = await wire.open(call, deadline);
-        const isStream = /^text\/event-stream\b/.test(response.headers.get("content-type") ?? "");
+        const response = await transport.open(request, deadline);
+        const isStream = isEventStream(response.headers.get("content-type") ?? "");
         if (response.status === 200 && response.body && isStream) {
-          this.#answered(index, response.headers, isFirst);
-          return { body: response.body, address: wire.address, deadline };
+          this.#recordResponse(index, response.headers, isFirst);
+          return { body: response.body, address: transport.address, deadline };
         }
-        const answer = new Answer(await read(response, deadline), wire.address, false);
-        refused = answer.ok ? new NotARegistry(wire.address, "its answer is no stream of events") : answer.refusal("");
+        const answer = new Answer(await read(response, deadline), transport.address, false);
+        rejection = answer.ok
+          ? new NotARegistry(transport.address, "the response is not an event stream")
+          : answer.error("");
         deadline.end();
       } catch (error) {
         deadline.end();
@@ -107,47 +168,53 @@ export class Exchange {
         reason = error.message;
       }
     }
-    throw refused ?? new Unreachable(this.addresses, reason);
+    throw rejection ?? new Unreachable(this.addresses, reason);
   }
 
-  #answered(index: number, headers: Headers, isFirst: boolean): void {
-    if (!isStandby(headers)) {
-      this.#primary = index;
-      this.#standby = undefined;
-    } else if (!isFirst) {
-      // What it is asked as the first makes that no longer: whoever reads often would stay with it for ever.
-      this.#standby = { index, until: performance.now() + STANDING_IN };
-    }
+  #recordResponse(index: number, headers: Headers, wasFirst: boolean): void {
+    this.#order.recordResponse(index, performance.now(), { fromStandby: isStandby(headers), wasFirst });
   }
 
-  /** All addresses, from the one to be asked first. */
-  #inTurn(): { index: number; wire: Wire; isFirst: boolean }[] {
-    const standby = this.#standby;
-    const first = standby && performance.now() < standby.until ? standby.index : this.#primary;
-    const all = this.#wires.map((wire, index) => ({ index, wire, isFirst: index === first }));
-    return [...all.slice(first), ...all.slice(0, first)];
+  /** All addresses in the order in which they are tried. */
+  #ordered(): { index: number; transport: Transport; isFirst: boolean }[] {
+    const order = this.#order.ordered(this.#transports.length, performance.now());
+    return order.flatMap((index, number) => {
+      const transport = this.#transports[index];
+      return transport ? [{ index, transport, isFirst: number === 0 }] : [];
+    });
   }
+}
+
+/** Whether a `content-type` is that of an event stream. A server that answers 200 to any request sends another one. */
+export function isEventStream(contentType: string): boolean {
+  const [mediaType = ""] = contentType.split(";");
+  return mediaType.trim().toLowerCase() === "text/event-stream";
 }
 
 function isStandby(headers: Headers): boolean {
   return headers.get("paulina-role") === "standby";
 }
 
+function outcomeOf(result: Reply | Failure): Outcome {
+  if (result instanceof Failure) return { kind: result.kind };
+  return { kind: "response", status: result.status, fromStandby: isStandby(result.headers) };
+}
+
 async function attempt(
-  wire: Wire,
-  call: Call,
-  limit: number,
+  transport: Transport,
+  request: Request,
+  timeout: number,
   signal: AbortSignal | undefined,
 ): Promise<Reply | Failure> {
   try {
-    return await wire.send(call, limit, signal);
+    return await transport.send(request, timeout, signal);
   } catch (error) {
     if (error instanceof Failure) return error;
     throw error;
   }
 }
 
-/** An answer, from whom, and whether an earlier try may have been carried out already. */
+/** A response, its address, and whether an earlier attempt may have been processed. */
 export class Answer {
   constructor(
     readonly reply: Reply,
@@ -155,47 +222,44 @@ export class Answer {
     readonly repeated: boolean,
   ) {}
 
+  /** Whether the request succeeded. */
   get ok(): boolean {
     return this.reply.status >= 200 && this.reply.status < 300;
   }
 
-  /** Whether another registry might do what this one cannot do now. */
-  get elsewhere(): boolean {
-    return this.reply.status >= 502 && this.reply.status <= 504;
-  }
-
-  /** Whether it is certain that this one has done nothing. */
-  get undone(): boolean {
-    return isStandby(this.reply.headers);
-  }
-
-  /** What it says, if it says yes. */
+  /** The parsed body; throws the error that the response contains. */
   json<T>(id = ""): T {
-    if (!this.ok) throw this.refusal(id);
+    if (!this.ok) throw this.error(id);
     try {
       return JSON.parse(this.reply.text) as T;
     } catch {
-      throw new NotARegistry(this.address, "its answer is not JSON");
+      throw new NotARegistry(this.address, "the response is not JSON");
     }
   }
 
-  /** Why it says no. */
-  refusal(id: string): PaulinaError {
+  /** The error that the response contains. */
+  error(id: string): PaulinaError {
     const problem = problemIn(this.reply.text);
     if (!problem) return new NotARegistry(this.address, `status ${this.reply.status}`);
     if (problem.code === "not_registered") return new NotRegistered(id);
     if (problem.code === "lease_replaced") return new LeaseReplaced(id);
-    return new Refused(problem);
+    return new ApiError(problem);
   }
 }
 
 function problemIn(text: string): Problem | undefined {
   try {
     const found = JSON.parse(text) as Partial<Problem> | null;
-    const whole =
-      typeof found?.code === "string" && typeof found.detail === "string" && typeof found.status === "number";
-    return whole ? (found as Problem) : undefined;
+    const { code, detail, status, errors = [] } = found ?? {};
+    const isStatus = typeof status === "number" && Number.isInteger(status) && status >= 0 && status <= 65_535;
+    const isProblem = typeof code === "string" && typeof detail === "string" && isStatus;
+    return isProblem && Array.isArray(errors) && errors.every(isViolation) ? (found as Problem) : undefined;
   } catch {
     return undefined;
   }
+}
+
+function isViolation(value: unknown): boolean {
+  const { pointer, detail } = (value ?? {}) as Partial<Violation>;
+  return typeof pointer === "string" && typeof detail === "string";
 }

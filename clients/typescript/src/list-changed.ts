@@ -1,32 +1,32 @@
-/** Hearing a server of the official SDK say that a list of its has changed. */
+/** Notices when a server of the official SDK announces that one of its lists has changed. */
 
-import { type McpServerLike, inside } from "./describe.js";
+import { type McpServerLike, protocolServer } from "./introspect.js";
 
 type Methods = Record<string, unknown>;
 
-/** Calls `heard` at each change, until the function that is given back is called. */
-export function hear(server: McpServerLike, heard: () => void): () => void {
+/** Calls `listener` at each change; returns a function that ends that. */
+export function onListChanged(server: McpServerLike, listener: () => void): () => void {
   const outer = server as unknown as Methods;
-  // An McpServer calls these whether a client is connected or not; what is below it sends only notifications.
-  const undone = ["sendToolListChanged", "sendResourceListChanged", "sendPromptListChanged"].map((name) =>
-    before(outer, name, heard),
+  // An McpServer calls these whether a client is connected or not; a Server only sends notifications.
+  const removers = ["sendToolListChanged", "sendResourceListChanged", "sendPromptListChanged"].map((name) =>
+    callBefore(outer, name, listener),
   );
-  const notified = (notification: unknown) => {
+  const onNotification = (notification: unknown) => {
     const { method } = (notification ?? {}) as { method?: unknown };
-    if (typeof method === "string" && method.endsWith("/list_changed")) heard();
+    if (typeof method === "string" && method.endsWith("/list_changed")) listener();
   };
-  undone.push(before(inside(server) as Methods, "notification", notified));
-  return () => undone.forEach((undo) => undo());
+  removers.push(callBefore(protocolServer(server) as Methods, "notification", onNotification));
+  return () => removers.forEach((remove) => remove());
 }
 
-/** Has something done before each call of a method. */
-function before(object: Methods, name: string, first: (argument: unknown) => void): () => void {
+/** Wraps a method so that `first` is called before it; returns a function that removes the wrapper. */
+function callBefore(object: Methods, name: string, first: (argument: unknown) => void): () => void {
   const original = object[name];
   if (typeof original !== "function") return () => undefined;
   const isOwn = Object.hasOwn(object, name);
-  const wrapper = function (this: unknown, ...words: unknown[]): unknown {
-    first(words[0]);
-    return original.apply(this, words) as unknown;
+  const wrapper = function (this: unknown, ...args: unknown[]): unknown {
+    first(args[0]);
+    return original.apply(this, args) as unknown;
   };
   object[name] = wrapper;
   return () => {

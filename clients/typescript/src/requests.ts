@@ -1,17 +1,17 @@
-/** The calls that a heartbeat needs as well. */
+/** The requests that both the client and the heartbeat send. */
 
 import { NotRegistered } from "./errors.js";
-import type { Exchange } from "./failover.js";
+import type { Failover } from "./failover.js";
 import type { Lease, LeaseState, Refreshed, Registered, Registration } from "./types.js";
-import type { Call } from "./transport.js";
+import type { Request } from "./transport.js";
 
-/** How long each may take, and who may give it up. */
-export interface Patience {
-  limit: number;
+/** How long one address may take to answer, and a signal that cancels the request. */
+export interface RequestOptions {
+  timeout: number;
   signal?: AbortSignal | undefined;
 }
 
-/** An id for a server that has none: its name, and what nobody else has. */
+/** A unique id for a server, which begins with its name. */
 export function newId(name = ""): string {
   const slug = name
     .toLowerCase()
@@ -22,42 +22,43 @@ export function newId(name = ""): string {
   return `${slug || "server"}-${crypto.randomUUID().replaceAll("-", "").slice(0, 12)}`;
 }
 
-/** Where a server is found. No registry has these ids, and a URL means something else by them. */
-export function at(id: string, ...rest: string[]): string[] {
+/** The path of a server. No server can have these ids, and in a URL they would name another path. */
+export function serverPath(id: string, ...rest: string[]): string[] {
   if (["", ".", ".."].includes(id)) throw new NotRegistered(id);
   return ["v1", "servers", id, ...rest];
 }
 
 export async function register(
-  exchange: Exchange,
+  failover: Failover,
   registration: Registration,
-  onlyNew: boolean,
-  { limit, signal }: Patience,
+  newOnly: boolean,
+  { timeout, signal }: RequestOptions,
 ): Promise<Registered> {
-  // With an id of its own a second try replaces the first instead of standing beside it.
+  // The client generates a missing id, so that a second attempt replaces the first one.
   const body = { ...registration, id: registration.id ?? newId(registration.name) };
-  const answer = await exchange.ask({ method: "POST", path: ["v1", "servers"], body, onlyNew }, limit, signal);
+  const answer = await failover.send({ method: "POST", path: ["v1", "servers"], body, newOnly }, timeout, signal);
   return { ...answer.json<Registered>(body.id), created: answer.reply.status === 201 };
 }
 
 export async function refresh(
-  exchange: Exchange,
+  failover: Failover,
   { id, lease }: Lease,
-  { limit, signal }: Patience,
+  { timeout, signal }: RequestOptions,
 ): Promise<Refreshed> {
-  const answer = await exchange.ask({ method: "PUT", path: at(id, "refresh"), query: naming(lease) }, limit, signal);
+  const request: Request = { method: "PUT", path: serverPath(id, "refresh"), query: leaseQuery(lease) };
+  const answer = await failover.send(request, timeout, signal);
   return answer.json(id);
 }
 
-/** What the registry says of an id; undefined if it is not registered. */
-export async function look<T>(
-  exchange: Exchange,
+/** What the registry returns for an id; undefined if it is not registered. */
+export async function getOptional<T>(
+  failover: Failover,
   id: string,
-  what: readonly string[],
-  { limit, signal }: Patience,
+  rest: readonly string[],
+  { timeout, signal }: RequestOptions,
 ): Promise<T | undefined> {
   try {
-    const answer = await exchange.ask({ method: "GET", path: at(id, ...what) }, limit, signal);
+    const answer = await failover.send({ method: "GET", path: serverPath(id, ...rest) }, timeout, signal);
     return answer.json(id);
   } catch (error) {
     if (error instanceof NotRegistered) return undefined;
@@ -65,23 +66,27 @@ export async function look<T>(
   }
 }
 
-export function health(exchange: Exchange, id: string, patience: Patience): Promise<LeaseState | undefined> {
-  return look(exchange, id, ["health"], patience);
+export function health(failover: Failover, id: string, options: RequestOptions): Promise<LeaseState | undefined> {
+  return getOptional(failover, id, ["health"], options);
 }
 
-export async function deregister(exchange: Exchange, lease: Lease, { limit, signal }: Patience): Promise<void> {
-  const answer = await exchange.ask(deregistration(lease), limit, signal);
+export async function deregister(
+  failover: Failover,
+  lease: Lease,
+  { timeout, signal }: RequestOptions,
+): Promise<void> {
+  const answer = await failover.send(deregistration(lease), timeout, signal);
   if (answer.ok) return;
-  const refusal = answer.refusal(lease.id);
-  // The first time has done it, and only its answer was lost.
-  if (answer.repeated && refusal instanceof NotRegistered) return;
-  throw refusal;
+  const error = answer.error(lease.id);
+  // An earlier attempt may have deregistered it, with only its response lost.
+  if (answer.repeated && error instanceof NotRegistered) return;
+  throw error;
 }
 
-export function deregistration({ id, lease }: Lease): Call {
-  return { method: "DELETE", path: at(id), query: naming(lease) };
+export function deregistration({ id, lease }: Lease): Request {
+  return { method: "DELETE", path: serverPath(id), query: leaseQuery(lease) };
 }
 
-function naming(lease: string | undefined): [string, string][] {
+function leaseQuery(lease: string | undefined): [string, string][] {
   return lease === undefined ? [] : [["lease", lease]];
 }

@@ -1,7 +1,7 @@
-/** Waiting. */
+/** Waits and deadlines. */
 
 /** Resolves after this time, or when the signal is aborted. Without `ref`, it does not keep the process alive. */
-export function pause(ms: number, { ref, signal }: { ref: boolean; signal?: AbortSignal | undefined }): Promise<void> {
+export function sleep(ms: number, { ref, signal }: { ref: boolean; signal?: AbortSignal | undefined }): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted) return resolve();
     const done = () => {
@@ -16,12 +16,12 @@ export function pause(ms: number, { ref, signal }: { ref: boolean; signal?: Abor
   });
 }
 
-/** A little less than this, by chance, so that many do not come at once. */
+/** Shortens a wait at random, so that many clients do not send their requests at the same time. */
 export function shortened(ms: number, percent: number): number {
   return ms * (1 - (Math.random() * percent) / 100);
 }
 
-/** Aborts what takes longer than it may, or what its caller gives up. */
+/** Aborts its signal when the time is over, or when the outer signal is aborted. */
 export class Deadline {
   /** Why it was aborted, if it was. */
   reason: string | undefined;
@@ -31,8 +31,8 @@ export class Deadline {
 
   constructor(ms: number, outer?: AbortSignal) {
     this.#outer = outer;
-    outer?.addEventListener("abort", this.#giveUp, { once: true });
-    if (outer?.aborted) this.#giveUp();
+    outer?.addEventListener("abort", this.#onOuterAbort, { once: true });
+    if (outer?.aborted) this.#onOuterAbort();
     this.restart(ms);
   }
 
@@ -42,16 +42,16 @@ export class Deadline {
 
   restart(ms: number): void {
     clearTimeout(this.#timer);
-    // What is waited for keeps the process alive, as far as it should.
-    this.#timer = setTimeout(() => this.#abort(`nothing came within ${ms} ms`), ms).unref();
+    // The request keeps the process alive, where it should; the timer does not have to.
+    this.#timer = setTimeout(() => this.#abort(`no data within ${ms} ms`), ms).unref();
   }
 
   end(): void {
     clearTimeout(this.#timer);
-    this.#outer?.removeEventListener("abort", this.#giveUp);
+    this.#outer?.removeEventListener("abort", this.#onOuterAbort);
   }
 
-  readonly #giveUp = () => this.#abort("it was given up");
+  readonly #onOuterAbort = () => this.#abort("the request was canceled");
 
   #abort(reason: string): void {
     this.reason ??= reason;

@@ -1,8 +1,8 @@
-/** What the registry takes and gives, by the names of its HTTP API. */
+/** The records of the registry, with the names of its HTTP API. */
 
 export type Health = "healthy" | "unhealthy";
 
-/** A tool as MCP defines it; whatever else is in it comes back as it was sent. */
+/** A tool as MCP defines it; the registry keeps additional members. */
 export interface Tool {
   name: string;
   title?: string | undefined;
@@ -32,10 +32,10 @@ export interface Prompt {
   [member: string]: unknown;
 }
 
-/** A flag of a capability, or its options. */
+/** A capability: whether the server has it, or its options. */
 export type Flag = boolean | object;
 
-/** What a server can do, to be registered: bare names, or the objects that MCP defines. */
+/** The capabilities to register: names, or the objects that MCP defines. */
 export interface Capabilities {
   tools?: readonly (string | Tool)[] | undefined;
   resources?: readonly (string | Resource | { uriTemplate: string; [member: string]: unknown })[] | undefined;
@@ -43,7 +43,7 @@ export interface Capabilities {
   [flag: string]: Flag | readonly unknown[] | undefined;
 }
 
-/** What a client has to provide, by name: an environment variable or a header. Values don't belong in a registry. */
+/** The name of an environment variable or a header that a client has to provide. A registry contains no values. */
 export interface Input {
   name: string;
   description?: string | null | undefined;
@@ -51,8 +51,8 @@ export interface Input {
   secret?: boolean | undefined;
 }
 
-interface Said {
-  /** Stable; absent, one is made. */
+interface RegistrationFields {
+  /** A stable id; by default one is generated. */
   id?: string | undefined;
   name: string;
   title?: string | undefined;
@@ -61,26 +61,26 @@ interface Said {
   capabilities?: Capabilities | undefined;
   tags?: readonly string[] | undefined;
   metadata?: Readonly<Record<string, string>> | undefined;
-  /** How long the lease runs without a refresh, in seconds: 1–86,400, 30 if not set. */
+  /** How long the lease lasts without a refresh, in seconds: 1–86,400, by default 30. */
   ttl?: number | undefined;
 }
 
-/** A server that its client starts. */
-export interface StdioRegistration extends Said {
+/** A server that its clients start. */
+export interface StdioRegistration extends RegistrationFields {
   transport: "stdio";
   /** The program and its arguments. */
   command: readonly string[];
   environment?: readonly Input[] | undefined;
 }
 
-/** A server that runs by itself. */
-export interface HttpRegistration extends Said {
+/** A server that is already running. */
+export interface HttpRegistration extends RegistrationFields {
   transport: "streamable-http" | "http" | "sse";
   url: string;
   headers?: readonly Input[] | undefined;
 }
 
-/** What a server says of itself. */
+/** A registration of a server. */
 export type Registration = StdioRegistration | HttpRegistration;
 
 interface ServerRecord {
@@ -101,9 +101,9 @@ interface ServerRecord {
   registered_at: string;
   updated_at: string;
   refreshed_at: string;
-  /** What the wall clock will show when the lease runs out, if nothing holds it up. */
+  /** When the lease will expire, by the wall clock, unless expiry is suspended. */
   expires_at: string;
-  /** With `q`, how well it matches; to be compared within one answer alone. */
+  /** With `q`, how well it matches; comparable only within one response. */
   score?: number;
 }
 
@@ -112,15 +112,15 @@ export type Server =
   | (ServerRecord & { transport: "stdio"; command: string[]; url: null })
   | (ServerRecord & { transport: "streamable-http" | "sse"; command: null; url: string });
 
-/** What names a registration: refreshed or deregistered with `lease`, it is left alone if another process has it now. */
+/** Identifies a registration. With `lease`, a request never affects a registration of another process. */
 export interface Lease {
   id: string;
   lease?: string | undefined;
 }
 
-/** What registering gave. */
+/** The result of a registration. */
 export type Registered = Server & {
-  /** New with every registering. */
+  /** A new one for every registration. */
   lease: string;
   /** Whether the id was new; if not, the registration under it was replaced. */
   created: boolean;
@@ -136,7 +136,7 @@ export interface Refreshed {
 
 export interface RefreshedMany {
   refreshed: Refreshed[];
-  /** Register these again. */
+  /** The ids to register again. */
   not_registered: string[];
 }
 
@@ -151,19 +151,19 @@ export interface LeaseState {
 
 export interface ServerPage {
   servers: Server[];
-  /** Where the next page begins; null on the last one. */
+  /** The position of the next page; null on the last one. */
   next_cursor: string | null;
   revision: string;
 }
 
-/** A tool, once, with the servers that offer it. */
+/** A tool, by name, with the servers that offer it. */
 export interface ToolEntry {
   name: string;
   title: string | null;
   description: string | null;
-  /** How many different definitions there are under this name. */
+  /** How many different definitions have this name. */
   definitions: number;
-  /** With `q`, how well it matches; to be compared within one answer alone. */
+  /** With `q`, how well it matches; comparable only within one response. */
   score?: number;
   servers: { id: string; name: string; transport: Server["transport"]; health: Health }[];
 }
@@ -188,7 +188,7 @@ export interface Stats {
   revision: string;
 }
 
-/** All that matches: it replaces all that was known. */
+/** All servers that match. A snapshot replaces everything received before. */
 export interface Snapshot {
   kind: "snapshot";
   revision: string;
@@ -196,12 +196,12 @@ export interface Snapshot {
 }
 
 export interface Change {
-  /** `registered` also when a late refresh revives a server, or when it begins to match. */
+  /** `registered` also if a late refresh revives a server, or if a server starts to match. */
   kind: "registered" | "updated" | "deregistered" | "expired";
   revision: string;
   at: string;
   server: Server;
 }
 
-/** What a watcher is told. */
+/** An event of a watch. */
 export type WatchEvent = Snapshot | Change;

@@ -1,32 +1,32 @@
-/** A registry that listens on a Unix socket, which fetch cannot reach. */
+/** HTTP to a registry that listens on a Unix socket, which `fetch` does not support. */
 
 import { request } from "node:http";
 import { Readable } from "node:stream";
 
-/** What fetch does, over the socket at this path. */
-export function overSocket(socketPath: string) {
+/** A function like `fetch` that uses the socket at this path. */
+export function fetchOverSocket(socketPath: string) {
   return (
     url: URL,
     { method, headers, body, signal }: RequestInit & { headers: Record<string, string> },
   ): Promise<Response> =>
     new Promise((resolve, reject) => {
       const path = url.pathname + url.search;
-      const asking = request({ socketPath, path, method: method ?? "GET", headers, signal: signal ?? undefined });
-      asking.on("error", reject);
-      asking.on("response", (answer) => {
-        const told = new Headers();
-        for (const [name, values] of Object.entries(answer.headersDistinct))
-          values?.forEach((value) => told.append(name, value));
-        const status = answer.statusCode ?? 0;
-        const empty = status === 204 || status === 304;
-        if (empty) answer.resume();
+      const outgoing = request({ socketPath, path, method: method ?? "GET", headers, signal: signal ?? undefined });
+      outgoing.on("error", reject);
+      outgoing.on("response", (incoming) => {
+        const received = new Headers();
+        for (const [name, values] of Object.entries(incoming.headersDistinct))
+          values?.forEach((value) => received.append(name, value));
+        const status = incoming.statusCode ?? 0;
+        const isEmpty = status === 204 || status === 304;
+        if (isEmpty) incoming.resume();
         resolve(
-          new Response(empty ? null : (Readable.toWeb(answer) as ReadableStream<Uint8Array>), {
+          new Response(isEmpty ? null : (Readable.toWeb(incoming) as ReadableStream<Uint8Array>), {
             status,
-            headers: told,
+            headers: received,
           }),
         );
       });
-      asking.end(body);
+      outgoing.end(body);
     });
 }

@@ -1,7 +1,7 @@
-"""Find MCP servers, and be found: the client of Paulina, the registry for MCP servers.
+"""The client of Paulina, a registry for MCP servers: find servers, and register your own.
 
-The functions here ask the registry that PAULINA_URL names, or else http://127.0.0.1:7285; `Client` and `AsyncClient`
-ask another one. `announce` makes a server of the MCP SDK, or of FastMCP, known for as long as it runs.
+The functions use the registry at PAULINA_URL, by default http://127.0.0.1:7285; `Client` and `AsyncClient` can use
+another one. `announce` registers a server of the MCP SDK, or of FastMCP, for as long as it runs.
 """
 
 from ._announce import announce
@@ -9,6 +9,7 @@ from ._async_client import AsyncClient
 from ._async_heartbeat import AsyncHeartbeat
 from ._client import Client
 from ._errors import (
+    ApiError,
     InvalidAddress,
     InvalidFilter,
     InvalidToken,
@@ -17,12 +18,11 @@ from ._errors import (
     NotARegistry,
     NotRegistered,
     PaulinaError,
-    Refused,
     Unreachable,
     Violation,
 )
 from ._heartbeat import Heartbeat
-from ._heartbeat_loop import Beat
+from ._heartbeat_loop import HeartbeatStatus
 from ._module_api import (
     default_client,
     deregister,
@@ -51,24 +51,26 @@ from ._records import (
     ServerStats,
     Snapshot,
     Stats,
-    Tool,
+    ToolEntry,
     ToolServer,
+    WatchEvent,
 )
 from ._results import AsyncFound, Found
 from ._version import __version__
 from ._watch import AsyncWatch, Watch
 
 __all__ = [
+    "ApiError",
     "AsyncClient",
     "AsyncFound",
     "AsyncHeartbeat",
     "AsyncWatch",
-    "Beat",
     "Capabilities",
     "Change",
     "Client",
     "Found",
     "Heartbeat",
+    "HeartbeatStatus",
     "Input",
     "InvalidAddress",
     "InvalidFilter",
@@ -82,17 +84,17 @@ __all__ = [
     "PaulinaError",
     "Refreshed",
     "RefreshedMany",
-    "Refused",
     "Registered",
     "Server",
     "ServerStats",
     "Snapshot",
     "Stats",
-    "Tool",
+    "ToolEntry",
     "ToolServer",
     "Unreachable",
     "Violation",
     "Watch",
+    "WatchEvent",
     "__version__",
     "announce",
     "default_client",

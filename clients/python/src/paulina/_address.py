@@ -1,4 +1,4 @@
-"""Where a registry is, and as whom it is asked."""
+"""The addresses of a registry, and the token that authenticates the client."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import httpx
 
 from ._errors import InvalidAddress, InvalidToken
 
-DEFAULT = "http://127.0.0.1:7285"
+DEFAULT_ADDRESS = "http://127.0.0.1:7285"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,37 +19,37 @@ class Address:
     """One address."""
 
     text: str
-    """As it was given."""
+    """The address as the caller wrote it."""
     base: str
     socket: str | None = None
-    """A path, for a Unix socket."""
+    """The path of a Unix socket."""
 
 
 def read_addresses(given: str | Iterable[str] | None) -> tuple[Address, ...]:
-    """Reads addresses: several, or in one text with commas; without any, PAULINA_URL, or the usual one."""
+    """Parses a list of addresses, or a string with commas; the default is PAULINA_URL, then `DEFAULT_ADDRESS`."""
     if given is None:
         given = os.environ.get("PAULINA_URL", "")
-        # An empty variable is as good as none.
-        given = given if given.replace(",", "").strip() else DEFAULT
+        # An empty variable is treated as unset.
+        given = given if given.replace(",", "").strip() else DEFAULT_ADDRESS
     texts = given.split(",") if isinstance(given, str) else given
-    found = tuple(_address(text.strip()) for text in texts if text.strip())
-    if not found:
-        raise InvalidAddress("", "there is none")
-    return found
+    addresses = tuple(_parse_address(text.strip()) for text in texts if text.strip())
+    if not addresses:
+        raise InvalidAddress("", "it is empty")
+    return addresses
 
 
-def _address(text: str) -> Address:
+def _parse_address(text: str) -> Address:
     if text.startswith("unix:"):
         return Address(text, "http://localhost", text.removeprefix("unix:"))
-    # What stands before an @ may be a password, which no message and no traceback repeats.
+    # The part before an @ may be a password, which no message and no traceback may repeat.
     _, at, after = text.rpartition("@")
     shown = f"…@{after}" if at else text
     try:
         url = httpx.URL(text)
     except httpx.InvalidURL as error:
-        raise InvalidAddress(shown, "it cannot be read" if at else str(error)) from None
+        raise InvalidAddress(shown, "it cannot be parsed" if at else str(error)) from None
     if url.userinfo:
-        detail = "a user and a password in it are not sent; give a token, as token=… or in PAULINA_TOKEN"
+        detail = "a user and a password are not sent; pass a token, as token=… or in PAULINA_TOKEN"
         raise InvalidAddress(shown, detail)
     if url.scheme not in ("http", "https") or not url.host:
         raise InvalidAddress(shown, "it is neither http nor https")
@@ -57,7 +57,7 @@ def _address(text: str) -> Address:
 
 
 def authorization(token: str | None) -> str | None:
-    """The header for a token; without one given, for PAULINA_TOKEN. An empty one is none."""
+    """Returns the `authorization` header; the default token is PAULINA_TOKEN, and an empty one is treated as unset."""
     token = os.environ.get("PAULINA_TOKEN") if token is None else token
     if not token:
         return None
@@ -66,7 +66,10 @@ def authorization(token: str | None) -> str | None:
     return f"Bearer {token}"
 
 
-def trust(given: tuple[Address, ...]) -> ssl.SSLContext | bool:
-    """Whom the system trusts (or SSL_CERT_FILE says); where no TLS is spoken, reading all that is saved."""
-    spoken = any(address.base.startswith("https:") for address in given)
-    return ssl.create_default_context() if spoken else False
+def tls_verification(addresses: tuple[Address, ...]) -> ssl.SSLContext | bool:
+    """Returns a context that trusts the certificates of the system, or of SSL_CERT_FILE.
+
+    Without an https address they are not loaded, which takes a while.
+    """
+    uses_tls = any(address.base.startswith("https:") for address in addresses)
+    return ssl.create_default_context() if uses_tls else False

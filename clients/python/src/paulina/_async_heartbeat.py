@@ -1,4 +1,4 @@
-"""A registration that is kept alive by a task."""
+"""A registration that a task keeps alive."""
 
 from __future__ import annotations
 
@@ -10,78 +10,78 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from ._failover import Pause, Plan, Send
-from ._heartbeat import outcome
-from ._heartbeat_loop import FAREWELL, Beat, Keeper
+from ._failover import Plan, Send, Wait
+from ._heartbeat import result_of
+from ._heartbeat_loop import SHUTDOWN_TIMEOUT, HeartbeatStatus, HeartbeatTask
 from ._records import Json, Registered
 from ._registration import Fields, body
-from ._requests import Questions
-from ._transport import AsyncWires, unforeseen
+from ._requests import Requests
+from ._transport import AsyncTransport, unexpected_failure
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
 logger = logging.getLogger("paulina")
 
-# The loop holds tasks weakly, and this one goes on although nobody keeps its handle.
+# The event loop references tasks weakly, and this one must continue if the caller drops the heartbeat.
 _running: set[asyncio.Task[None]] = set()
 
 
 class AsyncHeartbeat:
-    """A registration that is kept alive in the background, as `AsyncClient.keep_alive` gives it.
+    """A registration that is kept alive in the background; returned by `AsyncClient.keep_alive`.
 
-    It ends when it is stopped, as an async context manager does, and when its task is cancelled, as at the end of
+    It ends when it is stopped, at the end of its `async with` block, and when its task is canceled, as at the end of
     `asyncio.run`.
     """
 
-    def __init__(self, questions: Questions, wires: AsyncWires, body: Json) -> None:
-        self._wires = wires
-        self._told, self._awake, self._stopping = asyncio.Event(), asyncio.Event(), False
-        self._keeper = Keeper(questions, body, self._tell)
+    def __init__(self, requests: Requests, transport: AsyncTransport, body: Json) -> None:
+        self._transport = transport
+        self._changed, self._woken, self._stopping = asyncio.Event(), asyncio.Event(), False
+        self._heartbeat_task = HeartbeatTask(requests, body, self._on_status)
         self._task = asyncio.create_task(self._run(), name=f"paulina {self.id}")
         _running.add(self._task)
         self._task.add_done_callback(_running.discard)
 
     @property
     def id(self) -> str:
-        """The id under which the server is registered."""
-        return self._keeper.id
+        """The id of the registration."""
+        return self._heartbeat_task.id
 
     @property
-    def beat(self) -> Beat:
-        """How it goes."""
-        return self._keeper.beat
+    def status(self) -> HeartbeatStatus:
+        """The current status."""
+        return self._heartbeat_task.status
 
     @property
     def to_deregister(self) -> Registered | str | None:
-        """What a process deregisters that ends now, before its event loop runs again."""
-        return self._keeper.to_deregister
+        """What to deregister if the process ends now, before its event loop runs again."""
+        return self._heartbeat_task.to_deregister
 
     async def registered(self, timeout: float | None = None) -> Registered:
-        """Waits until the server is registered; raises why it never will be, or, after a time, why it is not yet."""
+        """Waits until the server is registered; raises an error that waiting does not fix, or the last at `timeout`."""
         with anyio.move_on_after(timeout):
-            while not self.beat.settled:
-                await self._told.wait()
-        return outcome(self.beat, timeout)
+            while not self.status.settled:
+                await self._changed.wait()
+        return result_of(self.status, timeout)
 
     def replace(self, name: str, **fields: Unpack[Fields]) -> None:
-        """Registers something else under the same id: what the server can do has changed."""
+        """Replaces the registration under the same id, for example when the tools of the server have changed."""
         wanted = body(name, {**fields, "id": self.id})
-        self._keeper.wanted = wanted
-        self._awake.set()
+        self._heartbeat_task.wanted = wanted
+        self._woken.set()
 
     async def stop(self) -> None:
-        """Takes the server out.
+        """Deregisters the server.
 
-        Returns when that is done, or when the registry has not answered in two seconds: the lease runs out then.
+        Returns when that is done, or after two seconds if the registry does not answer: then the lease expires.
         """
         self._stopping = True
-        self._awake.set()
-        # What is on its way may be done: it is better known under which lease.
-        done, _ = await asyncio.wait({self._task}, timeout=FAREWELL / 2)
+        self._woken.set()
+        # A registration may be in flight: its response contains the lease to deregister.
+        done, _ = await asyncio.wait({self._task}, timeout=SHUTDOWN_TIMEOUT / 2)
         if not done:
             self._task.cancel()
-            await asyncio.wait({self._task}, timeout=FAREWELL / 2)
+            await asyncio.wait({self._task}, timeout=SHUTDOWN_TIMEOUT / 2)
 
     async def __aenter__(self) -> Self:
         return self
@@ -91,47 +91,47 @@ class AsyncHeartbeat:
     ) -> None:
         await self.stop()
 
-    def _tell(self, beat: Beat) -> None:
-        # Whoever waits is woken, and the next ones wait for the next beat.
-        self._told.set()
-        self._told = asyncio.Event()
+    def _on_status(self, status: HeartbeatStatus) -> None:
+        # Wakes all that wait; later calls wait for the next status.
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     async def _run(self) -> None:
         try:
-            await self._carry_out(self._keeper.run())
+            await self._perform(self._heartbeat_task.run())
         finally:
-            await self._leave()
+            await self._shut_down()
 
-    async def _leave(self) -> None:
-        # The end of `asyncio.run` cancels every task, and may hit one that is leaving already: then it does so again.
+    async def _shut_down(self) -> None:
+        # The end of `asyncio.run` cancels every task, maybe one that is shutting down already: then it starts over.
         for _ in range(2):
-            with contextlib.suppress(asyncio.CancelledError), anyio.move_on_after(FAREWELL / 2):
-                await self._carry_out(self._keeper.farewell())
+            with contextlib.suppress(asyncio.CancelledError), anyio.move_on_after(SHUTDOWN_TIMEOUT / 2):
+                await self._perform(self._heartbeat_task.shut_down())
                 break
 
-    async def _carry_out(self, plan: Plan[None]) -> None:
+    async def _perform(self, plan: Plan[None]) -> None:
         step = next(plan, None)
         while step is not None:
             result = None
-            if isinstance(step, Pause):
-                if not await self._waited(step.seconds):
+            if isinstance(step, Wait):
+                if not await self._wait(step.seconds):
                     return
             elif isinstance(step, Send):
                 try:
-                    result = await self._wires.send(step.index, step.call, step.limit)
+                    result = await self._transport.send(step.index, step.request, step.timeout)
                 except Exception as error:
-                    # Whatever a machine in need does not give: it may give it the next time.
-                    logger.debug("a heartbeat of %s was not sent", self.id, exc_info=True)
-                    result = unforeseen(error)
+                    # Whatever resource the machine lacks, it may have it the next time.
+                    logger.debug("cannot send a heartbeat of %s", self.id, exc_info=True)
+                    result = unexpected_failure(error)
             try:
                 step = plan.send(result)
             except StopIteration:
                 return
 
-    async def _waited(self, seconds: float) -> bool:
-        """Waits, but no longer than nothing else is wanted; says whether to go on."""
+    async def _wait(self, seconds: float) -> bool:
+        """Waits, unless another registration is wanted; returns whether to continue."""
         if not self._stopping:
             with anyio.move_on_after(seconds):
-                await self._awake.wait()
-            self._awake.clear()
+                await self._woken.wait()
+            self._woken.clear()
         return not self._stopping

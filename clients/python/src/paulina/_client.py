@@ -1,4 +1,4 @@
-"""The client that waits for its answers."""
+"""The synchronous client."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from ._address import authorization, read_addresses
-from ._failover import Exchange, Open, Plan, Send
+from ._failover import Failover, Open, Plan, Send
 from ._filters import Filters, WatchFilters, pairs
 from ._heartbeat import Heartbeat, stop_all
-from ._records import LeaseState, Refreshed, RefreshedMany, Registered, Server, Stats, Tool
+from ._records import LeaseState, Refreshed, RefreshedMany, Registered, Server, Stats, ToolEntry
 from ._registration import Fields, body
-from ._requests import Questions
+from ._requests import Requests
 from ._results import Found
-from ._transport import SyncWires
+from ._transport import SyncTransport
 from ._watch import Watch
 
 if TYPE_CHECKING:
@@ -24,15 +24,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TIMEOUT = 10.0
+"""How long one address may take to answer, in seconds."""
 
 
 class Client:
-    """A client of one registry; threads may share it.
+    """A client of one registry; it is safe to share between threads.
 
-    `addresses` are `http://…`, `https://…`, or `unix:` and a path. Several, as those of a primary and its standby, are
-    a list or have commas in between: the one that answered last is asked first (a standby for half a minute), and the
-    others when it cannot do it. If there are none, they are those of PAULINA_URL, or else http://127.0.0.1:7285.
-    `token` is PAULINA_TOKEN, if not given. `timeout` is the time, in seconds, that one address may take to answer.
+    `addresses` are `http://…`, `https://…`, or `unix:` and a path. Several, such as a primary and its standby, are a
+    list, or a string with commas: the address that answered last is tried first (a standby for 30 seconds), then the
+    others. The default is PAULINA_URL, then http://127.0.0.1:7285. The default of `token` is PAULINA_TOKEN. `timeout`
+    is how long one address may take to answer, in seconds.
     """
 
     def __init__(
@@ -41,90 +42,91 @@ class Client:
         token: str | None = None,
         timeout: float = TIMEOUT,
     ) -> None:
-        given = read_addresses(addresses)
-        self._wires = SyncWires(given, authorization(token))
-        self._questions = Questions(Exchange(given), timeout)
+        parsed = read_addresses(addresses)
+        self._transport = SyncTransport(parsed, authorization(token))
+        self._requests = Requests(Failover(parsed), timeout)
         self._heartbeats: weakref.WeakSet[Heartbeat] = weakref.WeakSet()
         self._watches: weakref.WeakSet[Watch] = weakref.WeakSet()
 
     def __repr__(self) -> str:
-        return f"Client({str(self._questions.exchange)!r})"
+        return f"Client({str(self._requests.failover)!r})"
 
     def register(self, name: str, *, new_only: bool = False, **fields: Unpack[Fields]) -> Registered:
-        """Registers a server, or replaces what was registered under its id; `new_only` refuses to replace.
+        """Registers a server, or replaces the registration under its id; with `new_only`, fails if the id is taken.
 
-        Whoever registers keeps the lease alive: see `keep_alive`, which does both.
+        The caller has to refresh the lease; `keep_alive` registers and refreshes.
         """
-        return self._run(self._questions.register(body(name, fields), new_only=new_only))
+        return self._run(self._requests.register(body(name, fields), new_only=new_only))
 
     def refresh(self, target: Registered | str, lease: str | None = None) -> Refreshed:
-        """Renews a lease: of what `register` gave, or of whatever holds an id.
+        """Refreshes the lease of a registration, or the current lease of an id.
 
-        Raises `NotRegistered`: register again; `LeaseReplaced`: leave it alone.
+        Raises `NotRegistered`: register again; `LeaseReplaced`: another process has registered the id.
         """
-        return self._run(self._questions.refresh(target, lease))
+        return self._run(self._requests.refresh(target, lease))
 
     def refresh_many(self, ids: Iterable[str]) -> RefreshedMany:
-        """Renews the leases of many ids in one call, and says which of them are not registered."""
-        return self._run(self._questions.refresh_many(ids))
+        """Refreshes the leases of many ids in one request, and returns which ids are not registered."""
+        return self._run(self._requests.refresh_many(ids))
 
     def deregister(self, target: Registered | str, lease: str | None = None) -> None:
-        """Takes a server out. Raises `NotRegistered`, `LeaseReplaced`."""
-        self._run(self._questions.deregister(target, lease))
+        """Deregisters a server. Raises `NotRegistered`, `LeaseReplaced`."""
+        self._run(self._requests.deregister(target, lease))
 
     def get(self, id: str) -> Server | None:
-        """One server with all that it registered; None if the id is not registered."""
-        return self._run(self._questions.get(id))
+        """Returns one server in full; None if the id is not registered."""
+        return self._run(self._requests.get(id))
 
     def health(self, id: str) -> LeaseState | None:
-        """Whether a server is alive, and what is left of its lease; None if the id is not registered."""
-        return self._run(self._questions.health(id))
+        """Returns the health of a server and the remaining time of its lease; None if the id is not registered."""
+        return self._run(self._requests.health(id))
 
     def find(self, **filters: Unpack[Filters]) -> Found[Server]:
-        """The servers that match, asked for when they are looked at."""
-        return Found(self._questions.servers, pairs(filters), self._run)
+        """Returns the servers that match; they are requested when the result is iterated."""
+        return Found(self._requests.servers, pairs(filters), self._run)
 
-    def tools(self, **filters: Unpack[Filters]) -> Found[Tool]:
-        """The tools that match, each once, with the servers that offer it.
+    def tools(self, **filters: Unpack[Filters]) -> Found[ToolEntry]:
+        """Returns the tools that match, each once, with the servers that offer it.
 
-        Here `tool` and `q` choose tools; the other filters choose servers.
+        `tool` and `q` select tools; the other filters select servers.
         """
-        return Found(self._questions.tools, pairs(filters), self._run)
+        return Found(self._requests.tools, pairs(filters), self._run)
 
     def stats(self) -> Stats:
-        """Totals of what is registered."""
-        return self._run(self._questions.stats())
+        """Returns the numbers of registered servers, tools, resources and prompts."""
+        return self._run(self._requests.stats())
 
     def pick(self, name: str) -> Server:
-        """A healthy server of this name, any one of them by chance; raises `NoHealthyServers`."""
-        return self._run(self._questions.pick(name))
+        """Returns a random healthy server of this name; raises `NoHealthyServers`."""
+        return self._run(self._requests.pick(name))
 
     def watch(self, *, since: str | None = None, **filters: Unpack[WatchFilters]) -> Watch:
-        """Tells of the servers that match: all of them first, and then every change of them, in its order.
+        """Watches the servers that match: first a `Snapshot` of all of them, then a `Change` for each change, in order.
 
-        A stream that breaks off goes on by itself where it was, with no gap and no repeat, or with a `Snapshot`, which
-        replaces all that was known. With `since`, it begins right after that revision. It ends with its client.
+        A lost connection is reopened after the last event, without gaps or duplicates, or with a new `Snapshot`, which
+        replaces everything received before. With `since`, the watch begins after that revision. It ends when the client
+        is closed.
         """
-        watch = Watch(self._questions, pairs(filters), since, self._run)
+        watch = Watch(self._requests, pairs(filters), since, self._run)
         self._watches.add(watch)
         return watch
 
     def keep_alive(self, name: str, **fields: Unpack[Fields]) -> Heartbeat:
-        """Registers a server, keeps its lease alive, and takes it out when the heartbeat is stopped.
+        """Registers a server, refreshes its lease, and deregisters it when the heartbeat is stopped.
 
-        It begins at once, in a thread, and does not mind that the registry is down; a server that the registry has lost
-        is registered again.
+        The heartbeat starts at once, in a thread. It retries while the registry is down, and registers again if the
+        registry has lost the server.
         """
-        heartbeat = Heartbeat(self._questions, self._wires, body(name, fields))
+        heartbeat = Heartbeat(self._requests, self._transport, body(name, fields))
         self._heartbeats.add(heartbeat)
         return heartbeat
 
     def close(self) -> None:
-        """Ends its watches, stops its heartbeats, in two seconds at most, and closes its connections."""
+        """Ends all watches, stops all heartbeats within two seconds, and closes all connections."""
         for watch in list(self._watches):
             watch.close()
         stop_all(self._heartbeats)
-        self._wires.close()
+        self._transport.close()
 
     def __enter__(self) -> Self:
         return self
@@ -135,13 +137,13 @@ class Client:
         self.close()
 
     def _run(self, plan: Plan[T]) -> T:
-        """Carries out a plan."""
+        """Performs the steps of a plan."""
         try:
             step = next(plan)
             while True:
                 if isinstance(step, Send):
-                    step = plan.send(self._wires.send(step.index, step.call, step.limit))
+                    step = plan.send(self._transport.send(step.index, step.request, step.timeout))
                 elif isinstance(step, Open):
-                    step = plan.send(self._wires.open(step.index, step.call, step.limit))
+                    step = plan.send(self._transport.open(step.index, step.request, step.timeout))
         except StopIteration as done:
             return cast("T", done.value)

@@ -1,4 +1,4 @@
-"""What can go wrong when a registry is asked, sorted by what the caller does about it."""
+"""The errors of this package, by what the caller can do about them."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from typing import NamedTuple
 
 
 class Violation(NamedTuple):
-    """One thing that is wrong with a registration."""
+    """One error in a registration."""
 
     pointer: str
-    """Where, as a JSON pointer (RFC 6901)."""
+    """Its place, as a JSON pointer (RFC 6901)."""
     detail: str
-    """What is wrong there, and what would be right."""
+    """What is wrong there, and what would be valid."""
 
 
 class PaulinaError(Exception):
-    """Why a registry did not do what was asked."""
+    """The base of all errors of this package."""
 
     @property
     def temporary(self) -> bool:
-        """Whether the same may succeed later without anything being mended."""
+        """Whether the same request may succeed later without any fix."""
         return False
 
 
 class InvalidAddress(PaulinaError, ValueError):
-    """The address is none: mend it."""
+    """The address is not valid: fix it."""
 
     def __init__(self, address: str, detail: str) -> None:
         super().__init__(address, detail)
@@ -32,20 +32,20 @@ class InvalidAddress(PaulinaError, ValueError):
 
     def __str__(self) -> str:
         return (
-            f"{self.address!r} is no address of a registry: {self.detail}. "
+            f"{self.address!r} is not a valid registry address: {self.detail}. "
             "Write it like http://127.0.0.1:7285 or unix:/run/paulina.sock"
         )
 
 
 class InvalidToken(PaulinaError, ValueError):
-    """The token is none: mend it. It is not repeated here, since it may be a secret all the same."""
+    """The token is not valid: fix it. The message does not repeat it, since it may be a secret."""
 
     def __str__(self) -> str:
-        return "what was given as a token is none: it is one word, as `paulina token create` prints it"
+        return "invalid token: a token is one word, as printed by `paulina token create`"
 
 
 class Unreachable(PaulinaError):
-    """No registry answers at any of the addresses, or not in time. What was asked may have been done all the same."""
+    """No registry answers at any of the addresses, or not in time. The request may have been processed."""
 
     def __init__(self, addresses: str, reason: str) -> None:
         super().__init__(addresses, reason)
@@ -53,18 +53,18 @@ class Unreachable(PaulinaError):
 
     @property
     def temporary(self) -> bool:
-        """Yes: it may answer later."""
+        """True: the registry may answer later."""
         return True
 
     def __str__(self) -> str:
         return (
             f"no registry answers at {self.addresses}: {self.reason.removesuffix('.')}. "
-            "Start one with `paulina serve`, or name another with PAULINA_URL"
+            "Start one with `paulina serve`, or set PAULINA_URL to the address of another"
         )
 
 
 class NotARegistry(PaulinaError):
-    """Something answers at the address, and is no registry: mend the address."""
+    """The server at the address is not a Paulina registry: fix the address."""
 
     def __init__(self, address: str, detail: str) -> None:
         super().__init__(address, detail)
@@ -72,15 +72,15 @@ class NotARegistry(PaulinaError):
 
     @property
     def temporary(self) -> bool:
-        """Yes: a proxy in front of a registry that is down answers for itself."""
+        """True: it may be a proxy in front of a registry that is down."""
         return True
 
     def __str__(self) -> str:
-        return f"what answers at {self.address} is no registry of Paulina's: {self.detail}. Mend the address"
+        return f"the server at {self.address} is not a Paulina registry: {self.detail}. Fix the address"
 
 
 class NotRegistered(PaulinaError):
-    """The id is not registered, or not any more: register again."""
+    """The id is not registered, or not any more: register it again."""
 
     def __init__(self, id: str) -> None:
         super().__init__(id)
@@ -91,18 +91,18 @@ class NotRegistered(PaulinaError):
 
 
 class LeaseReplaced(PaulinaError):
-    """Another process has registered the id since: leave it alone."""
+    """Another process has registered the id: stop using this registration."""
 
     def __init__(self, id: str) -> None:
         super().__init__(id)
         self.id = id
 
     def __str__(self) -> str:
-        return f"another process has registered {self.id} since: leave it alone, or register under another id"
+        return f"another process has registered {self.id}: leave it to that process, or register under another id"
 
 
 class NoHealthyServers(PaulinaError):
-    """No server of this name is healthy: wait, or ask for another one."""
+    """No server of this name is healthy: wait for one, or use another name."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -110,23 +110,23 @@ class NoHealthyServers(PaulinaError):
 
     @property
     def temporary(self) -> bool:
-        """Yes: one may come."""
+        """True: a server of this name may be registered later."""
         return True
 
     def __str__(self) -> str:
-        return f"no server named {self.name!r} is healthy: wait for one with watch(name=…), or ask for another"
+        return f"no server named {self.name!r} is healthy: wait for one with watch(name=…), or use another name"
 
 
 class InvalidFilter(PaulinaError, ValueError):
-    """The question is wrong: mend the parameter that is named."""
+    """A filter is not valid: fix the one that the message names."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
         self.detail = detail
 
 
-class Refused(PaulinaError):
-    """The registry refuses: its reason says what to do."""
+class ApiError(PaulinaError):
+    """The registry rejected the request; `detail` says what to do."""
 
     def __init__(self, code: str, status: int, detail: str, errors: tuple[Violation, ...] = ()) -> None:
         super().__init__(code, status, detail, errors)
@@ -134,11 +134,11 @@ class Refused(PaulinaError):
 
     @property
     def temporary(self) -> bool:
-        """Whether it is for now alone: too much to do, a full disk, a standby."""
+        """Whether the same request may succeed later: the registry is overloaded, its disk is full, it is a standby."""
         return self.status in (408, 429) or self.status >= 500
 
     def __str__(self) -> str:
         text = f"{self.detail} ({self.code})"
         if self.status == 401:
-            text += ": give one with token=… or PAULINA_TOKEN"
+            text += ": pass a token with token=… or PAULINA_TOKEN"
         return text + "".join(f"\n  {pointer or '/'} {detail}" for pointer, detail in self.errors)

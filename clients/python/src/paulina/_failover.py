@@ -1,14 +1,16 @@
-"""One question to whichever of the addresses answers.
+"""Sends one request to the first address that can answer it.
 
-The address that answered last is asked first (a standby only for a while, since it may be behind), and once more if
-the connection breaks off: it may be one that was kept and that the other side had given up. Another one is asked when
-nothing could be sent, when the answer is lost and asking twice does no harm, or when the registry there cannot do it
-now (502-504): it is a standby, say, which has done nothing. Asking twice does no harm when the second time finds the
-first one done: a refresh, a registration under an id, a deregistration, every read. Only "if the id is not taken" would
-take the first time for somebody else.
+The address that answered last is tried first; a standby only for a while, since its data may be old. If the connection
+is lost, the request is sent to the same address once more: it may have been a kept connection that the server had
+closed. The next address is tried if nothing could be sent, if the response is lost and the request is idempotent, or if
+the registry is unavailable (502-504), as a standby is for writes. A request is idempotent if sending it twice has the
+effect of sending it once: a refresh, a registration under an id, a deregistration, every read. A registration that must
+not replace another one is not: the second attempt would take the first one for another process.
 
-What is written here is written once: a `Plan` says what to send next and is told what came of it, and the two clients
-carry it out, one with threads and one with asyncio.
+`decide` contains these rules; tests/vectors/failover.json tests that the Rust, Python and TypeScript clients agree.
+
+The generators here contain no I/O: a `Plan` yields the next step and receives its result, so that the synchronous and
+the asynchronous client share it.
 """
 
 from __future__ import annotations
@@ -16,63 +18,123 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import httpx
 
 from ._address import Address
 from ._errors import (
+    ApiError,
     InvalidFilter,
     LeaseReplaced,
     NotARegistry,
     NotRegistered,
     PaulinaError,
-    Refused,
     Unreachable,
     Violation,
 )
-from ._transport import Call, Failure, Kind, Reply
+from ._transport import Failure, FailureKind, Reply, Request
 
 T = TypeVar("T")
 
-STANDING_IN = 30.0
-"""How long a standby that has answered is asked before anybody else."""
+Decision: TypeAlias = Literal["return", "retry_same", "try_next", "stop"]
+
+STANDBY_PREFERENCE = 30.0
+"""How long a standby that answered in place of another address is tried first, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """To be sent; a `Reply` or a `Failure` comes of it."""
+    """A step that sends a request; its result is a `Reply` or a `Failure`."""
 
     index: int
-    call: Call
-    limit: float
+    request: Request
+    timeout: float
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """To be sent; a stream that begins comes of it, a `Reply` that refuses, or a `Failure`."""
+    """A step that opens an event stream; its result is the stream, a `Reply` if there is none, or a `Failure`."""
 
     index: int
-    call: Call
-    limit: float
+    request: Request
+    timeout: float
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
-    """To be waited for."""
+class Wait:
+    """A step that waits."""
 
     seconds: float
 
 
-Step: TypeAlias = "Send | Open | Pause"
+Step: TypeAlias = "Send | Open | Wait"
 Plan: TypeAlias = Generator[Step, Any, T]
 
 
 @dataclass(frozen=True, slots=True)
+class Outcome:
+    """The outcome of one attempt, as far as the next step depends on it."""
+
+    kind: Literal["response"] | FailureKind
+    status: int = 0
+    from_standby: bool = False
+
+    @classmethod
+    def of(cls, result: Reply | Failure) -> Outcome:
+        """Returns the outcome of a `Send`."""
+        if isinstance(result, Failure):
+            return cls(result.kind)
+        return cls("response", result.status, _is_standby(result.headers))
+
+    @property
+    def may_have_been_processed(self) -> bool:
+        """Whether the server may have carried out the request although there is no response."""
+        return self.kind in ("connection_lost", "unknown")
+
+
+def decide(outcome: Outcome, *, is_retry: bool, not_idempotent: bool) -> Decision:
+    """Decides what follows an attempt. A retry is the second attempt at the same address."""
+    if outcome.kind == "response":
+        is_unavailable = 502 <= outcome.status <= 504
+        # A standby has done nothing. Another server may have: a proxy answers 504 for a request that it passed on.
+        return "try_next" if is_unavailable and (outcome.from_standby or not not_idempotent) else "return"
+    if outcome.kind == "unsent":
+        return "try_next"
+    if not_idempotent:
+        return "stop"
+    return "retry_same" if outcome.kind == "connection_lost" and not is_retry else "try_next"
+
+
+class AddressOrder:
+    """Which address is tried first."""
+
+    def __init__(self) -> None:
+        self._primary = 0
+        # The standby that answered in place of another address, and until when it is preferred.
+        self._preferred_standby: tuple[int, float] | None = None
+
+    def ordered(self, count: int, now: float) -> list[int]:
+        """Returns the indexes of all addresses in the order in which they are tried."""
+        standby = self._preferred_standby
+        first = standby[0] if standby is not None and now < standby[1] else self._primary
+        return [(first + offset) % count for offset in range(count)]
+
+    def record_response(self, index: int, now: float, *, from_standby: bool, was_first: bool) -> None:
+        """Records which address answered."""
+        if not from_standby:
+            self._primary, self._preferred_standby = index, None
+        elif not was_first:
+            # A standby that was tried first gets no more time: a client that sends requests often would never try the
+            # primary again.
+            self._preferred_standby = index, now + STANDBY_PREFERENCE
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer, from whom, and whether an earlier try may have been carried out already."""
+    """A response, its address, and whether an earlier attempt may have been processed."""
 
     reply: Reply
     address: str
@@ -80,25 +142,25 @@ class Answer:
 
     @property
     def ok(self) -> bool:
-        """Whether it says yes."""
+        """Whether the request succeeded."""
         return 200 <= self.reply.status < 300
 
     def read(self, parse: Callable[[Any], T], id: str = "") -> T:
-        """What it says, if it says yes."""
+        """Returns the parsed body, or raises the error that the response contains."""
         if not self.ok:
-            raise self.refusal(id)
+            raise self.error(id)
         try:
             return parse(json.loads(self.reply.body))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            detail = f"its answer cannot be read ({type(error).__name__}: {error})"
+            detail = f"unexpected response body ({type(error).__name__}: {error})"
             raise NotARegistry(self.address, detail) from error
 
-    def refusal(self, id: str = "") -> PaulinaError:
-        """Why it says no."""
+    def error(self, id: str = "") -> PaulinaError:
+        """Returns the error that the response contains."""
         try:
             problem = json.loads(self.reply.body)
-            code, status, detail = str(problem["code"]), int(problem["status"]), str(problem["detail"])
-            errors = tuple(Violation(it["pointer"], it["detail"]) for it in problem.get("errors", ()))
+            code, status, detail = _text(problem["code"]), _status(problem["status"]), _text(problem["detail"])
+            errors = tuple(Violation(_text(it["pointer"]), _text(it["detail"])) for it in problem.get("errors", ()))
         except (ValueError, KeyError, TypeError, AttributeError):
             return NotARegistry(self.address, f"status {self.reply.status}")
         if code == "not_registered":
@@ -107,75 +169,82 @@ class Answer:
             return LeaseReplaced(id)
         if code == "invalid_query":
             return InvalidFilter(detail)
-        return Refused(code, status, detail, errors)
+        return ApiError(code, status, detail, errors)
 
 
-class Exchange:
-    """The addresses, and which of them is asked first."""
+class Failover:
+    """Sends requests to several addresses."""
 
     def __init__(self, addresses: tuple[Address, ...]) -> None:
         self.addresses = addresses
-        # The one that answered last, standbys left aside; and a standby that has stood in for it, and until when.
-        self._first, self._instead, self._until = 0, 0, 0.0
-        self._lock = threading.Lock()
+        self._order, self._lock = AddressOrder(), threading.Lock()
 
     def __str__(self) -> str:
         return ", ".join(address.text for address in self.addresses)
 
-    def _in_turn(self) -> Iterator[int]:
+    def _ordered(self) -> list[int]:
         with self._lock:
-            first = self._instead if time.monotonic() < self._until else self._first
-        count = len(self.addresses)
-        return ((first + number) % count for number in range(count))
+            return self._order.ordered(len(self.addresses), time.monotonic())
 
-    def _answered(self, index: int, headers: httpx.Headers, *, stands_in: bool) -> None:
+    def _record_response(self, index: int, headers: httpx.Headers, *, was_first: bool) -> None:
         with self._lock:
-            if not _by_standby(headers):
-                self._first, self._until = index, 0.0
-            elif stands_in:
-                # What it is asked as the first makes that no longer: who asks often would stay with it for ever.
-                self._instead, self._until = index, time.monotonic() + STANDING_IN
+            now = time.monotonic()
+            self._order.record_response(index, now, from_standby=_is_standby(headers), was_first=was_first)
 
-    def ask(self, call: Call, limit: float) -> Plan[Answer]:
-        """Asks; the answer has any status."""
-        repeated, busy, reason = False, None, ""
-        for number, index in enumerate(self._in_turn()):
-            sent: Reply | Failure = yield Send(index, call, limit)
-            if isinstance(sent, Failure) and sent.kind is Kind.BROKEN and not call.new_only:
-                repeated = True
-                sent = yield Send(index, call, limit)
-            if isinstance(sent, Reply):
-                elsewhere = 502 <= sent.status <= 504
-                answer = Answer(sent, self.addresses[index].text, repeated)
-                if not elsewhere or (call.new_only and not _by_standby(sent.headers)):
-                    self._answered(index, sent.headers, stands_in=number > 0)
-                    return answer
-                busy = answer
-                continue
-            reason = sent.reason
-            if sent.kind is not Kind.UNSENT:
-                if call.new_only:
+    def send(self, request: Request, timeout: float) -> Plan[Answer]:
+        """Sends a request; the answer may have any status."""
+        repeated, unavailable, reason = False, None, ""
+        decision: Decision = "try_next"
+        for number, index in enumerate(self._ordered()):
+            for is_retry in (False, True):
+                result: Reply | Failure = yield Send(index, request, timeout)
+                outcome = Outcome.of(result)
+                decision = decide(outcome, is_retry=is_retry, not_idempotent=request.new_only)
+                if isinstance(result, Failure):
+                    reason = result.reason
+                else:
+                    answer = Answer(result, self.addresses[index].text, repeated)
+                    if decision == "return":
+                        self._record_response(index, result.headers, was_first=number == 0)
+                        return answer
+                    unavailable = answer
+                repeated = repeated or outcome.may_have_been_processed
+                if decision != "retry_same":
                     break
-                repeated = True
-        if busy is None:
+            if decision == "stop":
+                break
+        if unavailable is None:
             raise Unreachable(str(self), reason)
-        return busy
+        return unavailable
 
-    def open(self, call: Call, limit: float) -> Plan[tuple[httpx.Response, str]]:
-        """Asks for a stream; gives it, and from whom it comes."""
-        refused, reason = None, ""
-        for number, index in enumerate(self._in_turn()):
+    def open(self, request: Request, timeout: float) -> Plan[tuple[httpx.Response, str]]:
+        """Opens an event stream; returns it and its address."""
+        error, reason = None, ""
+        for number, index in enumerate(self._ordered()):
             address = self.addresses[index].text
-            opened: httpx.Response | Reply | Failure = yield Open(index, call, limit)
+            opened: httpx.Response | Reply | Failure = yield Open(index, request, timeout)
             if isinstance(opened, httpx.Response):
-                self._answered(index, opened.headers, stands_in=number > 0)
+                self._record_response(index, opened.headers, was_first=number == 0)
                 return opened, address
             if isinstance(opened, Reply):
-                refused = Answer(opened, address, False).refusal()
+                answer = Answer(opened, address, False)
+                error = NotARegistry(address, "the response is not an event stream") if answer.ok else answer.error()
             else:
                 reason = opened.reason
-        raise refused or Unreachable(str(self), reason)
+        raise error or Unreachable(str(self), reason)
 
 
-def _by_standby(headers: httpx.Headers) -> bool:
+def _is_standby(headers: httpx.Headers) -> bool:
     return bool(headers.get("paulina-role") == "standby")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a string")
+    return value
+
+
+def _status(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 65_535:
+        raise TypeError(f"{value!r} is not a status")
+    return value

@@ -1,4 +1,4 @@
-"""Which servers, or which tools, somebody asks for."""
+"""The filters of `find`, `tools` and `watch`."""
 
 from __future__ import annotations
 
@@ -6,42 +6,42 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeAlias, TypedDict
 
 Texts: TypeAlias = "str | Iterable[str]"
-"""One, or several that must all hold."""
+"""One value, or several that must all match."""
 
 
 class WatchFilters(TypedDict, total=False):
-    """What a server has to match. Everything asked for must hold."""
+    """Filters for servers; all of them must match."""
 
     name: Texts
     tool: Texts
-    """It offers this tool."""
+    """The server offers this tool."""
     prompt: Texts
     resource: Texts
-    """It can serve this URI: it registered it, or a template that matches it."""
+    """The server registered this URI, or a template that matches it."""
     capability: Texts
-    """It has this capability; `tools`, `resources` and `prompts` mean that it has any."""
+    """The server has this capability; `tools`, `resources` and `prompts` mean that it offers at least one."""
     tag: Texts
     tags: Texts
     transport: Texts
     version: Texts
     owner: Texts
-    """It was registered with the token of this name."""
+    """The server was registered with the token of this name."""
     metadata: Mapping[str, str]
 
 
 class Filters(WatchFilters, total=False):
-    """What a server has to match, and how it is told of."""
+    """Filters for servers, and the form of the result."""
 
     q: str
-    """What is needed, in words or in a sentence, best first; at most 2,000 characters."""
+    """Full-text search, with words or a sentence, best match first; at most 2,000 characters."""
     match: Literal["any", "all"]
-    """With "all", every word of `q` must match, as the beginning of a word; any that are relevant, if not set."""
+    """With "all", every word of `q` must match the beginning of a word; by default, the relevant ones."""
     healthy: bool | Literal["any"]
-    """Only those whose lease runs, if not set."""
+    """By default, only servers whose lease has not expired."""
     limit: int
-    """At most so many; all, page by page, if not set."""
+    """The maximum number of results; by default all, page by page."""
     view: Literal["summary", "full"]
-    """A summary has no schemas."""
+    """A summary contains no schemas."""
 
 
 _TEXTS = ("name", "tool", "prompt", "resource", "capability", "tag", "tags", "transport", "version", "owner")
@@ -51,20 +51,20 @@ Pairs: TypeAlias = "tuple[tuple[str, str], ...]"
 
 
 def pairs(filters: Mapping[str, Any]) -> Pairs:
-    """The query parameters that say the same. What is wrong in them, the registry says."""
-    found: list[tuple[str, str]] = []
+    """Returns the filters as query parameters. The registry validates their values."""
+    query: list[tuple[str, str]] = []
     for key, value in filters.items():
         if value is None:
             continue
         if key in _TEXTS:
-            # `tags=a,b` would cut a tag in two; no tag has a comma, and a repeated `tag` finds nothing for one.
+            # `tags=a,b` would match the tags a and b. No tag contains a comma, so a `tag` with one matches nothing.
             name = "tag" if key == "tags" else key
-            found += ((name, text) for text in ([value] if isinstance(value, str) else value))
+            query += ((name, text) for text in ([value] if isinstance(value, str) else value))
         elif key == "metadata":
-            found += (("metadata", f"{name}:{text}") for name, text in value.items())
+            query += (("metadata", f"{name}:{text}") for name, text in value.items())
         elif key in _OTHERS:
-            found.append((key, str(value).lower() if isinstance(value, bool) else str(value)))
+            query.append((key, str(value).lower() if isinstance(value, bool) else str(value)))
         else:
             known = ", ".join((*_TEXTS, "metadata", *_OTHERS))
-            raise TypeError(f"there is no filter {key!r}; there are {known}")
-    return tuple(found)
+            raise TypeError(f"unknown filter {key!r}; the filters are {known}")
+    return tuple(query)

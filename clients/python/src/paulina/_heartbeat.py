@@ -1,4 +1,4 @@
-"""A registration that is kept alive by a thread."""
+"""A registration that a thread keeps alive."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ._errors import Unreachable
-from ._failover import Pause, Plan, Send
-from ._heartbeat_loop import FAREWELL, Beat, Keeper
+from ._failover import Plan, Send, Wait
+from ._heartbeat_loop import SHUTDOWN_TIMEOUT, HeartbeatStatus, HeartbeatTask
 from ._records import Json, Registered
 from ._registration import Fields, body
-from ._requests import Questions
-from ._transport import SyncWires, unforeseen
+from ._requests import Requests
+from ._transport import SyncTransport, unexpected_failure
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -27,59 +27,59 @@ _running: set[Heartbeat] = set()
 
 
 class Heartbeat:
-    """A registration that is kept alive in the background, as `Client.keep_alive` gives it.
+    """A registration that is kept alive in the background; returned by `Client.keep_alive`.
 
-    It ends when it is stopped, as a context manager does, or when the interpreter exits; not with a signal that kills
-    the process, unless the program turns it into an exit: `signal.signal(signal.SIGTERM, lambda *_: sys.exit())`.
+    It ends when it is stopped, at the end of its `with` block, and when the interpreter exits. A signal that kills the
+    process does not end it, unless the program exits on it: `signal.signal(signal.SIGTERM, lambda *_: sys.exit())`.
     """
 
-    def __init__(self, questions: Questions, wires: SyncWires, body: Json) -> None:
-        self._wires = wires
+    def __init__(self, requests: Requests, transport: SyncTransport, body: Json) -> None:
+        self._transport = transport
         self._changed = threading.Condition()
-        self._stopping = self._awake = False
-        self._keeper = Keeper(questions, body, self._tell)
-        # A daemon, so that it keeps no program from ending; at its end the server is taken out all the same.
+        self._stopping = self._woken = False
+        self._heartbeat_task = HeartbeatTask(requests, body, self._on_status)
+        # A daemon thread does not delay the exit of a program, which deregisters the server nevertheless.
         self._thread = threading.Thread(target=self._run, name=f"paulina {self.id}", daemon=True)
         self._thread.start()
         _running.add(self)
 
     @property
     def id(self) -> str:
-        """The id under which the server is registered."""
-        return self._keeper.id
+        """The id of the registration."""
+        return self._heartbeat_task.id
 
     @property
-    def beat(self) -> Beat:
-        """How it goes."""
-        return self._keeper.beat
+    def status(self) -> HeartbeatStatus:
+        """The current status."""
+        return self._heartbeat_task.status
 
     def registered(self, timeout: float | None = None) -> Registered:
-        """Waits until the server is registered; raises why it never will be, or, after a time, why it is not yet."""
+        """Waits until the server is registered; raises an error that waiting does not fix, or the last at `timeout`."""
         with self._changed:
-            self._changed.wait_for(lambda: self.beat.settled, timeout)
-            return outcome(self.beat, timeout)
+            self._changed.wait_for(lambda: self.status.settled, timeout)
+            return result_of(self.status, timeout)
 
     def replace(self, name: str, **fields: Unpack[Fields]) -> None:
-        """Registers something else under the same id: what the server can do has changed."""
+        """Replaces the registration under the same id, for example when the tools of the server have changed."""
         wanted = body(name, {**fields, "id": self.id})
         with self._changed:
-            self._keeper.wanted, self._awake = wanted, True
+            self._heartbeat_task.wanted, self._woken = wanted, True
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Takes the server out.
+        """Deregisters the server.
 
-        Returns when that is done, or when the registry has not answered in two seconds: the lease runs out then.
+        Returns when that is done, or after two seconds if the registry does not answer: then the lease expires.
         """
         stop_all([self])
 
-    def _leave(self) -> None:
+    def _begin_stop(self) -> None:
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
         _running.discard(self)
 
-    def _left(self, end: float) -> None:
+    def _join(self, end: float) -> None:
         if threading.current_thread() is not self._thread:
             self._thread.join(max(end - time.monotonic(), 0.0))
 
@@ -91,57 +91,57 @@ class Heartbeat:
     ) -> None:
         self.stop()
 
-    def _tell(self, beat: Beat) -> None:
+    def _on_status(self, status: HeartbeatStatus) -> None:
         with self._changed:
             self._changed.notify_all()
 
     def _run(self) -> None:
-        self._carry_out(self._keeper.run())
-        self._carry_out(self._keeper.farewell())
+        self._perform(self._heartbeat_task.run())
+        self._perform(self._heartbeat_task.shut_down())
 
-    def _carry_out(self, plan: Plan[None]) -> None:
+    def _perform(self, plan: Plan[None]) -> None:
         step = next(plan, None)
         while step is not None:
             result = None
-            if isinstance(step, Pause):
-                if not self._waited(step.seconds):
+            if isinstance(step, Wait):
+                if not self._wait(step.seconds):
                     return
             elif isinstance(step, Send):
                 try:
-                    result = self._wires.send(step.index, step.call, step.limit)
+                    result = self._transport.send(step.index, step.request, step.timeout)
                 except Exception as error:
-                    # Whatever a machine in need does not give: it may give it the next time.
-                    logger.debug("a heartbeat of %s was not sent", self.id, exc_info=True)
-                    result = unforeseen(error)
+                    # Whatever resource the machine lacks, it may have it the next time.
+                    logger.debug("cannot send a heartbeat of %s", self.id, exc_info=True)
+                    result = unexpected_failure(error)
             try:
                 step = plan.send(result)
             except StopIteration:
                 return
 
-    def _waited(self, seconds: float) -> bool:
-        """Waits, but no longer than nothing else is wanted; says whether to go on."""
+    def _wait(self, seconds: float) -> bool:
+        """Waits, unless another registration is wanted; returns whether to continue."""
         with self._changed:
-            self._changed.wait_for(lambda: self._stopping or self._awake, seconds)
-            self._awake = False
+            self._changed.wait_for(lambda: self._stopping or self._woken, seconds)
+            self._woken = False
             return not self._stopping
 
 
 def stop_all(heartbeats: Iterable[Heartbeat]) -> None:
-    """Takes many servers out, in the time that one may take."""
+    """Stops many heartbeats, in the time that one may take."""
     stopped = list(heartbeats)
-    end = time.monotonic() + FAREWELL
+    end = time.monotonic() + SHUTDOWN_TIMEOUT
     for heartbeat in stopped:
-        heartbeat._leave()
+        heartbeat._begin_stop()
     for heartbeat in stopped:
-        heartbeat._left(end)
+        heartbeat._join(end)
 
 
-# One for all of them: one after another, they would wait for a registry that hangs as often as there are heartbeats.
+# One function for all heartbeats: each would wait for a registry that does not answer, one after another.
 atexit.register(lambda: stop_all(_running))
 
 
-def outcome(beat: Beat, timeout: float | None) -> Registered:
-    """What waiting for a registration gives."""
-    if beat.state == "alive" and beat.registered is not None:
-        return beat.registered
-    raise beat.error or Unreachable("its addresses", f"no answer within {timeout:g} s")
+def result_of(status: HeartbeatStatus, timeout: float | None) -> Registered:
+    """Returns the registration, or raises why there is none."""
+    if status.state == "alive" and status.registered is not None:
+        return status.registered
+    raise status.error or Unreachable("its addresses", f"no response within {timeout:g} s")

@@ -1,4 +1,4 @@
-"""The registry that the environment names, without a client being made for it."""
+"""Functions of the module, which use the registry that the environment variables name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ._client import Client
 from ._filters import Filters, WatchFilters
 from ._heartbeat import Heartbeat
-from ._records import LeaseState, Refreshed, RefreshedMany, Registered, Server, Stats, Tool
+from ._records import LeaseState, Refreshed, RefreshedMany, Registered, Server, Stats, ToolEntry
 from ._registration import Fields
 from ._results import Found
 from ._watch import Watch
@@ -23,8 +23,8 @@ _clients: dict[tuple[str | None, ...], Client] = {}
 
 
 def default_client() -> Client:
-    """The client behind the functions of this module: PAULINA_URL, or else http://127.0.0.1:7285; PAULINA_TOKEN."""
-    # The environment may change. A process that was forked must not share connections with its parent.
+    """Returns the client of these functions: PAULINA_URL, by default http://127.0.0.1:7285, and PAULINA_TOKEN."""
+    # The environment may change. A forked process must not share connections with its parent.
     key = (str(os.getpid()), os.environ.get("PAULINA_URL"), os.environ.get("PAULINA_TOKEN"))
     with _lock:
         if key not in _clients:
@@ -37,7 +37,7 @@ def find(**filters: Unpack[Filters]) -> Found[Server]:
     return default_client().find(**filters)
 
 
-def tools(**filters: Unpack[Filters]) -> Found[Tool]:
+def tools(**filters: Unpack[Filters]) -> Found[ToolEntry]:
     """See `Client.tools`."""
     return default_client().tools(**filters)
 

@@ -1,8 +1,8 @@
-"""What a registry answers.
+"""The records in the responses of a registry.
 
-What is the registry's own are frozen dataclasses: its fields are few and known, are read by name, and times are times.
-What is MCP's (tools, resources, prompts) stays the JSON object that was registered, since servers put into it what they
-like and nothing of that may be lost. Members that a newer registry adds beside its own are passed over.
+The registry's own records are frozen dataclasses: their fields are known, and times are `datetime`. MCP definitions
+(tools, resources, prompts) remain the JSON objects that were registered, since servers may add members, and none may be
+lost. Members that a newer registry adds to its records are ignored.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 Json: TypeAlias = "dict[str, Any]"
 Definition: TypeAlias = "dict[str, Any]"
-"""A tool, resource or prompt, as it was registered; in a summary, without schemas."""
+"""A tool, resource or prompt as it was registered; in a summary, without schemas."""
 Health: TypeAlias = Literal["healthy", "unhealthy"]
 Transport: TypeAlias = Literal["stdio", "streamable-http", "sse"]
 ChangeKind: TypeAlias = Literal["registered", "updated", "deregistered", "expired"]
@@ -29,7 +29,7 @@ def _time(text: str) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """Something that a client has to provide: an environment variable or a header, by name."""
+    """The name of an environment variable or a header that a client has to provide."""
 
     name: str
     description: str | None = None
@@ -39,13 +39,13 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a server can do."""
+    """The capabilities of a server."""
 
     tools: tuple[Definition, ...] = ()
     resources: tuple[Definition, ...] = ()
     prompts: tuple[Definition, ...] = ()
     flags: Mapping[str, bool | Json] = field(default_factory=dict)
-    """Whatever else it says, by name: true, false, or options."""
+    """All other capabilities by name: true, false, or options."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +59,9 @@ class Server:
     description: str | None
     transport: Transport
     command: tuple[str, ...] | None
-    """With stdio, the program and its arguments."""
+    """For stdio: the program and its arguments."""
     url: str | None
-    """With HTTP, the address."""
+    """For HTTP: the address."""
     environment: tuple[Input, ...]
     headers: tuple[Input, ...]
     capabilities: Capabilities = field(hash=False)
@@ -75,37 +75,37 @@ class Server:
     refreshed_at: datetime
     expires_at: datetime
     score: float | None = None
-    """With `q`, how well it matches; to be compared within one answer alone."""
+    """With `q`, how well it matches; comparable only within one response."""
 
     @property
     def tools(self) -> tuple[Definition, ...]:
-        """Its tools."""
+        """The tools of the server."""
         return self.capabilities.tools
 
     @property
     def resources(self) -> tuple[Definition, ...]:
-        """Its resources and templates."""
+        """The resources and resource templates of the server."""
         return self.capabilities.resources
 
     @property
     def prompts(self) -> tuple[Definition, ...]:
-        """Its prompts."""
+        """The prompts of the server."""
         return self.capabilities.prompts
 
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """What registering gave. Refreshing or deregistering with this, instead of the id, never ends a successor."""
+    """The result of a registration. Pass it to `refresh` and `deregister`, so that they never affect a later one."""
 
     server: Server
     lease: str
-    """New with every registration."""
+    """A new one for every registration."""
     created: bool
-    """Whether the id was new; if not, what was registered under it is replaced."""
+    """Whether the id was new; if not, the registration under it was replaced."""
 
     @property
     def id(self) -> str:
-        """The server's id."""
+        """The id of the server."""
         return self.server.id
 
 
@@ -122,16 +122,16 @@ class Refreshed:
 
 @dataclass(frozen=True, slots=True)
 class RefreshedMany:
-    """What a batch of refreshes gave."""
+    """The result of a batch of refreshes."""
 
     refreshed: tuple[Refreshed, ...]
     not_registered: tuple[str, ...]
-    """Register these again."""
+    """The ids to register again."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseState:
-    """A server's health, and what is left of its lease."""
+    """The health of a server, and the remaining time of its lease."""
 
     id: str
     name: str
@@ -152,31 +152,31 @@ class ToolServer:
 
 
 @dataclass(frozen=True, slots=True)
-class Tool:
-    """A tool, by name, with the servers that offer it. Title and description are those of the one registered first."""
+class ToolEntry:
+    """A tool, by name, with the servers that offer it. Title and description are from the one registered first."""
 
     name: str
     title: str | None
     description: str | None
     definitions: int
-    """How many different ones there are under this name."""
+    """How many different definitions have this name."""
     servers: tuple[ToolServer, ...]
     score: float | None = None
-    """With `q`, how well it matches; to be compared within one answer alone."""
+    """With `q`, how well it matches; comparable only within one response."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """A part of what was found."""
+    """A page of results."""
 
     items: tuple[T, ...]
     next_cursor: str | None
-    """Where the next page begins; none on the last one."""
+    """The position of the next page; None on the last one."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerStats:
-    """Totals of servers."""
+    """Numbers of servers."""
 
     total: int
     by_health: Mapping[str, int]
@@ -188,7 +188,7 @@ class ServerStats:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Totals of what is registered, healthy or not."""
+    """Numbers of registered servers, tools, resources and prompts, healthy or not."""
 
     servers: ServerStats
     tools: int
@@ -199,7 +199,7 @@ class Stats:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All that matches now. It replaces all that was known."""
+    """All servers that match. A snapshot replaces all that was received before."""
 
     servers: tuple[Server, ...]
     revision: str
@@ -211,16 +211,16 @@ class Change:
 
     kind: ChangeKind
     server: Server
-    """In summary; its record before it left, where it has left."""
+    """A summary; for a server that was removed, its last record."""
     at: datetime
     revision: str
 
 
-Watched: TypeAlias = "Snapshot | Change"
+WatchEvent: TypeAlias = "Snapshot | Change"
 
 
 def server(data: Json) -> Server:
-    """Reads a record."""
+    """Parses a server."""
     capabilities = dict(data["capabilities"])
     tools, resources, prompts = (tuple(capabilities.pop(kind)) for kind in ("tools", "resources", "prompts"))
     return Server(
@@ -255,38 +255,38 @@ def _input(data: Json) -> Input:
 
 
 def refreshed(data: Json) -> Refreshed:
-    """Reads a lease that was refreshed."""
+    """Parses a refreshed lease."""
     expires_at = _time(data["expires_at"])
     return Refreshed(data["id"], data["health"], data["ttl"], expires_at, data["refresh_after_ms"])
 
 
 def refreshed_many(data: Json) -> RefreshedMany:
-    """Reads what a batch gave."""
+    """Parses the result of a batch."""
     return RefreshedMany(tuple(map(refreshed, data["refreshed"])), tuple(data["not_registered"]))
 
 
 def lease_state(data: Json) -> LeaseState:
-    """Reads a lease."""
+    """Parses the state of a lease."""
     expires_at = _time(data["expires_at"])
     return LeaseState(data["id"], data["name"], data["health"], data["ttl"], expires_at, data["expires_in_ms"])
 
 
-def tool(data: Json) -> Tool:
-    """Reads a tool of the catalogue."""
+def tool_entry(data: Json) -> ToolEntry:
+    """Parses a tool of the catalog."""
     servers = (ToolServer(it["id"], it["name"], it["transport"], it["health"]) for it in data["servers"])
     score = data.get("score")
-    return Tool(data["name"], data["title"], data["description"], data["definitions"], tuple(servers), score)
+    return ToolEntry(data["name"], data["title"], data["description"], data["definitions"], tuple(servers), score)
 
 
 def stats(data: Json) -> Stats:
-    """Reads totals."""
+    """Parses totals."""
     kinds = ("total", "by_health", "by_transport", "by_name", "by_tag", "by_capability")
     servers = ServerStats(**{kind: data["servers"][kind] for kind in kinds})
     return Stats(servers, data["tools"], data["resources"], data["prompts"], data["revision"])
 
 
-def watched(kind: str, data: Json) -> Watched:
-    """Reads an event."""
+def watch_event(kind: str, data: Json) -> WatchEvent:
+    """Parses an event."""
     if kind == "snapshot":
         return Snapshot(tuple(map(server, data["servers"])), data["revision"])
     return Change(data["kind"], server(data["server"]), _time(data["at"]), data["revision"])

@@ -1,4 +1,4 @@
-"""What was asked for by filters: asked for when it is looked at, page by page."""
+"""Results of `find` and `tools`, requested page by page when they are iterated."""
 
 from __future__ import annotations
 
@@ -8,91 +8,94 @@ from typing import Any, Generic, TypeVar
 from ._failover import Plan
 from ._filters import Pairs
 from ._records import Page
-from ._requests import LARGEST_PAGE, following
+from ._requests import PAGE_LIMIT, next_page_query
 
 T = TypeVar("T")
 
 
-class _Asked(Generic[T]):
-    """A question, and how many answers are wanted."""
+class _Query(Generic[T]):
+    """A query, and how many entries the caller wants."""
 
-    def __init__(self, ask: Callable[[Pairs], Plan[Page[T]]], query: Pairs) -> None:
-        self._ask, self._query = ask, query
+    def __init__(self, request_page: Callable[[Pairs], Plan[Page[T]]], query: Pairs) -> None:
+        self._request_page, self._query = request_page, query
         limit = dict(query).get("limit", "")
         self._limit = int(limit) if limit.isdecimal() else None
-        if self._limit is not None and self._limit > LARGEST_PAGE:
-            # A page holds no more; the others follow.
-            self._query = tuple((key, str(LARGEST_PAGE) if key == "limit" else value) for key, value in query)
+        if self._limit is not None and self._limit > PAGE_LIMIT:
+            # A page contains no more; further pages contain the rest.
+            self._query = tuple((key, str(PAGE_LIMIT) if key == "limit" else value) for key, value in query)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'&'.join('='.join(pair) for pair in self._query)}>"
 
-    def _first(self) -> Plan[Page[T]]:
-        return self._ask(self._query)
+    def _first_page(self) -> Plan[Page[T]]:
+        return self._request_page(self._query)
 
     def _page(self, cursor: str | None) -> Plan[Page[T]]:
-        return self._ask(self._query if cursor is None else (("cursor", cursor),))
+        return self._request_page(self._query if cursor is None else (("cursor", cursor),))
 
-    def _wanted(self, page: Page[T], before: int) -> tuple[T, ...]:
+    def _up_to_limit(self, page: Page[T], before: int) -> tuple[T, ...]:
         return page.items if self._limit is None else page.items[: self._limit - before]
 
-    def _next(self, page: Page[T], count: int) -> Plan[Page[T]] | None:
-        query = following(page)
-        enough = self._limit is not None and count >= self._limit
-        return None if query is None or enough else self._ask(query)
+    def _next_page(self, page: Page[T], count: int) -> Plan[Page[T]] | None:
+        query = next_page_query(page)
+        is_enough = self._limit is not None and count >= self._limit
+        return None if query is None or is_enough else self._request_page(query)
 
 
-class Found(_Asked[T]):
-    """What matches. Each look at it asks anew: `for server in found`, `list(found)`, `found.first()`."""
+class Found(_Query[T]):
+    """The entries that match. Each iteration sends new requests: `for server in found`, `list(found)`."""
 
     def __init__(
-        self, ask: Callable[[Pairs], Plan[Page[T]]], query: Pairs, run: Callable[[Plan[Page[T]]], Page[T]]
+        self, request_page: Callable[[Pairs], Plan[Page[T]]], query: Pairs, run: Callable[[Plan[Page[T]]], Page[T]]
     ) -> None:
-        super().__init__(ask, query)
+        super().__init__(request_page, query)
         self._run = run
 
     def __iter__(self) -> Iterator[T]:
-        plan: Plan[Page[T]] | None = self._first()
+        plan: Plan[Page[T]] | None = self._first_page()
         count = 0
         while plan is not None:
             page = self._run(plan)
-            items = self._wanted(page, count)
+            items = self._up_to_limit(page, count)
             count += len(items)
             yield from items
-            plan = self._next(page, count)
+            plan = self._next_page(page, count)
 
     def __bool__(self) -> bool:
-        """Whether there is any."""
+        """Whether any entry matches."""
         return self.first() is not None
 
     def first(self) -> T | None:
-        """The first one, if there is any."""
+        """Returns the first entry, or None."""
         return next(iter(self), None)
 
     def page(self, cursor: str | None = None) -> Page[T]:
-        """One page, of `limit` or 100; or the one at a cursor of another page."""
+        """Returns one page, of `limit` or 100 entries; or the one at the cursor of another page."""
         return self._run(self._page(cursor))
 
 
-class AsyncFound(_Asked[T]):
-    """What matches. Each look at it asks anew: `async for server in found`, `await found` for a list of all."""
+class AsyncFound(_Query[T]):
+    """The entries that match. Each iteration sends new requests: `async for server in found`, `await found`."""
 
     def __init__(
-        self, ask: Callable[[Pairs], Plan[Page[T]]], query: Pairs, run: Callable[[Plan[Page[T]]], Awaitable[Page[T]]]
+        self,
+        request_page: Callable[[Pairs], Plan[Page[T]]],
+        query: Pairs,
+        run: Callable[[Plan[Page[T]]], Awaitable[Page[T]]],
     ) -> None:
-        super().__init__(ask, query)
+        super().__init__(request_page, query)
         self._run = run
 
     async def __aiter__(self) -> AsyncIterator[T]:
-        plan: Plan[Page[T]] | None = self._first()
+        plan: Plan[Page[T]] | None = self._first_page()
         count = 0
         while plan is not None:
             page = await self._run(plan)
-            items = self._wanted(page, count)
+            items = self._up_to_limit(page, count)
             count += len(items)
             for item in items:
                 yield item
-            plan = self._next(page, count)
+            plan = self._next_page(page, count)
 
     def __await__(self) -> Generator[Any, None, list[T]]:
         return self._all().__await__()
@@ -101,10 +104,10 @@ class AsyncFound(_Asked[T]):
         return [item async for item in self]
 
     async def first(self) -> T | None:
-        """The first one, if there is any."""
-        page = await self._run(self._first())
+        """Returns the first entry, or None."""
+        page = await self._run(self._first_page())
         return page.items[0] if page.items else None
 
     async def page(self, cursor: str | None = None) -> Page[T]:
-        """One page, of `limit` or 100; or the one at a cursor of another page."""
+        """Returns one page, of `limit` or 100 entries; or the one at the cursor of another page."""
         return await self._run(self._page(cursor))

@@ -1,7 +1,7 @@
-"""Leaving the registry when the process is told to end.
+"""Deregisters announced servers when a signal ends the process.
 
-A signal does what it did before, and what is announced is taken out first. Where nothing else minds the signal it kills
-the process at once, without a turn of the event loop (which may be busy): then the servers are taken out on the spot.
+A signal keeps its effect; the servers are deregistered before. If no other handler is set, the signal kills the process
+at once, without another turn of the event loop (which may be busy): then the servers are deregistered synchronously.
 """
 
 from __future__ import annotations
@@ -16,66 +16,66 @@ from typing import Any, Protocol
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-class Leaving(Protocol):
-    """Who is told of a signal."""
+class ShutdownParticipant(Protocol):
+    """An object that is notified of a signal."""
 
-    def leave(self) -> None:
-        """Begins to leave; there is time."""
+    def begin_shutdown(self) -> None:
+        """Starts to deregister; the event loop continues."""
 
-    def leave_now(self) -> None:
-        """Leaves; the process ends after this."""
+    def shut_down_now(self) -> None:
+        """Deregisters synchronously; the process ends afterwards."""
 
 
 class Signals:
-    """The handlers of this process, while somebody is to be told."""
+    """The signal handlers of this process, while there are participants."""
 
     def __init__(self) -> None:
-        self._told: list[Leaving] = []
-        # The last one stands last. They stay: somebody who has set another one over ours may call ours at any time.
-        self._before: dict[signal.Signals, list[Any]] = {}
-        self._inside: Counter[signal.Signals] = Counter()
+        self._participants: list[ShutdownParticipant] = []
+        # The handlers before ours, the latest one last. They are kept: a handler that was set later may call ours.
+        self._previous: dict[signal.Signals, list[Any]] = {}
+        self._depth: Counter[signal.Signals] = Counter()
 
-    def tell(self, who: Leaving) -> None:
-        """Tells somebody from now on. Only the main thread may set handlers; what runs in another one is not told."""
+    def add(self, participant: ShutdownParticipant) -> None:
+        """Adds a participant. Only the main thread can set handlers; participants of other threads are ignored."""
         if threading.current_thread() is not threading.main_thread():
             return
-        self._told.append(who)
+        self._participants.append(participant)
         for number in SIGNALS:
-            before = signal.getsignal(number)
-            # What this process was started to ignore stays ignored; what is no handler of Python's cannot be called.
-            if before != self._handle and before not in (signal.SIG_IGN, None):
-                older = [handler for handler in self._before.get(number, ()) if handler != before]
-                self._before[number] = [*older, before]
+            previous = signal.getsignal(number)
+            # An ignored signal stays ignored; a handler that was not set from Python cannot be called.
+            if previous != self._handle and previous not in (signal.SIG_IGN, None):
+                older = [handler for handler in self._previous.get(number, ()) if handler != previous]
+                self._previous[number] = [*older, previous]
                 signal.signal(number, self._handle)
 
-    def forget(self, who: Leaving) -> None:
-        """Tells somebody no more."""
-        if who not in self._told:
+    def remove(self, participant: ShutdownParticipant) -> None:
+        """Removes a participant."""
+        if participant not in self._participants:
             return
-        self._told.remove(who)
-        if not self._told:
-            for number, before in self._before.items():
-                # Somebody may have set another one since.
+        self._participants.remove(participant)
+        if not self._participants:
+            for number, previous in self._previous.items():
+                # Another handler may have been set since.
                 if signal.getsignal(number) == self._handle:
-                    signal.signal(number, before[-1] if len(before) == 1 else before.pop())
+                    signal.signal(number, previous[-1] if len(previous) == 1 else previous.pop())
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        # What was set over ours, and then found by us, may call ours again: it is followed by what was there before it.
-        called = signal.Signals(number)
-        handlers = self._before.get(called) or [signal.SIG_DFL]
-        before = handlers[max(-1 - self._inside[called], -len(handlers))]
-        if callable(before):
-            for who in list(self._told):
-                who.leave()
-            self._inside[called] += 1
+        # A handler that was set between two of ours may call ours again: then the one before it is called.
+        received = signal.Signals(number)
+        handlers = self._previous.get(received) or [signal.SIG_DFL]
+        previous = handlers[max(-1 - self._depth[received], -len(handlers))]
+        if callable(previous):
+            for participant in list(self._participants):
+                participant.begin_shutdown()
+            self._depth[received] += 1
             try:
-                before(number, frame)
+                previous(number, frame)
             finally:
-                self._inside[called] -= 1
+                self._depth[received] -= 1
             return
-        for who in list(self._told):
+        for participant in list(self._participants):
             with contextlib.suppress(Exception):
-                who.leave_now()
+                participant.shut_down_now()
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
 

@@ -1,11 +1,10 @@
-"""Watching a registry: the stream goes on by itself, with no gap and no repeat, whatever breaks in between."""
+"""Watches a registry, and reconnects without gaps or duplicates."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import logging
-import random
 import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -20,79 +19,86 @@ from ._errors import NotARegistry, PaulinaError, Unreachable
 from ._events import Events
 from ._failover import Plan
 from ._filters import Pairs
-from ._records import Watched
-from ._requests import Questions
-from ._transport import SILENCE, innermost
+from ._heartbeat_loop import shortened
+from ._records import WatchEvent
+from ._requests import Requests
+from ._transport import STREAM_TIMEOUT, root_cause
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 logger = logging.getLogger("paulina")
 
-FIRST_PAUSE = 0.1
-"""The first pause before it is asked again; each further one is twice as long, up to the last."""
-LAST_PAUSE = 5.0
+INITIAL_RECONNECT_WAIT = 0.1
+"""The wait after the first failure, in seconds; it doubles with each further failure, up to the limit."""
+RECONNECT_WAIT_LIMIT = 5.0
+MAX_DOUBLINGS = 10
 
 Opened: TypeAlias = "tuple[httpx.Response, str]"
 
 
-class _Watching:
-    """Where a watcher is: what it asks for, and the last that it was told."""
+def reconnect_wait(failures: int) -> float:
+    """Returns how long to wait after so many earlier failures in a row, in seconds."""
+    return min(INITIAL_RECONNECT_WAIT * 2.0 ** min(failures, MAX_DOUBLINGS), RECONNECT_WAIT_LIMIT)
 
-    def __init__(self, questions: Questions, query: Pairs, since: str | None) -> None:
-        self._questions, self._query = questions, query
+
+class _WatchState:
+    """The query of a watch, and its position in the stream."""
+
+    def __init__(self, requests: Requests, query: Pairs, since: str | None) -> None:
+        self._requests, self._query = requests, query
         self.since = since
-        """The revision of the last that was told; a later watcher goes on right after it."""
+        """The revision of the last event; a later watch can resume after it."""
         self._failures = 0
         self._events, self._address = Events(), ""
 
     def _plan(self) -> Plan[Opened]:
-        return self._questions.watch(self._query, self.since)
+        return self._requests.watch(self._query, self.since)
 
-    def _begun(self, address: str) -> None:
+    def _on_open(self, address: str) -> None:
         self._events, self._address = Events(), address
 
-    def _next(self) -> Watched | None:
-        """What has come as a whole."""
+    def _next(self) -> WatchEvent | None:
+        """Returns the next event that has arrived completely."""
         event = self._events.next()
         if event is None:
             return None
         try:
-            watched = records.watched(event.kind, json.loads(event.data))
+            watch_event = records.watch_event(event.kind, json.loads(event.data))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise NotARegistry(self._address, f"its event {event.kind!r} cannot be read: {error!r}") from error
-        self.since, self._failures = watched.revision, 0
-        return watched
+            raise NotARegistry(self._address, f"unexpected event {event.kind!r}: {error!r}") from error
+        self.since, self._failures = watch_event.revision, 0
+        return watch_event
 
-    def _broken(self, error: Exception) -> Unreachable:
-        silent = isinstance(error, httpx.TimeoutException)
-        reason = f"nothing came for {SILENCE:g} s" if silent else innermost(error)
+    def _lost(self, error: Exception) -> Unreachable:
+        is_silent = isinstance(error, httpx.TimeoutException)
+        reason = f"no data for {STREAM_TIMEOUT:g} s" if is_silent else root_cause(error)
         return Unreachable(self._address, reason)
 
     def _ended(self) -> Unreachable:
         return Unreachable(self._address, "the stream ended")
 
-    def _pause(self, error: PaulinaError) -> float:
-        """How long to wait before it is asked for again; raises what patience does not mend."""
-        # A registry that was there once has a proxy before it that answers while it is down; else the address is wrong.
+    def _wait_after(self, error: PaulinaError) -> float:
+        """Returns how long to wait before reconnecting; raises an error that waiting does not fix."""
+        # After the first event, a proxy may answer for a registry that is down; before it, the address is wrong.
         if not error.temporary or (isinstance(error, NotARegistry) and self.since is None):
             raise error
-        logger.debug("the stream broke off; it is asked for again: %s", error)
-        pause: float = min(FIRST_PAUSE * 2 ** min(self._failures, 10), LAST_PAUSE)
+        logger.debug("the stream was lost; reconnecting: %s", error)
+        wait = shortened(reconnect_wait(self._failures), 50)
         self._failures += 1
-        return pause * (1 - random.random() / 2)
+        return wait
 
 
-class Watch(_Watching):
-    """A watcher, as `Client.watch` gives it: an iterator that waits for what happens.
+class Watch(_WatchState):
+    """An iterator of events, which waits for the next one; returned by `Client.watch`.
 
-    Another thread may close it, or its client: then it ends, as any iterator does.
+    Another thread may close it, or its client: then the iteration ends.
     """
 
     def __init__(
-        self, questions: Questions, query: Pairs, since: str | None, run: Callable[[Plan[Opened]], Opened]
+        self, requests: Requests, query: Pairs, since: str | None, run: Callable[[Plan[Opened]], Opened]
     ) -> None:
-        super().__init__(questions, query, since)
+        super().__init__(requests, query, since)
         self._run, self._closed = run, threading.Event()
         self._response: httpx.Response | None = None
         self._parts: Iterator[bytes] = iter(())
@@ -100,34 +106,34 @@ class Watch(_Watching):
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> Watched:
+    def __next__(self) -> WatchEvent:
         while not self._closed.is_set():
             try:
                 if self._response is None:
                     self._response, address = self._run(self._plan())
                     self._parts = self._response.iter_raw()
-                    self._begun(address)
+                    self._on_open(address)
                     continue
-                watched = self._next()
-                if watched is not None:
-                    return watched
-                self._events.feed(self._more())
+                event = self._next()
+                if event is not None:
+                    return event
+                self._events.feed(self._receive())
             except PaulinaError as error:
                 self._drop()
-                self._closed.wait(self._pause(error))
+                self._closed.wait(self._wait_after(error))
             except BaseException:
                 self._drop()
                 raise
         self._drop()
         raise StopIteration
 
-    def _more(self) -> bytes:
+    def _receive(self) -> bytes:
         try:
             return next(self._parts)
         except StopIteration:
             raise self._ended() from None
         except (httpx.TransportError, httpx.StreamError) as error:
-            raise self._broken(error) from error
+            raise self._lost(error) from error
 
     def _drop(self) -> None:
         if self._response is not None:
@@ -135,13 +141,13 @@ class Watch(_Watching):
             self._response = None
 
     def close(self) -> None:
-        """Ends it, also where another thread waits for what comes next."""
+        """Ends the watch, even while another thread waits for an event."""
         self._closed.set()
         response = self._response
         stream = None if response is None else response.extensions.get("network_stream")
         connection = None if stream is None else stream.get_extra_info("socket")
         if connection is not None:
-            # Closing alone would not wake whoever reads.
+            # Only closing it would not wake a thread that reads from it.
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
@@ -155,19 +161,18 @@ class Watch(_Watching):
         self._drop()
 
 
-class AsyncWatch(_Watching):
-    """A watcher, as `AsyncClient.watch` gives it: an async iterator that waits for what happens.
+class AsyncWatch(_WatchState):
+    """An async iterator of events, which waits for the next one; returned by `AsyncClient.watch`.
 
-    Nothing is lost when waiting is cancelled: the next one goes on where this one was. When its client is closed, it
-    ends, as any iterator does.
+    If waiting is canceled, no event is lost: the next call continues. When the client is closed, the iteration ends.
     """
 
     def __init__(
-        self, questions: Questions, query: Pairs, since: str | None, run: Callable[[Plan[Opened]], Awaitable[Opened]]
+        self, requests: Requests, query: Pairs, since: str | None, run: Callable[[Plan[Opened]], Awaitable[Opened]]
     ) -> None:
-        super().__init__(questions, query, since)
+        super().__init__(requests, query, since)
         self._run = run
-        self._over = False
+        self._ended_for_good = False
         self._waiting: anyio.CancelScope | None = None
         self._response: httpx.Response | None = None
         self._parts: AsyncIterator[bytes] | None = None
@@ -175,56 +180,56 @@ class AsyncWatch(_Watching):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Watched:
-        if not self._over:
+    async def __anext__(self) -> WatchEvent:
+        if not self._ended_for_good:
             try:
                 with anyio.CancelScope() as self._waiting:
-                    return await self._told()
+                    return await self._next_event()
             finally:
                 self._waiting = None
         raise StopAsyncIteration
 
-    async def _told(self) -> Watched:
+    async def _next_event(self) -> WatchEvent:
         while True:
             try:
                 if self._response is None:
                     self._response, address = await self._run(self._plan())
                     self._parts = self._response.aiter_raw()
-                    self._begun(address)
-                watched = self._next()
-                if watched is not None:
-                    return watched
-                self._events.feed(await self._more())
+                    self._on_open(address)
+                event = self._next()
+                if event is not None:
+                    return event
+                self._events.feed(await self._receive())
             except PaulinaError as error:
                 await self.aclose()
-                await anyio.sleep(self._pause(error))
+                await anyio.sleep(self._wait_after(error))
             except BaseException:
                 await self.aclose()
                 raise
 
-    async def _more(self) -> bytes:
+    async def _receive(self) -> bytes:
         try:
             assert self._parts is not None
             return await self._parts.__anext__()
         except StopAsyncIteration:
             raise self._ended() from None
         except (httpx.TransportError, httpx.StreamError) as error:
-            raise self._broken(error) from error
+            raise self._lost(error) from error
 
     async def aclose(self) -> None:
-        """Lets the stream go. Whoever asks on goes on where this was, unless it has ended."""
+        """Closes the stream. The next iteration reopens it after the last event, unless the watch has ended."""
         response, self._response = self._response, None
         if response is not None:
             with anyio.CancelScope(shield=True):
                 await response.aclose()
 
     async def end(self) -> None:
-        """Ends it for good, also where another task waits for what comes next."""
-        self._over = True
+        """Ends the watch permanently, even while another task waits for an event."""
+        self._ended_for_good = True
         if self._waiting is None:
             await self.aclose()
         else:
-            # Whoever waits lets the stream go.
+            # The task that waits closes the stream.
             self._waiting.cancel()
 
     async def __aenter__(self) -> Self:
