@@ -1,4 +1,4 @@
-"""Words and tokens, as src/model/words.rs and src/search/embedding.rs have them."""
+"""Words and tokens, as src/model/tokenizer.rs and src/search/embedding.rs have them."""
 
 import re
 import unicodedata
