@@ -29,7 +29,7 @@ pub(super) fn all_routes(app: App) -> Router {
         .merge(official_registry::routes())
         .route("/", get(ui::dashboard))
         .route("/docs", get(ui::docs))
-        .route("/assets/{name}", get(ui::asset))
+        .route("/assets/{*name}", get(ui::asset))
         .fallback(fallback::not_found)
         .method_not_allowed_fallback(fallback::method_not_allowed)
         .with_state(app)

@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, header};
 
 /// Returns whether a response may have `content-encoding: gzip`. RFC 9110, section 12.5.3.
-pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
+pub(in crate::http) fn accepts_gzip(headers: &HeaderMap) -> bool {
     let codings = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     let accepted = codings.flat_map(|value| value.split(',')).map(|item| {
         let (coding, weight) = item.split_once(';').unwrap_or((item, ""));

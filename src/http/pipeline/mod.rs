@@ -3,7 +3,7 @@
 pub(super) mod admission;
 pub(super) mod auth;
 pub(super) mod body;
-mod compression;
+pub(super) mod compression;
 mod cors;
 pub(super) mod host_check;
 pub(super) mod request_id;
