@@ -1,8 +1,8 @@
 //! The filters of the API as flags, shared by the commands that find servers and tools.
 
-use clap::Args;
+use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches};
 
-use crate::model::{Filter, FilterError, Match};
+use crate::model::{FieldDefinition, Filter, FilterError, FilterField, Match};
 
 /// The servers to find. All filters have to match, and so do all values of a repeated flag.
 #[derive(Debug, Args, Default)]
@@ -12,41 +12,8 @@ pub(super) struct FilterArgs {
     #[arg(value_name = "SEARCH")]
     search: Vec<String>,
 
-    /// Servers with this name.
-    #[arg(long)]
-    name: Vec<String>,
-
-    /// Servers that offer this tool.
-    #[arg(long)]
-    tool: Vec<String>,
-
-    /// Servers that offer this prompt.
-    #[arg(long)]
-    prompt: Vec<String>,
-
-    /// Servers that can serve this URI.
-    #[arg(long, value_name = "URI")]
-    resource: Vec<String>,
-
-    /// Servers with this capability. `tools`, `resources` and `prompts` match servers that offer any.
-    #[arg(long)]
-    capability: Vec<String>,
-
-    /// Servers with this tag.
-    #[arg(long, value_delimiter = ',')]
-    tag: Vec<String>,
-
-    /// Servers with this transport: stdio, streamable-http or sse.
-    #[arg(long, value_name = "KIND")]
-    transport: Vec<String>,
-
-    /// Servers with this version.
-    #[arg(long = "version", id = "server version", value_name = "VERSION")]
-    version: Vec<String>,
-
-    /// Servers registered with the token of this name.
-    #[arg(long, value_name = "NAME")]
-    owner: Vec<String>,
+    #[command(flatten)]
+    fields: FieldArgs,
 
     /// Servers with this metadata.
     #[arg(long, value_name = "KEY=VALUE")]
@@ -55,6 +22,52 @@ pub(super) struct FilterArgs {
     /// Servers that are healthy (true), unhealthy (false), or both (any).
     #[arg(long, value_name = "true|false|any", default_value = "true")]
     healthy: String,
+}
+
+/// A flag for each field that filters match exactly, with its values.
+#[derive(Debug, Default)]
+struct FieldArgs(Vec<(FilterField, String)>);
+
+/// Returns the id of a field's flag. The id `version` belongs to the flag that prints the version of the program.
+fn flag_id(field: FilterField) -> &'static str {
+    if field == FilterField::Version { "server version" } else { field.name() }
+}
+
+impl Args for FieldArgs {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        FilterField::ALL.into_iter().fold(command, |command, field| {
+            let FieldDefinition { name, value_name, description, .. } = field.definition();
+            let mut flag = Arg::new(flag_id(field))
+                .long(name)
+                .value_name(value_name)
+                .help(description.trim_end_matches('.'))
+                .help_heading("Filters")
+                .action(ArgAction::Append);
+            if field == FilterField::Tag {
+                flag = flag.value_delimiter(',');
+            }
+            command.arg(flag)
+        })
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for FieldArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let values = |field: FilterField| {
+            let values = matches.get_many::<String>(flag_id(field)).into_iter().flatten();
+            values.map(move |value| (field, value.clone()))
+        };
+        Ok(Self(FilterField::ALL.into_iter().flat_map(values).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 /// The number and the precision of the results.
@@ -90,20 +103,9 @@ pub(super) const MORE_RESULTS: &str = "more results exist: raise --limit to see 
 impl FilterArgs {
     /// Returns the filter that the flags describe.
     pub(super) fn filter(&self) -> Result<Filter, FilterError> {
-        let lists = [
-            ("name", &self.name),
-            ("tool", &self.tool),
-            ("prompt", &self.prompt),
-            ("resource", &self.resource),
-            ("capability", &self.capability),
-            ("tag", &self.tag),
-            ("transport", &self.transport),
-            ("version", &self.version),
-            ("owner", &self.owner),
-            ("q", &self.search),
-        ];
-        let pairs =
-            lists.into_iter().flat_map(|(key, values)| values.iter().map(move |value| (key, value.clone())));
+        let fields = self.fields.0.iter().map(|(field, value)| (field.name(), value.clone()));
+        let search = self.search.iter().map(|text| ("q", text.clone()));
+        let pairs = fields.chain(search);
         let metadata = self.metadata.iter().map(|pair| ("metadata", pair.replacen('=', ":", 1)));
         let healthy = [("healthy", self.healthy.clone())];
         Filter::from_pairs(pairs.chain(metadata).chain(healthy)).map_err(|error| {

@@ -10,6 +10,8 @@ use clap::builder::ValueRange;
 use clap::{Arg, Args, Command, ValueEnum};
 use tower::ServiceExt;
 
+use crate::model::{FieldDefinition, FilterField};
+
 /// Print a generated part of the documentation as Markdown.
 #[derive(Debug, Args)]
 pub(super) struct Reference {
@@ -23,6 +25,8 @@ enum Part {
     Commands,
     /// The flags of `serve`.
     Serve,
+    /// The filters of the API.
+    Filters,
     /// The metrics of `GET /metrics`.
     Metrics,
     /// The codes of problem details.
@@ -41,6 +45,14 @@ pub(super) async fn run(reference: Reference, mut commands: Command) -> anyhow::
         Part::Serve => {
             if let Some(serve) = commands.find_subcommand("serve") {
                 flags(&mut text, serve)?;
+            }
+        }
+        Part::Filters => {
+            text.push_str("| parameter | example | meaning |\n|---|---|---|\n");
+            for field in FilterField::ALL {
+                let FieldDefinition { name, description, example, .. } = field.definition();
+                let example = example.map_or_else(String::new, |example| format!("`{example}`"));
+                writeln!(text, "| `{name}` | {example} | {description} |")?;
             }
         }
         Part::Metrics => metrics(&mut text).await?,
@@ -84,6 +96,10 @@ fn flags(text: &mut String, command: &Command) -> std::fmt::Result {
         }
     }
     for heading in headings {
+        if heading == Some("Filters") {
+            text.push_str("**Filters**: the search text, and each [filter of the API](http-api.md#filters) as a flag.\n\n");
+            continue;
+        }
         if let Some(heading) = heading {
             writeln!(text, "**{heading}**\n")?;
         }
@@ -132,8 +148,10 @@ fn sentence(text: &str) -> String {
 /// Writes the table of metrics, from what a new registry answers.
 async fn metrics(text: &mut String) -> anyhow::Result<()> {
     let registry = crate::Registry::in_memory().await?;
-    let request = Request::get("/metrics").body(Body::empty())?;
-    let response = crate::http::router(registry.clone()).oneshot(request).await?;
+    let router = crate::http::router(registry.clone());
+    // A counter of requests appears with the first request.
+    router.clone().oneshot(Request::get("/healthz").body(Body::empty())?).await?;
+    let response = router.oneshot(Request::get("/metrics").body(Body::empty())?).await?;
     let exposition = axum::body::to_bytes(response.into_body(), usize::MAX).await?;
     let exposition = std::str::from_utf8(&exposition)?;
     registry.close().await;

@@ -16,6 +16,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::pipeline::route::Route;
+use super::problem::Code;
 use crate::model::Stats;
 use crate::registry::{self, RegistryStats};
 
@@ -44,9 +45,9 @@ struct ConnectionMetrics {
 
 impl ConnectionMetrics {
     fn register(registry: &mut Registry) -> Self {
-        let closed = LabeledCounter::default();
         let help = "Connections closed by the server, by reason";
-        registry.register("connections_closed", help, closed.clone());
+        let reasons = ["limit", "header", "idle", "write"];
+        let closed = labeled_counter(registry, "connections_closed", help, "reason", &reasons);
         Self { open: gauge(registry, "connections", "Open connections"), closed }
     }
 }
@@ -74,16 +75,21 @@ impl RequestMetrics {
         registry.register_with_unit("request_duration", help, Unit::Seconds, by_route.clone());
         let durations =
             Route::ALL.map(|route| by_route.get_or_create(&[("route", route.template())]).clone());
-        let [shed, bodies_rejected, denied] = [
-            ("requests_shed", "Requests rejected with 503, by the limit that was reached"),
-            ("request_bodies_rejected", "Request bodies rejected, by reason"),
-            ("requests_denied", "Requests rejected by authentication or host checks, by code"),
-        ]
-        .map(|(name, help)| {
-            let counter = LabeledCounter::default();
-            registry.register(name, help, counter.clone());
-            counter
-        });
+        let help = "Requests rejected with 503, by the limit that was reached";
+        let limits = ["requests", "refreshes", "watchers", "memory"];
+        let shed = labeled_counter(registry, "requests_shed", help, "limit", &limits);
+        let help = "Request bodies rejected, by reason";
+        let bodies_rejected =
+            labeled_counter(registry, "request_bodies_rejected", help, "reason", &["size", "time"]);
+        let help = "Requests rejected by authentication or host checks, by code";
+        let codes = [
+            Code::MalformedRequest,
+            Code::HostNotAllowed,
+            Code::OriginNotAllowed,
+            Code::Unauthorized,
+            Code::Forbidden,
+        ];
+        let denied = labeled_counter(registry, "requests_denied", help, "code", &codes.map(Code::as_str));
         let in_flight_bytes = Gauge::default();
         let help = "Memory of request bodies and large responses in flight";
         registry.register_with_unit("in_flight", help, Unit::Bytes, in_flight_bytes.clone());
@@ -152,12 +158,33 @@ impl RegistryMetrics {
         ];
         for (family, label, counts) in groups {
             family.clear();
+            if label == "transport" {
+                for kind in ["stdio", "streamable-http", "sse"] {
+                    drop(family.get_or_create(&[(label, kind.to_owned())]));
+                }
+            }
             for (value, count) in counts {
                 let gauge = family.get_or_create(&[(label, value.clone())]);
                 gauge.set(i64::try_from(*count).unwrap_or(i64::MAX));
             }
         }
     }
+}
+
+/// Registers a counter. Its known labels start at 0, so that the first increment is visible as a rate.
+fn labeled_counter(
+    registry: &mut Registry,
+    name: &str,
+    help: &str,
+    label: &'static str,
+    values: &[&'static str],
+) -> LabeledCounter {
+    let counter = LabeledCounter::default();
+    registry.register(name, help, counter.clone());
+    for value in values {
+        drop(counter.get_or_create(&[(label, *value)]));
+    }
+    counter
 }
 
 fn gauge(registry: &mut Registry, name: &str, help: &str) -> Gauge {

@@ -1,9 +1,8 @@
 //! Filters of servers and tools. `filter_params.rs` converts them from and to query parameters.
 
+use super::filter_field::FilterField;
 use super::search_text::SearchText;
-use super::{
-    Cursor, DEFAULT_PAGE_LIMIT, MAX_FILTERS, MAX_QUERY, PAGE_LIMITS, Position, Record, TransportKind,
-};
+use super::{Cursor, DEFAULT_PAGE_LIMIT, MAX_FILTERS, MAX_QUERY, PAGE_LIMITS, Position, Record};
 
 /// Selects servers by health.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -86,48 +85,6 @@ pub struct Filter {
     pub(crate) expiry_not_recorded: bool,
 }
 
-/// The fields that a filter matches exactly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum FilterField {
-    Name,
-    Tool,
-    Prompt,
-    Resource,
-    Capability,
-    Tag,
-    Transport,
-    Version,
-    Owner,
-}
-
-impl FilterField {
-    pub(crate) const ALL: [Self; 9] = [
-        Self::Name,
-        Self::Tool,
-        Self::Prompt,
-        Self::Resource,
-        Self::Capability,
-        Self::Tag,
-        Self::Transport,
-        Self::Version,
-        Self::Owner,
-    ];
-
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Name => "name",
-            Self::Tool => "tool",
-            Self::Prompt => "prompt",
-            Self::Resource => "resource",
-            Self::Capability => "capability",
-            Self::Tag => "tag",
-            Self::Transport => "transport",
-            Self::Version => "version",
-            Self::Owner => "owner",
-        }
-    }
-}
-
 /// A query parameter is not valid: fix the parameter that the error names.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("query parameter {parameter:?} {detail}")]
@@ -165,70 +122,10 @@ impl Filter {
         Self::default()
     }
 
-    pub(super) fn field(mut self, field: FilterField, text: impl Into<String>) -> Self {
+    pub(crate) fn field(mut self, field: FilterField, text: impl Into<String>) -> Self {
         self.fields.push((field, text.into()));
         self.fields.sort_by_key(|(field, _)| *field);
         self
-    }
-
-    /// Selects servers with this name.
-    #[must_use]
-    pub fn name(self, name: impl Into<String>) -> Self {
-        self.field(FilterField::Name, name)
-    }
-
-    /// Selects servers that offer this tool.
-    #[must_use]
-    pub fn tool(self, name: impl Into<String>) -> Self {
-        self.field(FilterField::Tool, name)
-    }
-
-    /// Selects servers that offer this prompt.
-    #[must_use]
-    pub fn prompt(self, name: impl Into<String>) -> Self {
-        self.field(FilterField::Prompt, name)
-    }
-
-    /// Selects servers that can serve this URI: they registered it, or a template that matches it.
-    #[must_use]
-    pub fn resource(self, uri: impl Into<String>) -> Self {
-        self.field(FilterField::Resource, uri)
-    }
-
-    /// Selects servers with this capability; `tools`, `resources` and `prompts` select servers that have any.
-    #[must_use]
-    pub fn capability(self, name: impl Into<String>) -> Self {
-        self.field(FilterField::Capability, name)
-    }
-
-    /// Selects servers with this tag.
-    #[must_use]
-    pub fn tag(self, tag: impl Into<String>) -> Self {
-        self.field(FilterField::Tag, tag)
-    }
-
-    /// Selects servers with all these tags.
-    #[must_use]
-    pub fn tags<T: Into<String>>(self, tags: impl IntoIterator<Item = T>) -> Self {
-        tags.into_iter().fold(self, Self::tag)
-    }
-
-    /// Selects servers with this transport.
-    #[must_use]
-    pub fn transport(self, kind: TransportKind) -> Self {
-        self.field(FilterField::Transport, kind.as_str())
-    }
-
-    /// Selects servers of this version.
-    #[must_use]
-    pub fn version(self, version: impl Into<String>) -> Self {
-        self.field(FilterField::Version, version)
-    }
-
-    /// Selects servers registered with the token of this name.
-    #[must_use]
-    pub fn owner(self, name: impl Into<String>) -> Self {
-        self.field(FilterField::Owner, name)
     }
 
     /// Selects servers with this metadata.
@@ -288,7 +185,7 @@ impl Filter {
     /// Checks that the filter is valid: no empty texts, not too many conditions, a limit in range, a search with words.
     pub(crate) fn check(&self) -> Result<(), FilterError> {
         if let Some((field, _)) = self.fields.iter().find(|(_, text)| text.is_empty()) {
-            return Err(filter_error(field.as_str(), "must not be empty"));
+            return Err(filter_error(field.name(), "must not be empty"));
         }
         if self.fields.len() + self.metadata.len() > MAX_FILTERS {
             let count = self.fields.len() + self.metadata.len();
@@ -355,23 +252,7 @@ impl Filter {
 
     /// Returns whether a server matches, apart from health and search, with the same result as the SQL of a query.
     pub(crate) fn matches(&self, record: &Record) -> bool {
-        let capabilities = &record.capabilities;
-        let field_matches = |(field, text): &(FilterField, String)| match field {
-            FilterField::Name => record.name == *text,
-            FilterField::Tool => capabilities.tools.iter().any(|tool| tool.name() == text),
-            FilterField::Prompt => capabilities.prompts.iter().any(|prompt| prompt.name() == text),
-            FilterField::Resource => {
-                capabilities.resources.iter().any(|resource| resource.address().matches(text))
-            }
-            FilterField::Capability => {
-                capabilities.names_with_options().any(|(name, options)| name == text && options != "false")
-            }
-            FilterField::Tag => record.tags.contains(text),
-            FilterField::Transport => record.transport.kind().as_str() == text,
-            FilterField::Version => record.version.as_ref() == Some(text),
-            FilterField::Owner => record.owner.as_ref() == Some(text),
-        };
-        self.fields.iter().all(field_matches)
+        self.fields.iter().all(|(field, text)| field.matches(record, text))
             && self.metadata.iter().all(|(key, value)| record.metadata.get(key) == Some(value))
     }
 }

@@ -2,14 +2,15 @@
 
 use std::str::FromStr;
 
-use super::filter::{FilterField, filter_error};
+use super::filter::filter_error;
+use super::filter_field::FilterField;
 use super::{Cursor, Filter, FilterError, HealthFilter, Match, Position, TransportKind, View};
 
 impl Filter {
     /// Returns the query parameters of the filter, without the cursor.
     pub(crate) fn pairs(&self) -> Vec<(String, String)> {
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-        let mut pairs: Vec<_> = self.fields.iter().map(|(field, text)| pair(field.as_str(), text)).collect();
+        let mut pairs: Vec<_> = self.fields.iter().map(|(field, text)| pair(field.name(), text)).collect();
         pairs.extend(self.metadata.iter().map(|(key, value)| pair("metadata", &format!("{key}:{value}"))));
         pairs.extend(self.search.iter().map(|search| pair("q", search.text())));
         if self.matching != Match::default() {
@@ -95,7 +96,7 @@ impl FilterParser {
                 self.cursor = Some(cursor);
                 filter
             }
-            _ => match FilterField::ALL.into_iter().find(|field| field.as_str() == key) {
+            _ => match FilterField::ALL.into_iter().find(|field| field.name() == key) {
                 Some(field) => filter.field(field, value),
                 None => return Err(filter_error(key, "is not known here")),
             },

@@ -8,6 +8,7 @@ mod change;
 mod cursor;
 mod definition;
 mod filter;
+mod filter_field;
 mod filter_params;
 mod json;
 mod json_node;
@@ -49,7 +50,9 @@ pub(crate) use violation::join_violations;
 pub use violation::{ParseError, Violation};
 
 pub(crate) use cursor::Position;
-pub(crate) use filter::FilterField;
+#[cfg(feature = "server")]
+pub(crate) use filter_field::FieldDefinition;
+pub(crate) use filter_field::{FieldSource, FilterField};
 #[cfg(feature = "client")]
 pub(crate) use registration::new_id;
 pub(crate) use resource::uri_prefixes;

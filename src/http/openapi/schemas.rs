@@ -1,9 +1,12 @@
 //! Schemas of bodies and parameters that the model parses and serializes by hand: the registration, the record, the filters.
 //! Tests compare them with the actual requests and responses.
 
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
+use utoipa::openapi::{Ref, RefOr, Required};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::model::{Record, ServerState, ToolEntry};
+use crate::model::{FieldDefinition, FilterField, Record, ServerState, ToolEntry};
 
 /// The body of a registration. `registration.schema.json` contains its schema, which is more exact than Rust types can be.
 #[derive(ToSchema)]
@@ -79,39 +82,44 @@ pub(in crate::http) struct ToolPage {
     next_cursor: Option<String>,
 }
 
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes what model/filter_params.rs reads; a test compares the two")]
-pub(in crate::http) struct FilterQuery {
-    /// Servers with this name.
-    #[param(example = "filesystem")]
-    name: Option<Vec<String>>,
-    /// Servers that offer this tool; at `/v1/tools`, the tool with this name.
-    #[param(example = "read_file")]
-    tool: Option<Vec<String>>,
-    /// Servers that offer this prompt.
-    prompt: Option<Vec<String>>,
-    /// Servers that can serve this URI: it equals a registered URI, or matches a template or glob.
-    #[param(example = "file:///etc/hosts")]
-    resource: Option<Vec<String>>,
-    /// Servers with this capability; `tools`, `resources` and `prompts` find those that have any.
-    #[param(example = "sampling")]
-    capability: Option<Vec<String>>,
-    /// Servers with this tag.
-    #[param(example = "local")]
-    tag: Option<Vec<String>>,
-    /// Servers with all of these tags, separated by commas.
-    #[param(example = "local,production", pattern = "^[^,]+(,[^,]+)*$")]
-    tags: Option<String>,
-    /// Servers with this transport.
-    transport: Option<TransportName>,
-    /// Servers with this version.
-    version: Option<Vec<String>>,
-    /// Servers registered with the token of this name.
-    owner: Option<Vec<String>>,
-    /// Servers with this metadata pair, `key:value`.
-    #[param(example = "team:search")]
-    metadata: Option<Vec<String>>,
+/// The filters, as query parameters. All can be repeated, except `tags`.
+pub(in crate::http) struct FilterQuery;
+
+impl IntoParams for FilterQuery {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let mut parameters = Vec::new();
+        for field in FilterField::ALL {
+            let FieldDefinition { name, description, example, .. } = field.definition();
+            let schema = match field {
+                FilterField::Transport => Ref::from_schema_name("TransportName").into(),
+                _ => list_of_strings(),
+            };
+            parameters.push(parameter(name, description, example, schema));
+            if field == FilterField::Tag {
+                let schema = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[^,]+(,[^,]+)*$"));
+                let description = "Servers with all of these tags, separated by commas.";
+                parameters.push(parameter("tags", description, Some("local,production"), schema.into()));
+            }
+        }
+        let description = "Servers with this metadata pair, `key:value`.";
+        parameters.push(parameter("metadata", description, Some("team:search"), list_of_strings()));
+        parameters
+    }
+}
+
+fn list_of_strings() -> RefOr<Schema> {
+    ArrayBuilder::new().items(ObjectBuilder::new().schema_type(Type::String)).into()
+}
+
+fn parameter(name: &str, description: &str, example: Option<&str>, schema: RefOr<Schema>) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Query)
+        .required(Required::False)
+        .description(Some(description))
+        .example(example.map(Into::into))
+        .schema(Some(schema))
+        .build()
 }
 
 #[derive(IntoParams)]

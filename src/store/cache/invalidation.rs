@@ -76,12 +76,13 @@ impl InvalidationTable {
         if filter.search.is_some() || (filter.fields.is_empty() && filter.metadata.is_empty()) {
             return self.any_key();
         }
-        let terms = filter.fields.iter().map(|(term, text)| match term {
+        let fields = filter.fields.iter().map(|(field, text)| match field {
+            // Which resources serve a URI is not looked up here: all of them count as one.
             FilterField::Resource => key(FilterField::Resource, ""),
-            term => key(*term, text),
+            field => key(*field, text),
         });
         let metadata = filter.metadata.iter().map(|(key, value)| (2, key.as_str(), value.as_str()));
-        terms.chain(metadata).map(|key| self.slot(key)).collect()
+        fields.chain(metadata).map(|key| self.slot(key)).collect()
     }
 
     pub(in crate::store) fn keys_of_id(&self, id: &str) -> Vec<Slot> {
@@ -94,31 +95,26 @@ impl InvalidationTable {
 
     /// Returns all keys of a server.
     pub(in crate::store) fn keys_of_record(&self, record: &Record) -> Vec<Slot> {
-        let capabilities = &record.capabilities;
-        let single = [
-            (1, record.id.as_str(), ""),
-            ANY_KEY,
-            key(FilterField::Name, &record.name),
-            key(FilterField::Transport, record.transport.kind().as_str()),
-            key(FilterField::Version, record.version.as_deref().unwrap_or_default()),
-            key(FilterField::Owner, record.owner.as_deref().unwrap_or_default()),
-            key(FilterField::Resource, ""),
-        ];
-        let tools = capabilities.tools.iter().map(|tool| key(FilterField::Tool, tool.name()));
-        let prompts = capabilities.prompts.iter().map(|prompt| key(FilterField::Prompt, prompt.name()));
-        // These depend on the lists, and are always included: an edit may have changed only the lists.
-        let lists = ["tools", "resources", "prompts"].into_iter();
-        let named = lists.chain(capabilities.flags.iter().map(|(name, _)| name));
-        let named = named.map(|name| key(FilterField::Capability, name));
-        let tags = record.tags.iter().map(|tag| key(FilterField::Tag, tag));
+        let fields = FilterField::ALL.into_iter().flat_map(|field| {
+            let values: Vec<&str> = match field {
+                FilterField::Resource => vec![""],
+                // The names of the lists are always included: an edit may have changed only the lists.
+                FilterField::Capability => {
+                    let flags = record.capabilities.flags.iter().map(|(name, _)| name);
+                    ["tools", "resources", "prompts"].into_iter().chain(flags).collect()
+                }
+                field => field.values(record).collect(),
+            };
+            values.into_iter().map(move |value| key(field, value))
+        });
         let metadata = record.metadata.iter().map(|(key, value)| (2, key.as_str(), value.as_str()));
-        let keys = single.into_iter().chain(tools).chain(prompts).chain(named).chain(tags).chain(metadata);
+        let keys = [(1, record.id.as_str(), ""), ANY_KEY].into_iter().chain(fields).chain(metadata);
         keys.map(|key| self.slot(key)).collect()
     }
 }
 
-fn key(term: FilterField, text: &str) -> (u8, &str, &str) {
-    (3 + term as u8, text, "")
+fn key(field: FilterField, text: &str) -> (u8, &str, &str) {
+    (3 + field as u8, text, "")
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Queries, over read-only connections.
 
+#[cfg(test)]
+mod filter_tests;
 pub(super) mod lookup;
 pub(super) mod page;
 pub(super) mod query;

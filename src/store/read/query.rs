@@ -3,7 +3,7 @@
 
 use sqlx::{QueryBuilder, Sqlite};
 
-use crate::model::{Filter, FilterField, HealthFilter, Position, uri_prefixes};
+use crate::model::{FieldSource, Filter, FilterField, HealthFilter, Position, uri_prefixes};
 use crate::store::moment::Moment;
 use crate::store::record;
 
@@ -100,7 +100,7 @@ pub(in crate::store) fn tools(filter: &Filter, ranked: Option<&str>, now: Moment
         joins(&mut sql, filter, ToolFilter::SelectsTools);
         sql.push(" WHERE TRUE");
         conditions(&mut sql, filter, now);
-        for (_, name) in filter.fields.iter().filter(|(term, _)| *term == FilterField::Tool) {
+        for (_, name) in filter.fields.iter().filter(|(field, _)| *field == FilterField::Tool) {
             sql.push(" AND t.name = ").push_bind(name.clone());
         }
         if let Some(Position::Tool(name)) = &filter.after {
@@ -138,26 +138,20 @@ pub(in crate::store) enum ToolFilter {
 /// Joins the lease, and a table for each filter that has one. Each has at most one row per server.
 fn joins(sql: &mut Statement, filter: &Filter, tools: ToolFilter) {
     sql.push(" JOIN leases l ON l.server = s.number");
-    for (index, (term, text)) in filter.fields.iter().enumerate() {
-        let (table, column) = match term {
-            FilterField::Tool if tools == ToolFilter::SelectsServers => ("tools", "name"),
-            FilterField::Prompt => ("prompts", "name"),
-            FilterField::Capability => ("capabilities", "name"),
-            FilterField::Tag => ("tags", "tag"),
-            FilterField::Tool
-            | FilterField::Resource
-            | FilterField::Name
-            | FilterField::Transport
-            | FilterField::Version
-            | FilterField::Owner => {
-                continue;
-            }
+    for (index, (field, text)) in filter.fields.iter().enumerate() {
+        let source = field.definition().source;
+        let (table, column) = match source {
+            FieldSource::Tools if tools == ToolFilter::SelectsServers => ("tools", "name"),
+            FieldSource::Prompts => ("prompts", "name"),
+            FieldSource::Capabilities => ("capabilities", "name"),
+            FieldSource::Tags => ("tags", "tag"),
+            FieldSource::Tools | FieldSource::Resources | FieldSource::Text(_) => continue,
         };
         sql.push(format_args!(
             " JOIN {table} j{index} ON j{index}.server = s.number AND j{index}.{column} = "
         ));
         sql.push_bind(text.clone());
-        if *term == FilterField::Capability {
+        if matches!(source, FieldSource::Capabilities) {
             sql.push(format_args!(" AND j{index}.options <> 'false'"));
         }
     }
@@ -170,19 +164,14 @@ fn joins(sql: &mut Statement, filter: &Filter, tools: ToolFilter) {
 
 /// Adds the filters on the server's own row, its lease, and its resources.
 fn conditions(sql: &mut Statement, filter: &Filter, now: Moment) {
-    for (term, text) in &filter.fields {
-        let column = match term {
-            FilterField::Name => "name",
-            FilterField::Transport => "transport",
-            FilterField::Version => "version",
-            FilterField::Owner => "owner",
-            FilterField::Resource => {
-                resource(sql, text);
-                continue;
+    for (field, text) in &filter.fields {
+        match field.definition().source {
+            FieldSource::Text(_) => {
+                sql.push(format_args!(" AND s.{} = ", field.name())).push_bind(text.clone());
             }
-            FilterField::Tool | FilterField::Prompt | FilterField::Capability | FilterField::Tag => continue,
-        };
-        sql.push(format_args!(" AND s.{column} = ")).push_bind(text.clone());
+            FieldSource::Resources => resource(sql, text),
+            FieldSource::Tools | FieldSource::Prompts | FieldSource::Capabilities | FieldSource::Tags => {}
+        }
     }
     if filter.expiry_not_recorded {
         sql.push(" AND l.expired = 0");

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
 use super::lookup::ServerKey;
 use super::query;
-use crate::model::{Filter, HealthFilter, Position, TransportKind, View};
+use crate::model::{Filter, FilterField, HealthFilter, Position, View};
 use crate::store::cache::state::InitialState;
 use crate::store::database::connect::SharedConnection;
 use crate::store::database::location::Location;
@@ -119,23 +119,20 @@ async fn no_composed_statement_scans_a_growing_table() {
     }
 }
 
-type Named = (&'static str, fn(Filter) -> Filter);
-
-const FILTERS: [Named; 13] = [
-    ("name", |filter| filter.name("a")),
-    ("tool", |filter| filter.tool("a")),
-    ("prompt", |filter| filter.prompt("a")),
-    ("resource", |filter| filter.resource("file:///tmp/x")),
-    ("capability", |filter| filter.capability("a")),
-    ("tag", |filter| filter.tag("a")),
-    ("transport", |filter| filter.transport(TransportKind::Stdio)),
-    ("version", |filter| filter.version("1")),
-    ("owner", |filter| filter.owner("a")),
-    ("metadata", |filter| filter.metadata("a", "b")),
-    ("q", |filter| filter.search("a")),
-    ("healthy=false", |filter| filter.health(HealthFilter::Unhealthy)),
-    ("healthy=any", |filter| filter.health(HealthFilter::Any)),
-];
+/// Every filter by its name.
+fn filters() -> Vec<(&'static str, Box<dyn Fn(Filter) -> Filter>)> {
+    type Add = Box<dyn Fn(Filter) -> Filter>;
+    let field = |field: FilterField| -> (&'static str, Add) {
+        (field.name(), Box::new(move |filter: Filter| filter.field(field, "file:///tmp/x")))
+    };
+    let others: [(&'static str, Add); 4] = [
+        ("metadata", Box::new(|filter| filter.metadata("a", "b"))),
+        ("q", Box::new(|filter| filter.search("a"))),
+        ("healthy=false", Box::new(|filter| filter.health(HealthFilter::Unhealthy))),
+        ("healthy=any", Box::new(|filter| filter.health(HealthFilter::Any))),
+    ];
+    FilterField::ALL.into_iter().map(field).chain(others).collect()
+}
 
 /// Filters only by health select from all servers, in the order of registration, until the page is full.
 fn lists_everything(names: &[&str]) -> bool {
@@ -195,9 +192,10 @@ async fn no_filter_or_pair_of_filters_scans_a_growing_table() {
     let (_folder, connection) = connection().await;
     let mut connection = connection.lock().await;
     check(&mut connection, &[], Filter::new()).await;
-    for (index, (name, add)) in FILTERS.iter().enumerate() {
+    let filters = filters();
+    for (index, (name, add)) in filters.iter().enumerate() {
         check(&mut connection, &[name], add(Filter::new())).await;
-        for (other, add_other) in FILTERS.iter().skip(index) {
+        for (other, add_other) in filters.iter().skip(index) {
             check(&mut connection, &[name, other], add_other(add(Filter::new()))).await;
         }
     }

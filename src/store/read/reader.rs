@@ -150,8 +150,8 @@ impl Readers {
                 index.sync(&mut *self.acquire().await?).await?;
             }
         }
-        let by_tool = |(term, _): &(FilterField, String)| {
-            *term == FilterField::Tool && tools == query::ToolFilter::SelectsTools
+        let by_tool = |(field, _): &(FilterField, String)| {
+            *field == FilterField::Tool && tools == query::ToolFilter::SelectsTools
         };
         let selects_servers = !filter.metadata.is_empty() || !filter.fields.iter().all(by_tool);
         let allowed = if selects_servers {
@@ -262,8 +262,11 @@ impl Readers {
         now: Moment,
     ) -> Result<Vec<Ranked<Arc<str>>>, StoreError> {
         let request = self.search_request(search, filter, query::ToolFilter::SelectsTools, now).await?;
-        let mut wanted =
-            filter.fields.iter().filter(|(term, _)| *term == FilterField::Tool).map(|(_, name)| name.clone());
+        let mut wanted = filter
+            .fields
+            .iter()
+            .filter(|(field, _)| *field == FilterField::Tool)
+            .map(|(_, name)| name.clone());
         // A tool has one name, so two different names match nothing.
         let name =
             wanted.next().map(|first| if wanted.all(|name| name == first) { first } else { String::new() });

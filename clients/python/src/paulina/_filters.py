@@ -44,7 +44,7 @@ class Filters(WatchFilters, total=False):
     """A summary contains no schemas."""
 
 
-_TEXTS = ("name", "tool", "prompt", "resource", "capability", "tag", "tags", "transport", "version", "owner")
+_TEXTS = tuple(name for name in WatchFilters.__annotations__ if name != "metadata")
 _OTHERS = ("q", "match", "healthy", "limit", "view")
 
 Pairs: TypeAlias = "tuple[tuple[str, str], ...]"
