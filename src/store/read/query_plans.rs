@@ -119,9 +119,11 @@ async fn no_composed_statement_scans_a_growing_table() {
     }
 }
 
+/// Adds a condition to a filter.
+type Add = Box<dyn Fn(Filter) -> Filter>;
+
 /// Every filter by its name.
-fn filters() -> Vec<(&'static str, Box<dyn Fn(Filter) -> Filter>)> {
-    type Add = Box<dyn Fn(Filter) -> Filter>;
+fn filters() -> Vec<(&'static str, Add)> {
     let field = |field: FilterField| -> (&'static str, Add) {
         (field.name(), Box::new(move |filter: Filter| filter.field(field, "file:///tmp/x")))
     };
