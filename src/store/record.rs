@@ -322,3 +322,57 @@ impl Rendered {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+    use crate::model::{Filter, ParseError, Registration};
+    use crate::registry::Registry;
+
+    /// Returns a registration whose optional texts are all these.
+    fn with_texts(text: impl Fn(&str) -> String) -> Result<Registration, ParseError> {
+        let mut body = Map::from_iter([
+            ("id".to_owned(), json!("a")),
+            ("name".to_owned(), json!("files")),
+            ("transport".to_owned(), json!("stdio")),
+            ("command".to_owned(), json!(["x"])),
+        ]);
+        body.extend(Record::TEXTS.iter().map(|member| (member.name.to_owned(), text(member.name).into())));
+        let valid = Registration::from_json(Value::Object(body).to_string().as_bytes())?;
+        Ok(valid.get().clone())
+    }
+
+    #[tokio::test]
+    async fn every_optional_text_is_stored_returned_and_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("paulina.db");
+        for version in ["first", "\"second\" é"] {
+            let registry = Registry::open(&path).await.unwrap();
+            let registration = with_texts(|name| format!("{version} {name}")).unwrap();
+            assert_eq!(registry.register(registration.clone()).await.unwrap().created, version == "first");
+            registry.close().await;
+            let registry = Registry::open(&path).await.unwrap();
+            let full = registry.get("a").await.unwrap().unwrap();
+            let page = registry.find(Filter::new()).await.unwrap();
+            for server in [&full, &page.servers[0]] {
+                let json = serde_json::to_value(server).unwrap();
+                for member in &Record::TEXTS {
+                    let expected = format!("{version} {}", member.name);
+                    assert_eq!((member.get)(server.record()), &Some(expected.clone()), "{}", member.name);
+                    assert_eq!(json[member.name], expected, "{}", member.name);
+                }
+            }
+            assert_eq!(Registration::from(&full), registration);
+            registry.close().await;
+        }
+    }
+
+    #[test]
+    fn every_optional_text_has_a_maximum_length() {
+        let Err(ParseError::Invalid(violations)) = with_texts(|_| "x".repeat(20_000)) else { panic!("valid") };
+        let pointers: Vec<_> = violations.into_iter().map(|violation| violation.pointer).collect();
+        assert_eq!(pointers, Record::TEXTS.map(|member| format!("/{}", member.name)));
+    }
+}

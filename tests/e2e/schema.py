@@ -1,8 +1,9 @@
-"""Schemathesis against a running registry: thousands of requests made from its OpenAPI document, right and wrong ones,
-alone and in sequences, without tokens and with one. Nothing may be answered that the document does not say: no 5xx, no
-other status, content type, header or body; nothing right is refused, nothing wrong accepted, no token passed over.
+"""Schemathesis against a running registry: thousands of requests generated from its OpenAPI document, valid and
+invalid, single and in sequences, without tokens and with one. Every response must match the document: no 5xx, and no
+other status, content type, header or body. No valid request is refused, no invalid one is accepted, and no token is
+ignored.
 
-Its command line is run, and loads this file once more for what Paulina adds to it.
+The command line of Schemathesis loads this file again for the hooks and checks that Paulina adds.
 """
 
 import atexit
@@ -11,26 +12,23 @@ import re
 import shutil
 import subprocess
 
-import paulina
+from harness import BINARY, ROOT, WORK, Registry, environment
 
-paulina.BINARY = os.environ.get("PAULINA_BINARY", paulina.BINARY)
-FOLDER = paulina.WORK / "schemathesis"
-SCHEMATHESIS = paulina.WORK / "venv-schemathesis/bin/schemathesis"
+FOLDER = WORK / "schemathesis"
+SCHEMATHESIS = WORK / "venv-schemathesis/bin/schemathesis"
 EXAMPLES = 150
 
-# Why a request that fits the document may still be refused: what JSON Schema cannot say.
+# Reasons to refuse a request that matches the document: rules that JSON Schema cannot express.
 BEYOND_SCHEMA = {
-    "already_registered": "",  # It depends on what is registered, as 404 and 409 do.
-    "invalid_registration":
-        "is there twice"  # Tools and prompts are unique by name, resources by address.
-        "|must be an absolute http or https URL"  # The grammar of a URL.
-        "|must be at most 8192 bytes|needs a URI or template of 1–2000 bytes"  # Schemas count characters.
-        "|nested deeper than"
-        "|more violations than are listed here",  # What a thousand are followed by.
-    "invalid_query":
-        '"cursor" is not a cursor'  # Cursors come from answers.
-        r'|"q" holds no word|"q" has \d+ words|"match" says how'  # What a word is, and that it says how one matches.
-        "|and the other filters are more than",  # A limit on several parameters together.
+    "already_registered": "",  # Depends on the registered servers, like 404 and 409.
+    "invalid_registration": "is given twice"  # Tools and prompts are unique by name, resources by URI.
+    "|must be an absolute http or https URL"  # The grammar of a URL.
+    "|must be at most 8192 bytes|needs a URI or template of 1–2000 bytes"  # Schemas count characters.
+    "|nested deeper than"
+    "|more violations than are listed here",  # The entry after the first thousand.
+    "invalid_query": '"cursor" is not a cursor'  # Cursors come from answers.
+    r'|"q" contains no word|"q" has \d+ words|"match" has no effect'  # Words, and match without q.
+    r"|and the other filters are \d+ in total",  # A limit on several parameters together.
 }
 
 if __name__ != "__main__":
@@ -38,8 +36,8 @@ if __name__ != "__main__":
 
     @schemathesis.hook
     def before_load_schema(_context, document):
-        """The document calls tokens optional, since a registry without any asks for none. This one has one: unless they
-        are required, nobody checks what comes without."""
+        """The document declares tokens as optional, because a registry without tokens requires none. This registry
+        has one: unless it is declared as required, Schemathesis does not check requests without it."""
         if "PAULINA_TOKEN" in os.environ:
             for operation in (operation for path in document["paths"].values() for operation in path.values()):
                 if "security" in operation:
@@ -47,7 +45,7 @@ if __name__ != "__main__":
 
     @schemathesis.check
     def refused_with_reason(_context, response, case):
-        """In place of `positive_data_acceptance`, which goes by the status alone."""
+        """Replaces `positive_data_acceptance`, which checks only the status."""
         if case.meta is None or not case.meta.generation.mode.is_positive:
             return
         if response.status_code in (400, 412, 422):
@@ -55,26 +53,45 @@ if __name__ != "__main__":
             reasons = BEYOND_SCHEMA.get(problem["code"], "$^")
             details = [f"{error['pointer']} {error['detail']}" for error in problem["errors"]] or [problem["detail"]]
             unknown = [detail for detail in details if not re.search(reasons, detail)]
-            assert not unknown, f"the document allows what is refused as {problem['code']}: {'; '.join(unknown[:9])}"
+            assert not unknown, (
+                f"the document allows a request that is refused as {problem['code']}: {'; '.join(unknown[:9])}"
+            )
 
 
 def check(title, *, token):
-    """Runs every check against a new registry, and returns what failed."""
-    registry = paulina.Registry(FOLDER / f"{title.replace(' ', '-')}.db")
-    arguments, names = [], {"SCHEMATHESIS_HOOKS": "schema", "PYTHONPATH": str(paulina.ROOT / "tests/e2e")}
+    """Runs every check against a new registry, and returns the failures."""
+    registry = Registry(FOLDER / f"{title.replace(' ', '-')}.db")
+    arguments, names = [], {"SCHEMATHESIS_HOOKS": "schema", "PYTHONPATH": str(ROOT / "tests/e2e")}
     if token:
-        create = [paulina.BINARY, "token", "create", "--name", "e2e", "--role", "admin", "--database"]
+        create = [BINARY, "token", "create", "--name", "e2e", "--role", "admin", "--database"]
         printed = subprocess.run([*create, registry.database], check=True, capture_output=True, text=True).stdout
         names["PAULINA_TOKEN"] = printed.split()[-1]
         arguments = ["--header", f"Authorization: Bearer {names['PAULINA_TOKEN']}"]
     registry.start()
     atexit.register(registry.process.kill)
     command = [
-        SCHEMATHESIS, "run", f"{registry.url}/openapi.json", "--checks", "all", "--exclude-checks",
-        "positive_data_acceptance", "--exclude-path", "/v1/watch", "--mode", "all", "--max-examples", str(EXAMPLES), "--seed", "1",
-        "--generation-database", "none", "--continue-on-failure", "--no-color", *arguments]
-    environment = paulina.environment(**names)
-    done = subprocess.run(command, cwd=FOLDER, env=environment, capture_output=True, text=True, timeout=600)
+        SCHEMATHESIS,
+        "run",
+        f"{registry.url}/openapi.json",
+        "--checks",
+        "all",
+        "--exclude-checks",
+        "positive_data_acceptance",
+        "--exclude-path",
+        "/v1/watch",
+        "--mode",
+        "all",
+        "--max-examples",
+        str(EXAMPLES),
+        "--seed",
+        "1",
+        "--generation-database",
+        "none",
+        "--continue-on-failure",
+        "--no-color",
+        *arguments,
+    ]
+    done = subprocess.run(command, cwd=FOLDER, env=environment(**names), capture_output=True, text=True, timeout=600)
     registry.stop()
     log = registry.database.with_suffix(".log").read_text()
     registered = log.count(": registered id=")
@@ -83,7 +100,7 @@ def check(title, *, token):
     print(f"{title}: {', '.join(' '.join(count.split()) for count in counts)}; {registered} registrations accepted")
     wrong = [] if done.returncode == 0 else [done.stdout[-20000:] + done.stderr[-2000:]]
     wrong += [f"{len(errors)} errors in the log: {errors[0]}"] if errors else []
-    wrong += [f"only {registered} registrations were accepted: nothing was tested"] if registered < 20 else []
+    wrong += [f"only {registered} registrations were accepted, which tests too little"] if registered < 20 else []
     return [f"{title}: {what}" for what in wrong]
 
 

@@ -1,9 +1,10 @@
-"""Clocks that lie and registries that sleep: whoever keeps trying to refresh stays, whoever stopped is gone in time.
+"""Wrong clocks and paused registries: servers that keep refreshing stay registered, and those that stopped expire in
+time.
 
-    clocks.py [seconds stopped] [lifetimes down]
+    python -m faults.clocks [seconds paused] [lifetimes down]
 
-Five registries at once: stopped by SIGSTOP, with the wall clock an hour forward and an hour back, ended by SIGTERM, and
-killed. In each, 200 clients refresh all the time, as far as they can, and 20 stop just before.
+Five registries run at once: paused by SIGSTOP, with the wall clock an hour forward and an hour back, stopped by
+SIGTERM, and killed. In each, 200 servers refresh all the time, whenever possible, and 20 stop just before the fault.
 """
 
 import asyncio
@@ -12,9 +13,9 @@ import sys
 import time
 from datetime import datetime
 
-from client import Client
-from herd import Herd, Lookout
-from process import Process, under_shim
+from faults.http_client import Client
+from faults.process import Process, under_shim
+from faults.refreshing import HealthMonitor, RefreshingServers
 
 LIVE, DEAD = 200, 20
 TTL = 6
@@ -23,8 +24,8 @@ SLACK = 2  # seconds after its ttl within which a server is pruned
 HOUR = 3_600_000
 
 
-class Gap:
-    """One way not to be awake, or to be wrong about the time."""
+class Fault:
+    """One way in which the registry does not run, or has the wrong time."""
 
     def __init__(self, name, standstill):
         self.name, self.standstill = name, standstill
@@ -35,9 +36,9 @@ class Gap:
         raise NotImplementedError
 
 
-class Stopped(Gap):
+class Paused(Fault):
     def __init__(self, seconds):
-        super().__init__("stopped", STANDSTILL)
+        super().__init__("paused", STANDSTILL)
         self.seconds = seconds
 
     async def happen(self):
@@ -46,7 +47,7 @@ class Stopped(Gap):
         self.process.send("SIGCONT")
 
 
-class Stepped(Gap):
+class Stepped(Fault):
     def __init__(self, name, step):
         super().__init__(name, 0)
         self.step = step
@@ -58,10 +59,10 @@ class Stepped(Gap):
         client.close()
         shown = datetime.fromisoformat(answer["expires_at"]).timestamp()
         right = time.time() + self.step / 1000 + TTL
-        assert abs(shown - right) < 1, f"expires_at is {shown - right:+.1f} s off after the wall clock was set"
+        assert abs(shown - right) < 1, f"expires_at is {shown - right:+.1f} s off after the wall clock was changed"
 
 
-class Down(Gap):
+class Down(Fault):
     def __init__(self, name, seconds, end):
         super().__init__(name, STANDSTILL)
         self.seconds, self.end = seconds, end
@@ -72,49 +73,65 @@ class Down(Gap):
         await asyncio.to_thread(self.process.start)
 
 
-async def run(gap):
-    process = gap.process
+async def run(fault):
+    process = fault.process
     await asyncio.to_thread(process.start)
-    live, dead = Herd(process.port, "live-", LIVE, TTL), Herd(process.port, "dead-", DEAD, TTL)
+    live, dead = (
+        RefreshingServers(process.port, "live-", LIVE, TTL),
+        RefreshingServers(process.port, "dead-", DEAD, TTL),
+    )
     async with live:
         await dead.begin()
-        await watch(gap, live, dead, Lookout(process.port, live.ids, dead.ids))
+        await watch(fault, live, dead, HealthMonitor(process.port, live.ids, dead.ids))
     await asyncio.to_thread(process.stop)
 
 
-async def watch(gap, live, dead, look):
-    async with look:
+async def watch(fault, live, dead, monitor):
+    async with monitor:
         await asyncio.sleep(TTL + 1.5)
         await dead.end()
-        assert len(look.seen) == DEAD, f"{gap.name}: some were never listed"
-        assert not look.gone(), f"{gap.name}: servers are gone before anything happened"
+        assert len(monitor.seen) == DEAD, f"{fault.name}: some servers were never listed"
+        assert not monitor.others_are_gone(), f"{fault.name}: servers were gone before the fault"
         await dead.refresh_once()
         left = time.monotonic()
-        await gap.happen()
-        awake = time.monotonic() if gap.standstill else left
-        deadline = awake + gap.standstill + TTL + SLACK
-        while not (look.polled > awake and look.gone()):
-            look.check()
+        await fault.happen()
+        awake = time.monotonic() if fault.standstill else left
+        deadline = awake + fault.standstill + TTL + SLACK
+        while not (monitor.polled > awake and monitor.others_are_gone()):
+            monitor.check()
             live.check()
-            late = [id for id in dead.ids if look.seen[id] > deadline]
-            assert not late, f"{gap.name}: {len(late)} are listed although they stopped refreshing; first {late[0]}"
-            assert time.monotonic() < deadline + 10, f"{gap.name}: no list has come that says who is gone"
+            late = [id for id in dead.ids if monitor.seen[id] > deadline]
+            assert not late, (
+                f"{fault.name}: {len(late)} servers are listed although they stopped refreshing; first {late[0]}"
+            )
+            assert time.monotonic() < deadline + 10, f"{fault.name}: no list without the stopped servers was received"
             await asyncio.sleep(0.02)
-        first, last = (extreme(look.seen.values()) - awake for extreme in (min, max))
-        # A step before the gap, one for the gap itself, and the time between two polls.
-        early = gap.standstill + TTL - 1.5
-        assert first > early, f"{gap.name}: one was gone {first:.1f} s after, before ttl and standstill were over"
+        first, last = (extreme(monitor.seen.values()) - awake for extreme in (min, max))
+        # A tolerance for a step before the fault, for the fault itself, and for the time between two polls.
+        early = fault.standstill + TTL - 1.5
+        assert first > early, (
+            f"{fault.name}: a server was gone after {first:.1f} s, before its ttl and the standstill were over"
+        )
         await asyncio.sleep(TTL + 1)
-        look.check()
+        monitor.check()
         live.check()
-    print(f"{gap.name}: {look.polls} lists with all {LIVE} live ones, the dead listed last {first:.1f} to {last:.1f} s "
-          f"after; refreshes {dict(live.outcomes)}", flush=True)
+    print(
+        f"{fault.name}: {monitor.polls} lists with all {LIVE} live servers, the stopped ones last listed {first:.1f} "
+        f"to {last:.1f} s "
+        f"after; refreshes {dict(live.outcomes)}",
+        flush=True,
+    )
 
 
-async def all_at_once(stopped, down):
-    gaps = [Stopped(stopped), Stepped("forward", HOUR), Stepped("back", -HOUR),
-            Down("ended", down, Process.stop), Down("killed", down, Process.kill)]
-    await asyncio.gather(*(run(gap) for gap in gaps))
+async def run_all(stopped, down):
+    faults = [
+        Paused(stopped),
+        Stepped("forward", HOUR),
+        Stepped("back", -HOUR),
+        Down("stopped", down, Process.stop),
+        Down("killed", down, Process.kill),
+    ]
+    await asyncio.gather(*(run(fault) for fault in faults))
 
 
 def main():
@@ -122,7 +139,7 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     stopped = float(sys.argv[1]) if len(sys.argv) > 1 else 60
     down = float(sys.argv[2]) if len(sys.argv) > 2 else 10
-    asyncio.run(all_at_once(stopped, down * TTL))
+    asyncio.run(run_all(stopped, down * TTL))
     print("faults/clocks: passed")
 
 

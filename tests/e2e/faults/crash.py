@@ -1,10 +1,10 @@
-"""`kill -9` at a random moment, again and again: what was acknowledged is there, and nothing of it by halves.
+"""`kill -9` at random times: everything acknowledged is stored completely, and nothing is stored in part.
 
-    crash.py [rounds] [seed]
+    python -m faults.crash [rounds] [seed]
 
-Callers register, replace, deregister, refresh and read while the registry is killed. It starts again on the same
-file, sometimes after it was killed on its way up, and the whole catalogue, the file, and the recorded changes are
-compared with what was answered.
+Callers register, replace, deregister, refresh and read while the registry is killed. It starts again on the same file,
+sometimes after a kill during its start. Then the whole catalog, the file, and the recorded changes are compared to the
+responses.
 """
 
 import asyncio
@@ -12,31 +12,34 @@ import random
 import sys
 import time
 
-from client import Client
-from model import Caller, Model
-from process import Process, changes_after, check_file, fresh_folder, same_sqlite
+from faults.database import changes_after, check_file, same_sqlite
+from faults.http_client import Client
+from faults.model import Caller, Model
+from faults.process import Process, fresh_folder
 
 CALLERS = 32
 TTL = 3600
-START = 0.1  # seconds in which it is up
+START = 0.1  # seconds that a start takes
 
 
 async def check(process, model, revision):
-    """Everything after a start; returns how far the file has come."""
+    """Checks everything after a start. Returns the revision of the file."""
     client = Client(process.port)
     await model.settle(client)
     client.close()
     epoch, reached = check_file(process.database)
-    assert model.epochs == {epoch}, f"the epoch {epoch} goes on from {model.epochs}"
-    assert model.revision <= reached, f"revision {model.revision} was answered, the file has come to {reached}"
-    recorded, told = changes_after(process.database, revision), model.take_changes()
-    for id in recorded.keys() | told.keys():
-        assert recorded.get(id) == told.get(id), f"changes of {id}: {recorded.get(id)} instead of {told.get(id)}"
+    assert model.epochs == {epoch}, f"the file has epoch {epoch}, the responses {model.epochs}"
+    assert model.revision <= reached, f"a response had revision {model.revision}, and the file has {reached}"
+    recorded, acknowledged = changes_after(process.database, revision), model.take_changes()
+    for id in recorded.keys() | acknowledged.keys():
+        assert recorded.get(id) == acknowledged.get(id), (
+            f"changes of {id}: {recorded.get(id)} instead of {acknowledged.get(id)}"
+        )
     return reached
 
 
 async def load(process, callers, seconds):
-    """Kills the registry under load after so many seconds."""
+    """Kills the registry under load after some seconds."""
     for caller in callers:
         caller.client = Client(process.port)
     working = [asyncio.create_task(caller.work()) for caller in callers]
@@ -56,14 +59,16 @@ async def run(rounds, seed):
         process.start()
         revision = await check(process, model, revision)
         await load(process, callers, chance.uniform(0.01, 0.5))
-        unanswered += len(model.doubtful)
+        unanswered += len(model.pending)
     process.start()
     await check(process, model, revision)
     process.stop()
     check_file(process.database)
     seconds = time.monotonic() - begin
-    print(f"{rounds} rounds in {seconds:.0f} s, {model.acknowledged} operations acknowledged, {unanswered} changes in "
-          f"flight when killed, {len(model.servers)} servers, revision {model.revision}, lost 0")
+    print(
+        f"{rounds} rounds in {seconds:.0f} s, {model.acknowledged} operations acknowledged, {unanswered} changes in "
+        f"flight when killed, {len(model.servers)} servers, revision {model.revision}, lost 0"
+    )
 
 
 def main():

@@ -1,12 +1,12 @@
-"""The power fails: what was acknowledged was on disk before its answer, and nobody expires for lost heartbeats.
+"""Power loss: acknowledged changes are on disk before their response, and lost refreshes expire no server.
 
-    power.py [rounds] [seed]
+    python -m faults.power [rounds] [seed]
 
-The shim keeps a journal of all writes and syncs. After each `kill -9` a folder is made that holds what was synced, and
-of the rest nothing (`synced`), its beginning (`prefix`), or some of it in any order with torn writes (`torn`). The
-registry starts on that, and all is compared with what was answered. In every fifth round nothing but heartbeats happens
-for longer than a lease lasts: no sync need have kept any of them. Every seventh round ends in order before the power
-fails. New databases lose it while they are made.
+The shim keeps a journal of all writes and syncs. After each `kill -9`, the test creates a folder with everything that
+was synced, and of the remaining writes nothing (`synced`), a prefix (`prefix`), or some in any order with torn writes
+(`torn`). The registry starts on that folder, and everything is compared to the responses. In every fifth round, only
+refreshes happen for longer than a lease: none of them needs a sync. Every seventh round stops cleanly before the power
+loss. The test also cuts the power while a new database is created.
 """
 
 import asyncio
@@ -17,10 +17,11 @@ import sqlite3
 import sys
 import time
 
-from client import Client, Unanswered
-from model import Caller, Model, body
-from process import Process, changes_after, check_file, same_sqlite, under_shim
-from shim import Disk, same_files
+from faults.database import changes_after, check_file, same_sqlite
+from faults.http_client import Client, Unanswered
+from faults.model import Caller, Model, body
+from faults.process import Process, under_shim
+from faults.shim import Disk, same_files
 
 CALLERS = 16
 TTL = 5
@@ -28,46 +29,48 @@ STANDSTILL = 5
 CUTS = ["synced", "prefix", "torn"]
 REGISTRATIONS = 50
 REFRESHES = 500
-MOMENTS = 20  # while a database is made: the first, and as many of the others
+MOMENTS = 20  # during the creation of a database: the first, and as many of the others
 
 
 async def check(process, model, revision):
-    """Everything after a start; returns how far the file has come, and its epoch."""
+    """Checks everything after a start. Returns the revision and the epoch of the file."""
     client = Client(process.port)
     answered, model.epochs = model.revision, set()
     await model.settle(client)
     client.close()
     epoch, reached = check_file(process.database)
-    assert model.epochs == {epoch}, f"{model.epochs} is answered, the file says {epoch}"
-    assert answered <= reached, f"revision {answered} was answered, the file has come to {reached}"
-    recorded, told = changes_after(process.database, revision), model.take_changes()
-    for id in recorded.keys() | told.keys():
-        assert recorded.get(id) == told.get(id), f"changes of {id}: {recorded.get(id)} instead of {told.get(id)}"
+    assert model.epochs == {epoch}, f"the responses have the epochs {model.epochs}, and the file {epoch}"
+    assert answered <= reached, f"a response had revision {answered}, and the file has {reached}"
+    recorded, acknowledged = changes_after(process.database, revision), model.take_changes()
+    for id in recorded.keys() | acknowledged.keys():
+        assert recorded.get(id) == acknowledged.get(id), (
+            f"changes of {id}: {recorded.get(id)} instead of {acknowledged.get(id)}"
+        )
     return reached, epoch
 
 
 async def beat(caller):
-    """Refreshes what the caller has, in one call and one by one, until nobody answers."""
+    """Refreshes the servers of the caller, in one call and one by one, until no response comes."""
     mine = caller.mine()
     try:
         while not caller.stopping:
             await caller.refresh_many(mine)
             for id in mine:
                 answer = await caller.client.put(f"/v1/servers/{id}/refresh")
-                assert answer.status == 200, f"{id} is refreshed all the time, and a refresh answered {answer.status}"
+                assert answer.status == 200, f"{id} is refreshed all the time, and a refresh returned {answer.status}"
                 caller.model.acknowledged += 1
             await asyncio.sleep(caller.chance.uniform(0.1, TTL / 4))
     except Unanswered:
         pass
 
 
-async def load(process, callers, work, seconds, in_order):
-    """Load for so many seconds, then the end of the process: in the middle of it, or in order after it."""
+async def load(process, callers, work, seconds, clean_stop):
+    """Runs load for some seconds, then kills the process under load, or stops load and process cleanly."""
     for caller in callers:
         caller.client, caller.stopping = Client(process.port), False
     working = [asyncio.create_task(work(caller)) for caller in callers]
     await asyncio.sleep(seconds)
-    if in_order:
+    if clean_stop:
         for caller in callers:
             caller.stopping = True
         await asyncio.gather(*working)
@@ -93,7 +96,7 @@ async def rounds(count, seed):
         process.copy(base)
         process.start()
         revision, now = await check(process, model, revision)
-        assert epoch in (None, now), f"the epoch {epoch} became {now}: a power cut is no restore from a backup"
+        assert epoch in (None, now), f"the epoch {epoch} became {now}: a power loss must not begin a new epoch"
         epoch = now
         if quiet:
             await load(process, callers, beat, STANDSTILL + TTL + 1.5, number % 7 == 6)
@@ -114,7 +117,7 @@ async def rounds(count, seed):
 
 
 def new_databases(seed):
-    """The power fails at any moment while a database is made: the next start makes it anew or goes on."""
+    """Power loss at any moment during the creation of a database: the next start continues or creates it again."""
     chance = random.Random(f"{seed} new")
     making = under_shim("power-new", power=True)
     database, shim = making.database, making.shim
@@ -141,14 +144,14 @@ def new_databases(seed):
             except (AssertionError, sqlite3.Error) as error:
                 process.end()
                 failed.append(f"{moment} {how}")
-                said = process.log.read_text().splitlines()[-1]
-                last = f"{error}: {said}"
-    print(f"{len(CUTS) * len(moments)} cuts in the {lines} steps that make a database, {len(failed)} failed")
-    assert not failed, f"the registry cannot go on after these steps: {', '.join(failed)}; the last time: {last}"
+                log = process.log.read_text().splitlines()[-1]
+                last = f"{error}: {log}"
+    print(f"{len(CUTS) * len(moments)} cuts in the {lines} steps of creating a database, {len(failed)} failed")
+    assert not failed, f"the registry cannot continue after these steps: {', '.join(failed)}; the last error: {last}"
 
 
 async def journal():
-    """The journal explains every byte of the files, or its cuts would prove nothing."""
+    """The journal accounts for every byte of the files. Otherwise the simulated cuts would prove nothing."""
     process = under_shim("power-journal", power=True)
     database, shim = process.database, process.shim
     folder = database.parents[1]
@@ -165,18 +168,18 @@ async def journal():
 
 
 async def syncs():
-    """Each change has its sync before its answer, and heartbeats have next to none."""
+    """Each change is synced before its response, and refreshes need almost no syncs."""
     process = under_shim("power-syncs")
     shim = process.shim
     process.start()
     client = Client(process.port)
 
-    async def synced(what, asking, status):
+    async def synced(what, request, status):
         before = shim["wal_syncs"]
-        answer = await asking
+        answer = await request
         after = shim["wal_syncs"]
-        assert answer.status == status, f"{what} was answered {answer.status}: {answer.body[:300]}"
-        assert after > before, f"{what} was answered before the WAL was synced"
+        assert answer.status == status, f"{what}: status {answer.status}: {answer.body[:300]}"
+        assert after > before, f"the response to {what} came before the WAL was synced"
 
     for number in range(REGISTRATIONS):
         await synced("a registration", client.post("/v1/servers", body(f"s{number}", 0, 60)), 201)
@@ -184,13 +187,13 @@ async def syncs():
     before = shim["wal_syncs"]
     for number in range(REFRESHES):
         answer = await client.put(f"/v1/servers/s{number % REGISTRATIONS}/refresh")
-        assert answer.status == 200, f"a refresh was answered {answer.status}"
+        assert answer.status == 200, f"a refresh: status {answer.status}"
     beats = shim["wal_syncs"] - before
     assert beats <= 5, f"{REFRESHES} refreshes cost {beats} syncs of the WAL"
     for number in range(REGISTRATIONS):
         await synced("a deregistration", client.delete(f"/v1/servers/s{number}"), 204)
     process.stop()
-    print(f"{3 * REGISTRATIONS} changes, each synced before its answer; {REFRESHES} refreshes, {beats} syncs")
+    print(f"{3 * REGISTRATIONS} changes, each synced before its response; {REFRESHES} refreshes, {beats} syncs")
 
 
 def main():

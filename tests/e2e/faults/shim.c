@@ -1,15 +1,16 @@
 /*
- * Faults for one process, by LD_PRELOAD: a wall clock that is off, a disk that stalls, and a record of what a power cut
- * would leave. shim.py compiles it, sets its environment, and turns the record into folders.
+ * Faults for one process, by LD_PRELOAD: a wrong wall clock, a disk that stalls, and a journal that shows what a power loss
+ * would leave. shim.py compiles it, sets its environment, and turns the journal into folders.
  *
  *   PAULINA_SHIM           the control file: three int64, see struct control
  *   PAULINA_SHIM_DATABASE  the absolute path of the database
- *   PAULINA_SHIM_DURABLE   a folder: `journal` in it gets every write, truncation, creation, removal and sync of the
- *                          database's files, in order; not set, nothing is recorded
+ *   PAULINA_SHIM_DURABLE   a folder. Its file `journal` records every write, truncation, creation, removal and sync of
+ *                          the files of the database, in order. Without it, nothing is recorded
  *
- * A call and its line in the journal are one step under one lock, so that the journal has the order of the calls. A
- * sync says how long the journal was when it began: only what came before that is on disk when it is done, and its line
- * is written only then. A killed process can therefore leave a journal that says less is on disk than is, never more.
+ * A call and its line in the journal are one step under one lock, so that the journal has the order of the calls. The line
+ * of a sync contains the length of the journal when the sync began: only earlier lines are on disk when it completes, and
+ * the line is written only then. The journal of a killed process can therefore miss data that is on disk, but never claim
+ * data that is not.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -30,16 +31,16 @@
 #include <unistd.h>
 
 struct control {
-    volatile int64_t wall_offset_ms; /* added to what CLOCK_REALTIME says */
-    volatile int64_t stall_ms;       /* while it is not 0, a write or sync of the database or its WAL waits so long */
-    int64_t wal_syncs;               /* syncs of the WAL that are done */
+    volatile int64_t wall_offset_ms; /* added to CLOCK_REALTIME */
+    volatile int64_t stall_ms;       /* unless it is 0, each write or sync of the database or its WAL waits this long */
+    int64_t wal_syncs;               /* completed syncs of the WAL */
 };
 
 enum { DATABASE = 1, WAL = 2, RECORDED = 4, FOLDER = 8 };
 enum { CREATE = 1, OPEN, WRITE, TRUNCATE, SYNC, SYNC_FOLDER, REMOVE, RENAME };
 
 struct line {
-    int64_t kind, inode, offset, length; /* `length` bytes follow it */
+    int64_t kind, inode, offset, length; /* `length` bytes follow */
 };
 
 struct open_file {
@@ -111,7 +112,7 @@ static struct open_file file_of(int fd)
     return fd >= 0 && fd < FILES ? files[fd] : (struct open_file){0, 0};
 }
 
-/* With the lock held. */
+/* Call with the lock held. */
 static void note(int kind, int64_t inode, int64_t offset, const void *data, size_t length)
 {
     int error = errno;
@@ -176,7 +177,7 @@ int close(int fd)
     return real_close(fd);
 }
 
-/* One write, at the file's own position if `offset` is negative. */
+/* One write, at the current position of the file if `offset` is negative. */
 static ssize_t written(int fd, const void *data, size_t size, off_t offset)
 {
     REAL(ssize_t, write, int, const void *, size_t);

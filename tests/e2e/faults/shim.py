@@ -1,8 +1,8 @@
-"""Drives shim.c: compiles it, sets its control file, and turns its journal into what a power cut would leave.
+"""Controls shim.c: compiles it, sets its control file, and derives from its journal the files after a power loss.
 
-What is on disk for certain is what came before a sync of its file that is done. Names (files that were created, removed
-or renamed) are on disk after any sync in the folder, as with file systems that keep a journal of metadata. Of all else
-the disk may hold anything: nothing, the beginning, or some of it in any order and some of that by halves.
+A write is on disk for certain if a sync of its file has completed afterwards. Names (files that were created, removed
+or renamed) are on disk after any sync in the folder, as in file systems with a journal of metadata. Of all other
+writes, the disk may hold any part: nothing, a prefix, or some of them in any order, the last ones torn.
 """
 
 import mmap
@@ -18,7 +18,7 @@ SECTOR = 512
 
 
 class Shim:
-    """One process's shim."""
+    """The shim of one process."""
 
     def __init__(self, folder, database, *, power=False):
         self.folder, self.database = Path(folder), Path(database)
@@ -29,8 +29,11 @@ class Shim:
         subprocess.run(["cc", *flags, "-o", library, source, "-ldl", "-lpthread"], check=True)
         control = self.folder / "control"
         control.write_bytes(bytes(4096))
-        self.environment = {"LD_PRELOAD": str(library), "PAULINA_SHIM": str(control),
-                            "PAULINA_SHIM_DATABASE": str(database)}
+        self.environment = {
+            "LD_PRELOAD": str(library),
+            "PAULINA_SHIM": str(control),
+            "PAULINA_SHIM_DATABASE": str(database),
+        }
         if power:
             self.environment["PAULINA_SHIM_DURABLE"] = str(self.folder)
         self.journal = self.folder / "journal"
@@ -45,7 +48,7 @@ class Shim:
 
 
 class Content:
-    """One file, whatever its name."""
+    """The content of one file, independent of its name."""
 
     def __init__(self, data=b""):
         self.data = bytearray(data)
@@ -56,12 +59,12 @@ class Content:
             self.data.extend(bytes(offset - len(self.data)))
             return
         self.data.extend(bytes(max(0, offset - len(self.data))))
-        self.data[offset:offset + len(data)] = data
+        self.data[offset : offset + len(data)] = data
 
 
 class Disk:
-    """The files that a journal began with, and what was done to them: done for certain, and pending. With `lines`, only
-    so much of the journal has happened."""
+    """The files at the beginning of a journal and their changes, on disk or pending. With `lines`, only that many
+    lines of the journal count."""
 
     def __init__(self, base, journal, lines=None):
         self.names = {path.name: Content(path.read_bytes()) for path in Path(base).iterdir()}
@@ -74,9 +77,9 @@ class Disk:
         number = position = 0
         while position + LINE.size <= len(text) and number != lines:
             kind, inode, offset, length = LINE.unpack_from(text, position)
-            data = text[position + LINE.size:position + LINE.size + length]
+            data = text[position + LINE.size : position + LINE.size + length]
             if len(data) < length:
-                break  # killed while it was written
+                break  # killed during the write
             position += LINE.size + length
             self.line(names, inodes, number, kind, inode, offset, data)
             number += 1
@@ -104,7 +107,7 @@ class Disk:
                 self.synced[content] = max(offset, self.synced.get(content, 0))
 
     def split(self):
-        """The changes that are on disk, and those that are pending."""
+        """Returns the changes that are on disk, and those that are pending."""
         done, pending = [], []
         for change in self.changes:
             (done if change[0] < self.synced.get(change[1], 0) else pending).append(change)
@@ -123,13 +126,13 @@ class Disk:
             self.names[new] = self.names.pop(old)
 
     def cut(self, how, chance):
-        """Cuts the power. Returns how many changes were pending and how many of them reached the disk."""
+        """Simulates a power loss. Returns how many changes were pending and how many of them reached the disk."""
         done, pending = self.split()
         for change in done:
             self.apply(change)
         kept = []
         if how == "prefix":
-            kept = pending[:chance.randint(0, len(pending))]
+            kept = pending[: chance.randint(0, len(pending))]
         elif how == "torn":
             kept = self.torn(pending, chance)
         for change in kept:
@@ -138,7 +141,7 @@ class Disk:
 
     @staticmethod
     def torn(pending, chance):
-        """Some of what is pending in any order, the last of it by halves. Names keep their order."""
+        """Returns some of the pending changes in any order, the last ones torn. Names keep their order."""
         names = [change for change in pending if change[1] is None]
         rest = [change for change in pending if change[1] is not None]
         kept = chance.sample(rest, chance.randint(0, len(rest)))
@@ -146,8 +149,8 @@ class Disk:
             number, content, kind, offset, data = kept[index]
             if kind == WRITE and len(data) > SECTOR:
                 sectors = chance.randrange(len(data) // SECTOR)
-                kept[index] = (number, content, kind, offset, data[:sectors * SECTOR])
-        return names[:chance.randint(0, len(names))] + kept
+                kept[index] = (number, content, kind, offset, data[: sectors * SECTOR])
+        return names[: chance.randint(0, len(names))] + kept
 
     def write(self, folder):
         folder = Path(folder)
@@ -157,11 +160,13 @@ class Disk:
 
 
 def same_files(folder, disk):
-    """Whether a folder holds what the journal comes to with nothing lost: proves the journal complete."""
+    """Checks that a folder holds exactly the result of the whole journal, which proves that the journal is complete."""
     done, pending = disk.split()
     for change in sorted(done + pending, key=lambda change: change[0]):
         disk.apply(change)
     actual = {name for name in os.listdir(folder) if not name.endswith("-shm")}
-    assert actual == disk.names.keys(), f"the journal knows {disk.names.keys()}, the folder holds {actual}"
+    assert actual == disk.names.keys(), f"the journal has {disk.names.keys()}, the folder holds {actual}"
     for name, content in disk.names.items():
-        assert Path(folder, name).read_bytes() == content.data, f"the journal does not explain what is in {name}"
+        assert Path(folder, name).read_bytes() == content.data, (
+            f"the journal does not account for the content of {name}"
+        )

@@ -1,26 +1,25 @@
-"""Starts that must be refused: a clear message that says what to do, an exit code that is not 0, and the file as it was.
+"""Starts that must be refused, with a clear message that says what to do, a nonzero exit code, and an unchanged file.
 
-What needs no other user stands in tests/it/start.rs; this is the rest: a folder that cannot be written, a file that cannot be
-read, and pages that are damaged though the header is sound.
+tests/it/startup.rs covers the cases that need no other user. Here are the rest: a folder that cannot be written, a file
+that cannot be read, and damaged pages behind a valid header.
 """
 
 import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import paulina
+import harness
+from harness import WORK, Registry
 
-BINARY = os.environ.get("PAULINA_BINARY", paulina.BINARY)
-FOLDER = paulina.WORK / "faults/start"
-NOBODY = 65534
+BINARY = harness.BINARY
+FOLDER = WORK / "faults/start"
+OTHER_USER = 65534
 
 
 def refused(database, words, *, user=None):
-    """Starts it, and returns what it says when it is refused."""
+    """Starts the registry, which must refuse to start. Returns its error message."""
     before = database.read_bytes() if database.exists() else None
     command = [BINARY, "serve", "--listen", "127.0.0.1:0", "--database", database]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, user=user)
@@ -28,40 +27,53 @@ def refused(database, words, *, user=None):
     for word in words:
         assert word in done.stderr, f"{database.name}: {word!r} is missing in: {done.stderr}"
     after = database.read_bytes() if database.exists() else None
-    assert after == before, f"{database.name}: the file was changed by a start that was refused"
+    assert after == before, f"{database.name}: a refused start changed the file"
     return done.stderr.strip()
 
 
-def made(database):
-    """A database with a few servers, closed in order."""
-    registry = paulina.Registry(database)
+def create_database(database):
+    """Creates a database with a few servers and closes it cleanly."""
+    registry = Registry(database)
     registry.start()
     for number in range(50):
         tools = [{"name": f"tool_{tool}", "description": "Does something " * 20} for tool in range(10)]
-        registry.curl("/v1/servers", body={"id": f"s{number}", "name": "s", "transport": "stdio", "command": ["true"],
-                                           "capabilities": {"tools": tools}, "ttl": 3600})
+        registry.curl(
+            "/v1/servers",
+            body={
+                "id": f"s{number}",
+                "name": "s",
+                "transport": "stdio",
+                "command": ["true"],
+                "capabilities": {"tools": tools},
+                "ttl": 3600,
+            },
+        )
     registry.stop()
 
 
 def main():
-    assert os.geteuid() == 0, "faults/start.py becomes another user, and has to be root for that"
+    assert os.geteuid() == 0, "faults/start.py runs processes as another user, which needs root"
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
-    # Where another user can run it, whoever owns the checkout.
+    # A place where another user can run it, whatever the permissions of the checkout.
     public = Path("/tmp/paulina-e2e-start")
     shutil.rmtree(public, ignore_errors=True)
     public.mkdir(mode=0o755)
     global BINARY
     BINARY = Path(shutil.copy(BINARY, public / "paulina"))
     try:
-        said = [refused(public / "new.db", ["cannot open the database", "Permission denied", "can be written"], user=NOBODY)]
+        messages = [
+            refused(
+                public / "new.db", ["cannot open the database", "Permission denied", "can be written"], user=OTHER_USER
+            )
+        ]
         mine = FOLDER / "mine.db"
-        made(mine)
+        create_database(mine)
         shutil.copy(mine, public / "mine.db")
         (public / "mine.db").chmod(0o600)
-        said.append(refused(public / "mine.db", ["cannot open the database", "Permission denied"], user=NOBODY))
+        messages.append(refused(public / "mine.db", ["cannot open the database", "Permission denied"], user=OTHER_USER))
     finally:
-        BINARY = os.environ.get("PAULINA_BINARY", paulina.BINARY)
+        BINARY = harness.BINARY
         shutil.rmtree(public)
 
     damaged = FOLDER / "damaged.db"
@@ -73,11 +85,15 @@ def main():
         for root in roots.values():
             file.seek((root - 1) * size)
             file.write(b"\xaa" * size)
-    said.append(refused(damaged, ["is damaged", "Restore a backup"]))
-    doctor = subprocess.run([BINARY, "doctor", "--database", damaged, "--registry", "http://127.0.0.1:1"],
-                            capture_output=True, text=True, timeout=20)
-    assert doctor.returncode == 1 and "damaged" in doctor.stdout, f"doctor finds nothing: {doctor.stdout}"
-    for line in said:
+    messages.append(refused(damaged, ["is damaged", "Restore a backup"]))
+    doctor = subprocess.run(
+        [BINARY, "doctor", "--database", damaged, "--registry", "http://127.0.0.1:1"],
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert doctor.returncode == 1 and "damaged" in doctor.stdout, f"doctor reports no damage: {doctor.stdout}"
+    for line in messages:
         print(line.replace(str(FOLDER), "…"))
     print("faults/start: passed")
 
