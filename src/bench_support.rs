@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::model::{Actor, Filter, Match, SearchText, Tool, ValidRegistration};
 use crate::search::{Index, PageBounds, Query, Ranking, SearchSignal, digest, documents_of, encode};
 use crate::store;
-use crate::store::{Command, InitialState, Job, Location, Moment, PreparedRegistration, Search, Writer};
+use crate::store::{InitialState, Job, Location, Moment, PreparedRegistration, Search, WriteCommand, Writer};
 
 /// The writer of a database, without a registry.
 pub struct RawWriter(Writer);
@@ -32,9 +32,9 @@ impl RawWriter {
             let prepared =
                 PreparedRegistration::new(registration, true, Actor::InProcess, &Search::default())
                     .expect("it can be stored");
-            Command::Register(Box::new(Job::new(prepared).0))
+            WriteCommand::Register(Box::new(Job::new(prepared).0))
         };
-        let mut batch: Vec<Command> = registrations.into_iter().map(command).collect();
+        let mut batch: Vec<WriteCommand> = registrations.into_iter().map(command).collect();
         let start = Instant::now();
         self.0.run(&mut batch, NOW).await.expect("the batch is committed");
         start.elapsed()

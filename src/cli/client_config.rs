@@ -19,7 +19,7 @@ use crate::model::{Input, Match, Server, Transport};
 ///
 /// The file contains all servers that match the filters.
 #[derive(Debug, Args)]
-pub(super) struct Config {
+pub(super) struct ClientConfig {
     /// MCP client to generate the file for.
     #[arg(long = "for", value_enum)]
     client: ClientKind,
@@ -40,7 +40,9 @@ enum ClientKind {
     Cursor,
 }
 
-pub(super) async fn run(Config { client, filter_args, registry_args }: Config) -> anyhow::Result<()> {
+pub(super) async fn run(
+    ClientConfig { client, filter_args, registry_args }: ClientConfig,
+) -> anyhow::Result<()> {
     // A configuration file must not contain partial matches: every word has to match.
     let filter = filter_args.filter()?;
     let filter = if filter.search.is_some() { filter.matching(Match::All) } else { filter };

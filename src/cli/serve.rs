@@ -13,7 +13,7 @@ use super::replica::{
     promotion_channel, restore_if_missing,
 };
 use crate::config::{Config, Listen};
-use crate::http::{Limits, Listener, Server};
+use crate::http::{HttpServer, Limits, Listener};
 use crate::registry::{Options, Registry};
 use crate::{mcp, shutdown, telemetry};
 
@@ -150,7 +150,7 @@ impl Setup {
         let handler_sender = promotion_sender.clone();
         let (mcp, stop_mcp) = mcp::serve::service(registry.clone(), self.limits.body_bytes);
         let mcp = ServiceExt::<Request>::map_response(mcp, |response| response.map(Body::new));
-        let server = Server::new(registry.clone(), within_file_limit(self.limits))
+        let server = HttpServer::new(registry.clone(), within_file_limit(self.limits))
             .allowed_hosts(self.config.allowed_host.clone())
             .allowed_origins(self.config.allowed_origin.clone())
             .anonymous_read(self.config.anonymous_read)

@@ -32,7 +32,7 @@ impl FromStr for Header {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum HttpTransport {
+enum TransportArg {
     /// Streamable HTTP.
     Http,
     /// The legacy HTTP+SSE transport.
@@ -49,7 +49,7 @@ pub(super) struct ServerArgs {
 
     /// Transport of the URL; if not set, both are tried.
     #[arg(long, value_enum, requires = "url")]
-    transport: Option<HttpTransport>,
+    transport: Option<TransportArg>,
 
     /// Header that the URL requires, like 'Authorization: Bearer …'. Clients see the name of the header, never its value.
     /// Can be repeated.
@@ -86,8 +86,8 @@ impl ServerArgs {
             self.header.iter().map(|Header(name, value)| (name.clone(), value.clone())).collect();
         let transport = match self.transport {
             None => EndpointTransport::Auto,
-            Some(HttpTransport::Http) => EndpointTransport::StreamableHttp,
-            Some(HttpTransport::Sse) => EndpointTransport::Sse,
+            Some(TransportArg::Http) => EndpointTransport::StreamableHttp,
+            Some(TransportArg::Sse) => EndpointTransport::Sse,
         };
         Ok(Target::Http(Endpoint { url: url.clone(), transport, headers }))
     }

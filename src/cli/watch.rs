@@ -20,7 +20,7 @@ enum EventFormat {
 ///
 /// Resumes automatically after the registry was unavailable.
 #[derive(Debug, Args)]
-pub(super) struct Watch {
+pub(super) struct WatchCommand {
     /// Resume after this revision, taken from an earlier event.
     #[arg(long, value_name = "REVISION")]
     since: Option<Revision>,
@@ -36,7 +36,9 @@ pub(super) struct Watch {
     registry_args: RegistryArgs,
 }
 
-pub(super) async fn run(Watch { since, output, filter_args, registry_args }: Watch) -> anyhow::Result<()> {
+pub(super) async fn run(
+    WatchCommand { since, output, filter_args, registry_args }: WatchCommand,
+) -> anyhow::Result<()> {
     let (client, filter) = (registry_args.client()?, filter_args.filter()?);
     // Fail at once if the address is wrong.
     client.stats().await?;

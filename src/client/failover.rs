@@ -18,7 +18,7 @@ use http::{HeaderMap, StatusCode};
 use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
 
-use super::transport::{Failure, Reply, Request, Transport};
+use super::transport::{Failure, HttpTransport, Reply, Request};
 use super::{ApiError, ClientError};
 use crate::clock::Clock;
 use crate::net::media_type::is_event_stream;
@@ -29,7 +29,7 @@ const STANDBY_PREFERENCE: Duration = Duration::from_secs(30);
 /// The addresses of a registry, and the order in which they are tried.
 #[derive(Debug)]
 pub(super) struct Failover {
-    transports: Vec<Transport>,
+    transports: Vec<HttpTransport>,
     order: Mutex<AddressOrder>,
     token: Option<HeaderValue>,
     clock: Arc<dyn Clock>,
@@ -129,7 +129,11 @@ pub(crate) struct Answer {
 }
 
 impl Failover {
-    pub(super) fn new(transports: Vec<Transport>, token: Option<HeaderValue>, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(
+        transports: Vec<HttpTransport>,
+        token: Option<HeaderValue>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self { transports, order: Mutex::default(), token, clock }
     }
 
@@ -142,7 +146,7 @@ impl Failover {
     }
 
     /// All addresses in the order in which they are tried.
-    fn ordered(&self) -> impl Iterator<Item = (usize, &Transport)> {
+    fn ordered(&self) -> impl Iterator<Item = (usize, &HttpTransport)> {
         let now = self.clock.monotonic();
         let indexes = self.order().ordered(self.transports.len(), now);
         indexes.filter_map(move |index| self.transports.get(index).map(|transport| (index, transport)))
@@ -209,7 +213,7 @@ impl Failover {
         Err(rejection.or(error).unwrap_or_else(|| self.unreachable(String::new())))
     }
 
-    fn error(&self, transport: &Transport, failure: Failure) -> ClientError {
+    fn error(&self, transport: &HttpTransport, failure: Failure) -> ClientError {
         let address = transport.address.clone();
         match failure {
             Failure::Tls(detail) => ClientError::Tls { address, detail },

@@ -8,7 +8,7 @@ use http::header::HeaderValue;
 
 use super::failover::Failover;
 use super::transport;
-use super::transport::Transport;
+use super::transport::HttpTransport;
 use super::{Client, ClientError};
 use crate::clock::{Clock, SystemClock};
 
@@ -97,7 +97,7 @@ impl ClientOptions {
         let first = self.addresses.first().ok_or_else(|| wrong("", "no address is given".to_owned()))?;
         let uses_tls = self.addresses.iter().any(|address| address.starts_with("https:"));
         let tls = transport::tls_config(uses_tls).map_err(|error| wrong(first, error.to_string()))?;
-        let transports = self.addresses.iter().map(|address| Transport::new(address, &tls));
+        let transports = self.addresses.iter().map(|address| HttpTransport::new(address, &tls));
         let transports = transports.collect::<Result<Vec<_>, _>>()?;
         let token = self.token.map(|token| {
             let mut value = HeaderValue::try_from(format!("Bearer {token}"))

@@ -27,7 +27,7 @@ const RESPONSE_SIZE_LIMIT: usize = 64 * 1024 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One address.
-pub(super) struct Transport {
+pub(super) struct HttpTransport {
     /// The address as the caller wrote it.
     pub(super) address: String,
     base: Url,
@@ -84,7 +84,7 @@ impl Reply {
     }
 }
 
-impl Transport {
+impl HttpTransport {
     pub(super) fn new(address: &str, tls: &Arc<ClientConfig>) -> Result<Self, ClientError> {
         let invalid = |detail: String| ClientError::Address { address: address.to_owned(), detail };
         if let Some(path) = address.strip_prefix("unix:") {
@@ -186,9 +186,9 @@ impl Transport {
     }
 }
 
-impl fmt::Debug for Transport {
+impl fmt::Debug for HttpTransport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("Transport").field(&self.address).finish()
+        formatter.debug_tuple("HttpTransport").field(&self.address).finish()
     }
 }
 

@@ -10,7 +10,7 @@ use super::transport::Request;
 use super::{Client, ClientError, heartbeat::shortened};
 use crate::model::{Change, Filter, Revision, Snapshot, WatchEvent};
 use crate::net::backoff;
-use crate::net::sse::{Event, Events};
+use crate::net::sse::{Events, SseEvent};
 
 /// How long a stream may be silent: the registry sends a comment every 15 s.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(40);
@@ -150,7 +150,7 @@ fn reconnect_wait(failures: u32) -> Duration {
     backoff::delay(INITIAL_RECONNECT_WAIT, failures, RECONNECT_WAIT_LIMIT)
 }
 
-fn watch_event(event: &Event) -> serde_json::Result<WatchEvent> {
+fn watch_event(event: &SseEvent) -> serde_json::Result<WatchEvent> {
     match event.kind.as_str() {
         "snapshot" => serde_json::from_str::<Snapshot>(&event.data).map(WatchEvent::Snapshot),
         _ => serde_json::from_str::<Change>(&event.data).map(WatchEvent::Change),

@@ -1,6 +1,6 @@
 //! The HTTP API: sockets in `server`, the request pipeline in `pipeline`, the handlers in `api`.
 //!
-//! [`router`] returns only the API, to be nested in another axum application. [`Server`] is a complete server around it, with
+//! [`router`] returns only the API, to be nested in another axum application. [`HttpServer`] is a complete server around it, with
 //! limits, checks of `Host` and `Origin`, TLS, compression and graceful shutdown.
 
 mod api;
@@ -25,6 +25,6 @@ pub use openapi::document::document;
 pub(crate) use problem::codes as problem_codes;
 pub use problem::{Code, Problem};
 pub use router::router;
-pub use server::builder::Server;
+pub use server::builder::HttpServer;
 pub use server::limits::Limits;
 pub use server::listener::{Listener, TlsError};

@@ -38,7 +38,7 @@ pub(super) fn all_routes(app: App) -> Router {
 /// Returns the API as a router, to be nested in another axum application.
 ///
 /// It requires a token once there is one, see [`Registry::create_token`]. The checks of `Host` and `Origin` and the limits are
-/// part of [`Server`](super::Server); a nested router relies on those of the outer application.
+/// part of [`HttpServer`](super::HttpServer); a nested router relies on those of the outer application.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), paulina::OpenError> {

@@ -12,7 +12,7 @@ use rmcp::transport::Transport;
 use url::Url;
 
 use crate::net::media_type::is_event_stream;
-use crate::net::sse::{Event, Events};
+use crate::net::sse::{Events, SseEvent};
 
 /// Time limit for sending a message.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
@@ -47,7 +47,7 @@ impl SseTransport {
         }
         let stream = response.bytes_stream().boxed();
         let mut transport = Self { http, endpoint: url.clone(), stream, events: Events::default() };
-        while let Some(Event { kind, data }) = transport.next().await {
+        while let Some(SseEvent { kind, data }) = transport.next().await {
             if kind != "endpoint" {
                 continue;
             }
@@ -68,7 +68,7 @@ impl SseTransport {
     }
 
     /// Returns the next event; none at the end of the stream.
-    async fn next(&mut self) -> Option<Event> {
+    async fn next(&mut self) -> Option<SseEvent> {
         loop {
             if let Some(event) = self.events.next() {
                 return Some(event);

@@ -1,68 +1,12 @@
 //! Filters of servers and tools. `filter_params.rs` converts them from and to query parameters.
+//!
+//! Query parameters, flags, their documentation, SQL and the invalidation of cached responses follow from the definitions of
+//! [`FilterField`].
 
-use super::filter_field::FilterField;
 use super::search_text::SearchText;
-use super::{Cursor, DEFAULT_PAGE_LIMIT, MAX_FILTERS, MAX_QUERY, PAGE_LIMITS, Position, Record};
-
-/// Selects servers by health.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum HealthFilter {
-    /// Only servers with a running lease.
-    #[default]
-    Healthy,
-    /// Only servers whose lease has expired and that are not pruned yet.
-    Unhealthy,
-    /// Servers of any health.
-    Any,
-}
-
-impl HealthFilter {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Healthy => "true",
-            Self::Unhealthy => "false",
-            Self::Any => "any",
-        }
-    }
-}
-
-/// Selects the results of a search.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum Match {
-    /// Results that contain some of the words, or are similar in meaning.
-    #[default]
-    Any,
-    /// Only results that contain every word, as a prefix of a word or of its stem.
-    All,
-}
-
-impl Match {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Any => "any",
-            Self::All => "all",
-        }
-    }
-}
-
-/// How much of each server a response contains.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum View {
-    /// Names and descriptions of tools, resources and prompts, but no schemas: full catalogs can have megabytes.
-    #[default]
-    Summary,
-    /// The whole record.
-    Full,
-}
-
-impl View {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Summary => "summary",
-            Self::Full => "full",
-        }
-    }
-}
+use super::{
+    Cursor, DEFAULT_PAGE_LIMIT, HealthFilter, Match, Position, Prompt, Record, Tool, TransportKind, View,
+};
 
 /// Conditions that a server has to match, all of them. Repeated conditions of the same kind have to match as well.
 ///
@@ -85,18 +29,155 @@ pub struct Filter {
     pub(crate) expiry_not_recorded: bool,
 }
 
-/// A query parameter is not valid: fix the parameter that the error names.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("query parameter {parameter:?} {detail}")]
-pub struct FilterError {
-    /// The name of the query parameter.
-    pub parameter: String,
-    /// What is wrong with it.
-    pub detail: String,
+/// A field that filters match exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum FilterField {
+    Name,
+    Tool,
+    Prompt,
+    Resource,
+    Capability,
+    Tag,
+    Transport,
+    Version,
+    Owner,
 }
 
-pub(super) fn filter_error(parameter: &str, detail: impl Into<String>) -> FilterError {
-    FilterError { parameter: parameter.to_owned(), detail: detail.into() }
+/// Where the values of a field come from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum FieldSource {
+    /// A text of the record, in the column of `servers` with the name of the field.
+    Text(fn(&Record) -> Option<&str>),
+    /// The names of tools.
+    Tools,
+    /// The names of prompts.
+    Prompts,
+    /// The URIs and templates of resources.
+    Resources,
+    /// The names of capabilities that are not `false`.
+    Capabilities,
+    /// Tags.
+    Tags,
+}
+
+/// The definition of a field.
+pub(crate) struct FieldDefinition {
+    /// The name of the query parameter and of the flag.
+    pub(crate) name: &'static str,
+    /// The placeholder of its value in help texts.
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only the command line has help texts"))]
+    pub(crate) value_name: &'static str,
+    #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "only the HTTP API is documented"))]
+    pub(crate) description: &'static str,
+    #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "only the HTTP API is documented"))]
+    pub(crate) example: Option<&'static str>,
+    pub(crate) source: FieldSource,
+}
+
+impl FilterField {
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Name,
+        Self::Tool,
+        Self::Prompt,
+        Self::Resource,
+        Self::Capability,
+        Self::Tag,
+        Self::Transport,
+        Self::Version,
+        Self::Owner,
+    ];
+
+    /// Returns the definition of the field.
+    pub(crate) const fn definition(self) -> FieldDefinition {
+        let (name, value_name, description, example, source) = match self {
+            Self::Name => (
+                "name",
+                "NAME",
+                "Servers with this name.",
+                Some("filesystem"),
+                FieldSource::Text(|record| Some(&record.name)),
+            ),
+            Self::Tool => (
+                "tool",
+                "TOOL",
+                "Servers that offer this tool; for a list of tools, the tool with this name.",
+                Some("read_file"),
+                FieldSource::Tools,
+            ),
+            Self::Prompt => {
+                ("prompt", "PROMPT", "Servers that offer this prompt.", None, FieldSource::Prompts)
+            }
+            Self::Resource => (
+                "resource",
+                "URI",
+                "Servers that can serve this URI: it equals a registered URI, or matches a template or glob.",
+                Some("file:///etc/hosts"),
+                FieldSource::Resources,
+            ),
+            Self::Capability => (
+                "capability",
+                "CAPABILITY",
+                "Servers with this capability; `tools`, `resources` and `prompts` find those that have any.",
+                Some("sampling"),
+                FieldSource::Capabilities,
+            ),
+            Self::Tag => ("tag", "TAG", "Servers with this tag.", Some("local"), FieldSource::Tags),
+            Self::Transport => (
+                "transport",
+                "KIND",
+                "Servers with this transport: `stdio`, `streamable-http` (or `http`), `sse`.",
+                None,
+                FieldSource::Text(|record| Some(record.transport.kind().as_str())),
+            ),
+            Self::Version => (
+                "version",
+                "VERSION",
+                "Servers with this version.",
+                None,
+                FieldSource::Text(|record| record.version.as_deref()),
+            ),
+            Self::Owner => (
+                "owner",
+                "NAME",
+                "Servers registered with the token of this name.",
+                None,
+                FieldSource::Text(|record| record.owner.as_deref()),
+            ),
+        };
+        FieldDefinition { name, value_name, description, example, source }
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        self.definition().name
+    }
+
+    /// Returns the values of the field in a record.
+    pub(crate) fn values(self, record: &Record) -> Box<dyn Iterator<Item = &str> + '_> {
+        let capabilities = &record.capabilities;
+        match self.definition().source {
+            FieldSource::Text(text) => Box::new(text(record).into_iter()),
+            FieldSource::Tools => Box::new(capabilities.tools.iter().map(Tool::name)),
+            FieldSource::Prompts => Box::new(capabilities.prompts.iter().map(Prompt::name)),
+            FieldSource::Resources => {
+                Box::new(capabilities.resources.iter().map(|resource| resource.address().as_str()))
+            }
+            FieldSource::Capabilities => {
+                let supported = capabilities.names_with_options().filter(|(_, options)| *options != "false");
+                Box::new(supported.map(|(name, _)| name))
+            }
+            FieldSource::Tags => Box::new(record.tags.iter().map(String::as_str)),
+        }
+    }
+
+    /// Returns whether a record matches, with the same result as the SQL of a query.
+    pub(super) fn matches(self, record: &Record, text: &str) -> bool {
+        match self.definition().source {
+            FieldSource::Resources => {
+                record.capabilities.resources.iter().any(|resource| resource.address().matches(text))
+            }
+            _ => self.values(record).any(|value| value == text),
+        }
+    }
 }
 
 impl Default for Filter {
@@ -126,6 +207,66 @@ impl Filter {
         self.fields.push((field, text.into()));
         self.fields.sort_by_key(|(field, _)| *field);
         self
+    }
+
+    /// Selects servers with this name.
+    #[must_use]
+    pub fn name(self, name: impl Into<String>) -> Self {
+        self.field(FilterField::Name, name)
+    }
+
+    /// Selects servers that offer this tool.
+    #[must_use]
+    pub fn tool(self, name: impl Into<String>) -> Self {
+        self.field(FilterField::Tool, name)
+    }
+
+    /// Selects servers that offer this prompt.
+    #[must_use]
+    pub fn prompt(self, name: impl Into<String>) -> Self {
+        self.field(FilterField::Prompt, name)
+    }
+
+    /// Selects servers that can serve this URI: they registered it, or a template that matches it.
+    #[must_use]
+    pub fn resource(self, uri: impl Into<String>) -> Self {
+        self.field(FilterField::Resource, uri)
+    }
+
+    /// Selects servers with this capability; `tools`, `resources` and `prompts` select servers that have any.
+    #[must_use]
+    pub fn capability(self, name: impl Into<String>) -> Self {
+        self.field(FilterField::Capability, name)
+    }
+
+    /// Selects servers with this tag.
+    #[must_use]
+    pub fn tag(self, tag: impl Into<String>) -> Self {
+        self.field(FilterField::Tag, tag)
+    }
+
+    /// Selects servers with all these tags.
+    #[must_use]
+    pub fn tags<T: Into<String>>(self, tags: impl IntoIterator<Item = T>) -> Self {
+        tags.into_iter().fold(self, Self::tag)
+    }
+
+    /// Selects servers with this transport.
+    #[must_use]
+    pub fn transport(self, kind: TransportKind) -> Self {
+        self.field(FilterField::Transport, kind.as_str())
+    }
+
+    /// Selects servers of this version.
+    #[must_use]
+    pub fn version(self, version: impl Into<String>) -> Self {
+        self.field(FilterField::Version, version)
+    }
+
+    /// Selects servers registered with the token of this name.
+    #[must_use]
+    pub fn owner(self, name: impl Into<String>) -> Self {
+        self.field(FilterField::Owner, name)
     }
 
     /// Selects servers with this metadata.
@@ -180,69 +321,6 @@ impl Filter {
     pub fn after(mut self, cursor: &Cursor) -> Self {
         self.after = Some(cursor.position().clone());
         self
-    }
-
-    /// Checks that the filter is valid: no empty texts, not too many conditions, a limit in range, a search with words.
-    pub(crate) fn check(&self) -> Result<(), FilterError> {
-        if let Some((field, _)) = self.fields.iter().find(|(_, text)| text.is_empty()) {
-            return Err(filter_error(field.name(), "must not be empty"));
-        }
-        if self.fields.len() + self.metadata.len() > MAX_FILTERS {
-            let count = self.fields.len() + self.metadata.len();
-            let detail =
-                format!("and the other filters are {count} in total; at most {MAX_FILTERS} are allowed");
-            return Err(filter_error("tag", detail));
-        }
-        if !PAGE_LIMITS.contains(&self.limit) {
-            return Err(filter_error("limit", "must be a whole number between 1 and 1000"));
-        }
-        self.check_search()
-    }
-
-    /// Checks that the search is valid.
-    pub(crate) fn check_search(&self) -> Result<(), FilterError> {
-        let Some(search) = &self.search else {
-            return match self.matching {
-                Match::Any => Ok(()),
-                Match::All => Err(filter_error("match", "has no effect without q")),
-            };
-        };
-        let characters = search.text().chars().count();
-        if characters > MAX_QUERY {
-            return Err(filter_error(
-                "q",
-                format!("has {characters} characters; at most {MAX_QUERY} are allowed"),
-            ));
-        }
-        match search.words().len() {
-            0 => Err(filter_error("q", "contains no word to search for")),
-            count if self.matching == Match::All && count > MAX_FILTERS => Err(filter_error(
-                "q",
-                format!("has {count} words; at most {MAX_FILTERS} are allowed with match=all"),
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    /// Checks that the filter can be watched: without ranking, pagination and unhealthy servers.
-    pub(crate) fn check_watch(&self) -> Result<(), FilterError> {
-        self.check()?;
-        if self.search.is_some() {
-            return Err(filter_error("q", "cannot be watched, since events are not ranked"));
-        }
-        if self.health == HealthFilter::Unhealthy {
-            return Err(filter_error(
-                "healthy",
-                "cannot be false here: an unhealthy server is reported as expired",
-            ));
-        }
-        if self.view == View::Full {
-            return Err(filter_error("view", "must be summary here; get full records by id"));
-        }
-        if self.after.is_some() {
-            return Err(filter_error("cursor", "is not known here; resume with since or Last-Event-ID"));
-        }
-        Ok(())
     }
 
     /// Returns whether every server matches, apart from health and search.

@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-use super::filter::filter_error;
-use super::filter_field::FilterField;
+use super::filter::FilterField;
+use super::filter_check::filter_error;
 use super::{Cursor, Filter, FilterError, HealthFilter, Match, Position, TransportKind, View};
 
 impl Filter {

@@ -8,7 +8,8 @@ mod change;
 mod cursor;
 mod definition;
 mod filter;
-mod filter_field;
+mod filter_check;
+mod filter_options;
 mod filter_params;
 mod json;
 mod json_node;
@@ -34,7 +35,9 @@ pub use capabilities::{Capabilities, Flags};
 pub use change::{Change, ChangeKind, Snapshot, WatchEvent};
 pub use cursor::{Cursor, CursorError};
 pub use definition::{Prompt, Tool};
-pub use filter::{Filter, FilterError, HealthFilter, Match, View};
+pub use filter::Filter;
+pub use filter_check::FilterError;
+pub use filter_options::{HealthFilter, Match, View};
 pub use json::{Json, JsonError};
 pub use lease::{Health, LeaseId, LeaseRef, LeaseState, Refreshed, RefreshedMany};
 pub use limits::*;
@@ -51,8 +54,8 @@ pub use violation::{ParseError, Violation};
 
 pub(crate) use cursor::Position;
 #[cfg(feature = "server")]
-pub(crate) use filter_field::FieldDefinition;
-pub(crate) use filter_field::{FieldSource, FilterField};
+pub(crate) use filter::FieldDefinition;
+pub(crate) use filter::{FieldSource, FilterField};
 #[cfg(feature = "client")]
 pub(crate) use registration::new_id;
 pub(crate) use resource::uri_prefixes;

@@ -224,9 +224,11 @@ pub struct ToolEntry {
 
 /// A page of tools, by name, or best first in a search.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct ToolPage {
     /// The tools of the page.
     pub tools: Vec<ToolEntry>,
-    /// The cursor of the next page; `None` on the last page.
+    /// The cursor of the next page; null on the last page.
+    #[cfg_attr(feature = "server", schema(required, value_type = Option<String>))]
     pub next_cursor: Option<Cursor>,
 }

@@ -8,7 +8,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// An event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(test, derive(serde::Deserialize))]
-pub(crate) struct Event {
+pub(crate) struct SseEvent {
     /// The field `event`; empty if there is none.
     pub(crate) kind: String,
     pub(crate) data: String,
@@ -22,11 +22,11 @@ pub(crate) struct Events {
     is_after_cr: bool,
     kind: String,
     data: Vec<String>,
-    ready: VecDeque<Event>,
+    ready: VecDeque<SseEvent>,
 }
 
 impl Events {
-    pub(crate) fn next(&mut self) -> Option<Event> {
+    pub(crate) fn next(&mut self) -> Option<SseEvent> {
         self.ready.pop_front()
     }
 
@@ -62,7 +62,7 @@ impl Events {
             let kind = std::mem::take(&mut self.kind);
             let data = std::mem::take(&mut self.data);
             if !data.is_empty() {
-                self.ready.push_back(Event { kind, data: data.join("\n") });
+                self.ready.push_back(SseEvent { kind, data: data.join("\n") });
             }
             return;
         }
@@ -83,7 +83,7 @@ impl Events {
 mod tests {
     use serde::Deserialize;
 
-    use super::{Event, Events};
+    use super::{Events, SseEvent};
     use crate::net::media_type::is_event_stream;
 
     #[derive(Deserialize)]
@@ -96,7 +96,7 @@ mod tests {
     struct Case {
         name: String,
         chunks: Vec<Chunk>,
-        events: Vec<Event>,
+        events: Vec<SseEvent>,
     }
 
     #[derive(Deserialize)]
@@ -126,7 +126,7 @@ mod tests {
         }
     }
 
-    fn parsed<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<Event> {
+    fn parsed<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<SseEvent> {
         let mut events = Events::default();
         chunks.into_iter().for_each(|chunk| events.feed(chunk));
         std::iter::from_fn(|| events.next()).collect()

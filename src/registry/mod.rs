@@ -38,7 +38,7 @@ use tokio::sync::{RwLock, RwLockReadGuard, watch as watch_channel};
 
 use crate::model::{Filter, FilterError, LeaseState, Page, Position, Server, Stats, ToolPage};
 use crate::store::{
-    Command, CommittedState, Entry, FindResult, Job, Moment, OpenError, Readers, ToolsResult,
+    CommittedState, Entry, FindResult, Job, Moment, OpenError, Readers, ToolsResult, WriteCommand,
 };
 use counters::Counters;
 use lease_clock::LeaseClock;
@@ -127,7 +127,11 @@ impl Registry {
         self.inner.lease_clock.now()
     }
 
-    async fn execute<I, O>(&self, input: I, command: impl FnOnce(Job<I, O>) -> Command) -> Result<O, Error> {
+    async fn execute<I, O>(
+        &self,
+        input: I,
+        command: impl FnOnce(Job<I, O>) -> WriteCommand,
+    ) -> Result<O, Error> {
         if self.is_standby() {
             return Err(Error::Standby { primary: self.inner.primary.clone() });
         }
@@ -243,7 +247,7 @@ impl Registry {
     /// If the write fails: [`Error::StorageFull`], [`Error::Overloaded`], [`Error::Standby`], [`Error::Closed`],
     /// [`Error::Storage`].
     pub async fn prune(&self) -> Result<(), Error> {
-        while writer_task::log_expired(&self.execute(self.retention, Command::Prune).await?) {}
+        while writer_task::log_expired(&self.execute(self.retention, WriteCommand::Prune).await?) {}
         Ok(())
     }
 
@@ -253,7 +257,7 @@ impl Registry {
     /// If it is not: [`Error::StorageFull`], [`Error::Overloaded`], [`Error::Standby`], [`Error::Closed`],
     /// [`Error::Storage`].
     pub async fn check_writable(&self) -> Result<(), Error> {
-        self.execute((), Command::Commit).await
+        self.execute((), WriteCommand::Commit).await
     }
 
     /// Returns a number that changes with everything that responses depend on, except time.

@@ -6,7 +6,7 @@
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::Error;
-use crate::store::{Command, StoreError};
+use crate::store::{StoreError, WriteCommand};
 
 /// The maximum number of commands that wait in a channel.
 const QUEUE_CAPACITY: usize = 4_096;
@@ -18,14 +18,14 @@ const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// The sending half of the command queue.
 #[derive(Debug, Clone)]
 pub(super) struct CommandSender {
-    refreshes: mpsc::Sender<Command>,
-    others: mpsc::Sender<Command>,
+    refreshes: mpsc::Sender<WriteCommand>,
+    others: mpsc::Sender<WriteCommand>,
 }
 
 /// The receiving half of the command queue.
 pub(super) struct CommandReceiver {
-    refreshes: mpsc::Receiver<Command>,
-    others: mpsc::Receiver<Command>,
+    refreshes: mpsc::Receiver<WriteCommand>,
+    others: mpsc::Receiver<WriteCommand>,
 }
 
 pub(super) fn command_queue() -> (CommandSender, CommandReceiver) {
@@ -45,7 +45,7 @@ impl CommandSender {
             .sum()
     }
 
-    pub(super) async fn send(&self, command: Command) -> Result<(), Error> {
+    pub(super) async fn send(&self, command: WriteCommand) -> Result<(), Error> {
         let channel = if command.is_refresh() { &self.refreshes } else { &self.others };
         channel.send(command).await.map_err(|_| Error::Closed)
     }
@@ -53,7 +53,7 @@ impl CommandSender {
 
 impl CommandReceiver {
     /// Returns the next command; `None` if all senders are dropped.
-    pub(super) async fn next(&mut self) -> Option<Command> {
+    pub(super) async fn next(&mut self) -> Option<WriteCommand> {
         tokio::select! {
             biased;
             Some(command) = self.refreshes.recv() => Some(command),
@@ -91,20 +91,20 @@ impl CommandReceiver {
 /// The commands of one commit.
 #[derive(Default)]
 pub(super) struct Batch {
-    pub(super) commands: Vec<Command>,
+    pub(super) commands: Vec<WriteCommand>,
     refreshes: usize,
     others: usize,
     bytes: usize,
 }
 
 impl Batch {
-    pub(super) fn of(command: Command) -> Self {
+    pub(super) fn of(command: WriteCommand) -> Self {
         let mut batch = Self::default();
         batch.push(command);
         batch
     }
 
-    fn push(&mut self, command: Command) {
+    fn push(&mut self, command: WriteCommand) {
         *if command.is_refresh() { &mut self.refreshes } else { &mut self.others } += 1;
         self.bytes += command.bytes();
         self.commands.push(command);
@@ -124,12 +124,12 @@ mod tests {
     use crate::model::{Actor, Json, LeaseRef, Registration, Tool};
     use crate::store::{Job, PreparedRegistration, RefreshRequest, Search};
 
-    fn refresh(id: &str) -> Command {
+    fn refresh(id: &str) -> WriteCommand {
         let leases = vec![LeaseRef::new(id, None)];
-        Command::Refresh(Job::new(RefreshRequest { leases, actor: Actor::InProcess }).0)
+        WriteCommand::Refresh(Job::new(RefreshRequest { leases, actor: Actor::InProcess }).0)
     }
 
-    fn register(bytes: usize) -> Command {
+    fn register(bytes: usize) -> WriteCommand {
         let tool = format!("{{\"name\":\"t\",\"description\":\"{}\"}}", "x".repeat(bytes));
         let tool = Tool::from_json(Json::parse(&tool).unwrap()).unwrap();
         let registration = Registration::stdio("s", ["x"]).tool(tool);
@@ -140,7 +140,7 @@ mod tests {
             &Search::default(),
         )
         .unwrap();
-        Command::Register(Box::new(Job::new(prepared).0))
+        WriteCommand::Register(Box::new(Job::new(prepared).0))
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Error, Registry};
 use crate::model::{Role, Secret, TokenInfo, TokenName, Tokens};
-use crate::store::{Command, TokenChange};
+use crate::store::{TokenChange, WriteCommand};
 
 impl Registry {
     /// Creates a token and returns its secret, of which the registry stores only the hash. Once a token exists, the HTTP API
@@ -18,7 +18,7 @@ impl Registry {
         let created_at = crate::store::time(self.now().wall);
         let token = TokenInfo { name: name.clone(), role, created_at };
         let change = TokenChange::Create { token, hash: secret.hash() };
-        if self.execute(change, Command::Token).await? {
+        if self.execute(change, WriteCommand::Token).await? {
             tracing::info!(name = name.as_str(), role = role.as_str(), "token created");
             Ok(secret)
         } else {
@@ -32,7 +32,7 @@ impl Registry {
     /// [`Error::NoToken`] if no token has this name, or an error of the write: [`Error::StorageFull`],
     /// [`Error::Overloaded`], [`Error::Standby`], [`Error::Closed`], [`Error::Storage`].
     pub async fn revoke_token(&self, name: &TokenName) -> Result<(), Error> {
-        if self.execute(TokenChange::Revoke(name.clone()), Command::Token).await? {
+        if self.execute(TokenChange::Revoke(name.clone()), WriteCommand::Token).await? {
             tracing::info!(name = name.as_str(), "token revoked");
             Ok(())
         } else {

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::{Error, Registry};
 use crate::model::{Change, ChangeKind, Filter, Revision, Snapshot, WatchEvent};
-use crate::store::{Entry, Event, EventSide, Moment, Side, Subscription, time};
+use crate::store::{ChangeEvent, Entry, EventSide, Moment, Side, Subscription, time};
 
 /// A watcher of a registry, see [`Registry::watch`].
 ///
@@ -25,7 +25,7 @@ pub struct Watch {
     state: WatchState,
     /// The last change that was returned or skipped.
     revision: Revision,
-    pending: VecDeque<Arc<Event>>,
+    pending: VecDeque<Arc<ChangeEvent>>,
 }
 
 /// How a watcher continues.
@@ -42,7 +42,7 @@ enum WatchState {
 /// An event of a watcher, not parsed.
 pub(crate) enum WatchItem {
     Snapshot { servers: Vec<Entry>, revision: Revision, now: Moment },
-    Change { kind: ChangeKind, which: EventSide, event: Arc<Event> },
+    Change { kind: ChangeKind, which: EventSide, event: Arc<ChangeEvent> },
 }
 
 impl Registry {
@@ -209,7 +209,7 @@ impl Watch {
 }
 
 /// Returns whether changes continue right after a revision: they are of the same epoch, and none is missing.
-fn is_continuation(after: &Revision, events: &[Arc<Event>], current: &Revision) -> bool {
+fn is_continuation(after: &Revision, events: &[Arc<ChangeEvent>], current: &Revision) -> bool {
     let is_gapless = (after.number + 1..).zip(events).all(|(number, event)| event.revision == number);
     let is_complete =
         if events.is_empty() { current.number == after.number } else { current.number >= after.number };

@@ -6,8 +6,8 @@
 use super::{Error, Registry};
 use crate::model::{Actor, LeaseRef, Refreshed, RefreshedMany, Registered, Registration, ValidRegistration};
 use crate::store::{
-    Command, DeregisterOutcome, DeregisterRequest, PreparedRegistration, RefreshOutcome, RefreshRequest,
-    RegisterOutcome,
+    DeregisterOutcome, DeregisterRequest, PreparedRegistration, RefreshOutcome, RefreshRequest,
+    RegisterOutcome, WriteCommand,
 };
 
 impl Registry {
@@ -47,7 +47,7 @@ impl Registry {
     ) -> Result<Registered, Error> {
         let prepared = PreparedRegistration::new(registration, new_only, actor, self.inner.state.search())?;
         let id = prepared.id().to_owned();
-        let registered = match self.execute(prepared, |job| Command::Register(Box::new(job))).await? {
+        let registered = match self.execute(prepared, |job| WriteCommand::Register(Box::new(job))).await? {
             RegisterOutcome::Done(registered) => registered,
             RegisterOutcome::Taken => return Err(Error::AlreadyRegistered(id)),
             RegisterOutcome::Forbidden => return Err(Error::Forbidden(id)),
@@ -72,7 +72,7 @@ impl Registry {
     pub(crate) async fn refresh_for(&self, lease: LeaseRef, actor: Actor) -> Result<Refreshed, Error> {
         let id = lease.id.clone();
         let request = RefreshRequest { leases: vec![lease], actor };
-        match self.execute(request, Command::Refresh).await?.into_iter().next() {
+        match self.execute(request, WriteCommand::Refresh).await?.into_iter().next() {
             Some(RefreshOutcome::Refreshed(refreshed)) => Ok(refreshed),
             Some(RefreshOutcome::Replaced) => Err(Error::LeaseReplaced(id)),
             Some(RefreshOutcome::Forbidden) => Err(Error::Forbidden(id)),
@@ -101,7 +101,7 @@ impl Registry {
         actor: Actor,
     ) -> Result<(RefreshedMany, Vec<usize>, Vec<usize>), Error> {
         let leases = ids.iter().map(|id| LeaseRef::new(id.as_str(), None)).collect();
-        let outcomes = self.execute(RefreshRequest { leases, actor }, Command::Refresh).await?;
+        let outcomes = self.execute(RefreshRequest { leases, actor }, WriteCommand::Refresh).await?;
         let mut result = RefreshedMany::default();
         let (mut not_registered, mut forbidden) = (Vec::new(), Vec::new());
         for (index, (id, outcome)) in ids.into_iter().zip(outcomes).enumerate() {
@@ -130,7 +130,7 @@ impl Registry {
     /// Deregisters a server on behalf of an actor.
     pub(crate) async fn deregister_for(&self, lease: LeaseRef, actor: Actor) -> Result<(), Error> {
         let id = lease.id.clone();
-        match self.execute(DeregisterRequest { lease, actor }, Command::Deregister).await? {
+        match self.execute(DeregisterRequest { lease, actor }, WriteCommand::Deregister).await? {
             DeregisterOutcome::Done { name } => {
                 tracing::info!(id, name, "deregistered");
                 Ok(())

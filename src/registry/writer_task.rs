@@ -16,7 +16,7 @@ use super::wal_monitor;
 use super::wal_monitor::WalMonitor;
 use crate::clock::Clock;
 use crate::store::{
-    BatchCounts, ChangeRetention, Command, Job, LeaseFile, Moment, PruneOutcome, StoreError, Writer,
+    BatchCounts, ChangeRetention, Job, LeaseFile, Moment, PruneOutcome, StoreError, WriteCommand, Writer,
 };
 use crate::sync::await_sqlite;
 
@@ -112,7 +112,7 @@ impl WriterTask {
 
     /// Executes a command and all waiting ones. Pruning has a commit of its own after the others, so that no caller waits
     /// for it.
-    async fn execute(&mut self, first: Command) {
+    async fn execute(&mut self, first: WriteCommand) {
         let mut batch = Batch::of(first);
         loop {
             // Callers that are about to send a command can share the commit. A single caller loses a microsecond.
@@ -122,7 +122,7 @@ impl WriterTask {
             }
         }
         batch.commands.retain(|command| !command.is_abandoned());
-        let (prunes, others): (Vec<_>, Vec<_>) = batch.commands.into_iter().partition(Command::is_prune);
+        let (prunes, others): (Vec<_>, Vec<_>) = batch.commands.into_iter().partition(WriteCommand::is_prune);
         if !others.is_empty() {
             self.commit(others).await;
         }
@@ -131,7 +131,7 @@ impl WriterTask {
         }
     }
 
-    async fn commit(&mut self, mut batch: Vec<Command>) {
+    async fn commit(&mut self, mut batch: Vec<WriteCommand>) {
         let now = self.inner.lease_clock.tick();
         let revision_before = self.writer.revision();
         let begin = self.clock.monotonic();
@@ -152,7 +152,7 @@ impl WriterTask {
                 // Leases are paused if heartbeats cannot be committed, but not for a registration that is too large for the
                 // rest of the disk.
                 let blocks_refreshes =
-                    matches!(error, StoreError::Busy) || batch.iter().any(Command::is_refresh);
+                    matches!(error, StoreError::Busy) || batch.iter().any(WriteCommand::is_refresh);
                 if blocks_refreshes || !self.can_commit().await {
                     self.pause(&error);
                 }
@@ -161,14 +161,14 @@ impl WriterTask {
         if self.writer.revision() != revision_before {
             self.persist_lease_clock(now, false);
         }
-        batch.into_iter().for_each(Command::reply);
+        batch.into_iter().for_each(WriteCommand::reply);
         self.writer.publish();
     }
 
     /// Returns whether an empty commit succeeds.
     async fn can_commit(&mut self) -> bool {
         let now = self.inner.lease_clock.tick();
-        await_sqlite(self.writer.run(&mut [Command::Commit(Job::new(()).0)], now)).await.is_ok()
+        await_sqlite(self.writer.run(&mut [WriteCommand::Commit(Job::new(()).0)], now)).await.is_ok()
     }
 
     fn pause(&self, error: &StoreError) {
@@ -188,12 +188,12 @@ impl WriterTask {
         }
         if self.inner.lease_clock.is_paused() {
             // Together with waiting commands, so that their callers do not wait for the next attempt.
-            self.execute(Command::Commit(Job::new(()).0)).await;
+            self.execute(WriteCommand::Commit(Job::new(()).0)).await;
             return false;
         }
         match await_sqlite(self.writer.modified_externally()).await {
             Ok(false) => {}
-            Ok(true) => self.commit(vec![Command::Commit(Job::new(()).0)]).await,
+            Ok(true) => self.commit(vec![WriteCommand::Commit(Job::new(()).0)]).await,
             Err(error) => {
                 tracing::error!(%error, "cannot determine whether another process has written to the database");
             }
@@ -205,12 +205,12 @@ impl WriterTask {
         }
         if self.writer.is_unindexed() {
             let (job, mut outcome) = Job::new(());
-            self.execute(Command::Index(job)).await;
+            self.execute(WriteCommand::Index(job)).await;
             // Repeated at once until all servers are indexed, but after an error not before the next tick.
             has_more_work |= matches!(outcome.try_recv(), Ok(Ok(())));
         }
         if schedule.trim.is_due(monotonic) {
-            self.commit(vec![Command::Trim(Job::new(self.change_retention).0)]).await;
+            self.commit(vec![WriteCommand::Trim(Job::new(self.change_retention).0)]).await;
         }
         has_more_work
     }
@@ -221,7 +221,7 @@ impl WriterTask {
             return false;
         }
         let (job, mut outcome) = Job::new(self.retention);
-        self.execute(Command::Prune(job)).await;
+        self.execute(WriteCommand::Prune(job)).await;
         outcome.try_recv().is_ok_and(|pruned| pruned.is_ok_and(|pruned| log_expired(&pruned)))
     }
 
@@ -240,7 +240,7 @@ impl WriterTask {
             self.execute(command).await;
         }
         let (job, outcome) = Job::new(());
-        self.commit(vec![Command::Commit(job)]).await;
+        self.commit(vec![WriteCommand::Commit(job)]).await;
         let clean = matches!(outcome.await, Ok(Ok(())));
         let now = self.inner.lease_clock.now();
         self.persist_lease_clock(now, clean);

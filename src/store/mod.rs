@@ -40,7 +40,7 @@ pub(crate) use cache::responses::{FindResult, ToolsResult};
 pub(crate) use cache::search_index::Search;
 pub(crate) use cache::state::CommittedState;
 pub(crate) use cache::state::InitialState;
-pub(crate) use cache::subscriptions::{Event, EventSide, Side, Subscription};
+pub(crate) use cache::subscriptions::{ChangeEvent, EventSide, Side, Subscription};
 pub(crate) use database::companion::Companion;
 #[cfg(feature = "cli")]
 pub(crate) use database::create::create_private;
@@ -61,7 +61,7 @@ pub(crate) use read::reader::Readers;
 pub(crate) use record::Entry;
 pub(crate) use snapshot::SnapshotDatabase;
 pub(crate) use write::changelog::ChangeRetention;
-pub(crate) use write::command::{BatchCounts, Command, Job};
+pub(crate) use write::command::{BatchCounts, Job, WriteCommand};
 pub(crate) use write::leases::{
     DeregisterOutcome, DeregisterRequest, PruneOutcome, RefreshOutcome, RefreshRequest,
 };

@@ -371,7 +371,9 @@ mod tests {
 
     #[test]
     fn every_optional_text_has_a_maximum_length() {
-        let Err(ParseError::Invalid(violations)) = with_texts(|_| "x".repeat(20_000)) else { panic!("valid") };
+        let Err(ParseError::Invalid(violations)) = with_texts(|_| "x".repeat(20_000)) else {
+            panic!("valid")
+        };
         let pointers: Vec<_> = violations.into_iter().map(|violation| violation.pointer).collect();
         assert_eq!(pointers, Record::TEXTS.map(|member| format!("/{}", member.name)));
     }

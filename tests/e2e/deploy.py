@@ -56,6 +56,7 @@ def versions():
         *UNITS,
         CONFIG,
         ROOT / "README.md",
+        ROOT / "docs/operations.md",
         ROOT / "tests/e2e/requirements/sdk.txt",
         *(ROOT / "src").rglob("*.rs"),
     ]

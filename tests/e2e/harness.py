@@ -98,7 +98,7 @@ def create_token(registry, name, role):
 
 
 def sqlite3(database, sql):
-    """Returns the output of the command sqlite3, opened read-only as the README recommends."""
+    """Returns the output of the command sqlite3, opened read-only as docs/operations.md recommends."""
     command = ["sqlite3", "-readonly", "-header", "-column", database, sql]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use paulina::client::{Client, ClientOptions, Heartbeat, HeartbeatStatus};
 use paulina::clock::ManualClock;
-use paulina::http::{Limits, Listener, Server};
+use paulina::http::{HttpServer, Limits, Listener};
 use paulina::{Filter, Options, Registration, Registry};
 
 use crate::client::free_address;
@@ -50,7 +50,7 @@ impl Serving {
 fn serve(registry: &Registry, address: SocketAddr) -> Serving {
     let listener = Listener::tcp(address).unwrap();
     let address = listener.address().unwrap();
-    let server = Server::new(registry.clone(), Limits::default());
+    let server = HttpServer::new(registry.clone(), Limits::default());
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let stopped = async move { drop(stopped.await) };
     let task = tokio::spawn(server.run(listener, stopped, Duration::ZERO));
@@ -239,7 +239,7 @@ async fn a_rejected_replacement_keeps_the_current_registration_alive() {
     let registry = Options::new().clock(clock.clone()).open(":memory:").await.unwrap();
     let listener = Listener::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.address().unwrap();
-    let server = Server::new(registry.clone(), Limits { body_bytes: 2_000, ..Limits::default() });
+    let server = HttpServer::new(registry.clone(), Limits { body_bytes: 2_000, ..Limits::default() });
     tokio::spawn(server.run(listener, std::future::pending(), Duration::ZERO));
     let heartbeat = client(address, &clock).keep_alive(files_server()).unwrap();
     heartbeat.registered().await.unwrap();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use paulina::client::{ClientError, ClientOptions};
-use paulina::http::{Limits, Server};
+use paulina::http::{HttpServer, Limits};
 use paulina::{Options, Registration, Registry, Role, Standby};
 use reqwest::Method;
 use serde_json::json;
@@ -17,12 +17,12 @@ pub(crate) struct StandbyApi {
 }
 
 impl StandbyApi {
-    pub(crate) async fn new(configure: impl FnOnce(Server, Arc<Standby>) -> Server) -> Self {
+    pub(crate) async fn new(configure: impl FnOnce(HttpServer, Arc<Standby>) -> HttpServer) -> Self {
         Self::with_tokens(configure, &[]).await.0
     }
 
     async fn with_tokens(
-        configure: impl FnOnce(Server, Arc<Standby>) -> Server,
+        configure: impl FnOnce(HttpServer, Arc<Standby>) -> HttpServer,
         roles: &[Role],
     ) -> (Self, Vec<String>) {
         let folder = tempfile::tempdir().unwrap();
@@ -44,7 +44,7 @@ impl StandbyApi {
     }
 
     /// Configures promotion from a new copy, if it is forced.
-    fn promoting(server: Server, standby: Arc<Standby>) -> Server {
+    fn promoting(server: HttpServer, standby: Arc<Standby>) -> HttpServer {
         let folder = tempfile::tempdir().unwrap();
         let folder = Arc::new(folder);
         server.on_promote(move |force| {

@@ -21,14 +21,14 @@ use crate::store::{Companion, LeaseFile, OpenError, lock_database, resolve_symli
 const PAUSE_FACTOR: u32 = 10;
 
 /// A request for promotion: whether it is forced, and where to send the result.
-type Request = (bool, oneshot::Sender<Result<(), String>>);
+type PromotionRequest = (bool, oneshot::Sender<Result<(), String>>);
 
 /// The sending half of the channel for promotion requests.
 #[derive(Debug, Clone)]
-pub(in crate::cli) struct PromotionSender(mpsc::Sender<Request>);
+pub(in crate::cli) struct PromotionSender(mpsc::Sender<PromotionRequest>);
 
 /// The receiving half of the channel for promotion requests.
-pub(in crate::cli) struct PromotionRequests(mpsc::Receiver<Request>);
+pub(in crate::cli) struct PromotionRequests(mpsc::Receiver<PromotionRequest>);
 
 /// Creates a channel for promotion requests.
 pub(in crate::cli) fn promotion_channel() -> (PromotionSender, PromotionRequests) {

@@ -4,10 +4,11 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 
 use super::query;
-use crate::http::openapi::schemas::{FilterQuery, PageQuery, ToolPage};
+use crate::http::openapi::schemas::{FilterQuery, PageQuery};
 use crate::http::problem::Problem;
 use crate::http::response::{fingerprint, json_with_etag, serialization_error};
 use crate::http::state::App;
+use crate::model::ToolPage;
 
 /// Find tools.
 ///

@@ -20,7 +20,7 @@ const PACKAGE_REGISTRIES: [&str; 6] = ["npm", "pypi", "oci", "nuget", "cargo", "
 
 /// One version of one name.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct ListingEntry {
     pub(super) name: String,
     pub(super) version: String,
     pub(super) is_latest: bool,
@@ -35,7 +35,7 @@ pub(super) struct Entry {
     pub(super) json: Value,
 }
 
-impl Entry {
+impl ListingEntry {
     /// Builds an entry from the servers that run it, in order of registration. Healthy servers define it, if there are any.
     /// Returns `None` if there are no servers.
     pub(super) fn new(name: String, version: String, all: &[Server]) -> Option<Self> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use super::entry::Entry;
+use super::entry::ListingEntry;
 use super::naming;
 use crate::model::{Filter, HealthFilter, PAGE_LIMITS, Server};
 use crate::registry::{Error, Registry};
@@ -14,7 +14,7 @@ use crate::registry::{Error, Registry};
 #[derive(Debug)]
 pub(super) struct Listing {
     /// In order of name, then of age.
-    entries: Vec<Arc<Entry>>,
+    entries: Vec<Arc<ListingEntry>>,
 }
 
 /// The state that a listing depends on: the version of the data, and the numbers of healthy and unhealthy servers. An expired
@@ -87,9 +87,9 @@ impl Listing {
         }
         let mut entries = Vec::new();
         for (name, versions) in by_name {
-            let mut of_name: Vec<Entry> = Vec::new();
+            let mut of_name: Vec<ListingEntry> = Vec::new();
             for (version, servers) in versions {
-                of_name.extend(Entry::new(name.clone(), version, &servers));
+                of_name.extend(ListingEntry::new(name.clone(), version, &servers));
             }
             of_name.sort_by(|one, other| {
                 (one.published_at, &one.version).cmp(&(other.published_at, &other.version))
@@ -103,19 +103,19 @@ impl Listing {
         Self { entries }
     }
 
-    pub(super) fn entries(&self) -> &[Arc<Entry>] {
+    pub(super) fn entries(&self) -> &[Arc<ListingEntry>] {
         &self.entries
     }
 
     /// Returns the versions of a name, newest first.
-    pub(super) fn versions_of(&self, name: &str) -> impl Iterator<Item = Arc<Entry>> {
+    pub(super) fn versions_of(&self, name: &str) -> impl Iterator<Item = Arc<ListingEntry>> {
         self.entries.iter().rev().filter(move |entry| entry.name == name).cloned()
     }
 }
 
 /// Returns the index of the latest version of a name: the highest if all are semantic versions (<https://semver.org>), else the
 /// one registered last. Deleted versions count only if all are deleted.
-fn latest(entries: &[Entry]) -> Option<usize> {
+fn latest(entries: &[ListingEntry]) -> Option<usize> {
     let any_active = entries.iter().any(|entry| !entry.deleted);
     let candidates = || entries.iter().enumerate().filter(move |(_, entry)| !any_active || !entry.deleted);
     let semantic: Result<Vec<_>, _> = candidates()

@@ -77,7 +77,7 @@ async fn get_versions(State(app): State<App>, uri: Uri, headers: HeaderMap) -> R
         let Some(version) = version else {
             return Ok(json_response(&headers, &page_json(&versions, None)));
         };
-        let wanted = |entry: &Arc<entry::Entry>| {
+        let wanted = |entry: &Arc<entry::ListingEntry>| {
             if version == "latest" { entry.is_latest } else { entry.version == version }
         };
         let found = versions.into_iter().find(wanted);
@@ -90,7 +90,7 @@ async fn get_versions(State(app): State<App>, uri: Uri, headers: HeaderMap) -> R
 }
 
 /// Serializes a page. `metadata` is always present; on the last page it has no `nextCursor`.
-fn page_json(entries: &[Arc<entry::Entry>], next: Option<&str>) -> Value {
+fn page_json(entries: &[Arc<entry::ListingEntry>], next: Option<&str>) -> Value {
     let mut metadata = json!({ "count": entries.len() });
     if let (Some(next), Some(metadata)) = (next, metadata.as_object_mut()) {
         metadata.insert("nextCursor".to_owned(), json!(next));

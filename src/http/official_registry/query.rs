@@ -14,7 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::entry::Entry;
+use super::entry::ListingEntry;
 use super::listing::Listing;
 use crate::http::problem::{Code, Problem};
 use crate::model::{Filter, HealthFilter, PAGE_LIMITS, Score};
@@ -100,7 +100,7 @@ impl ListQuery {
     }
 
     /// Returns how well an entry matches the search. A part of its name is best, as in the official registry.
-    fn score(&self, entry: &Entry, scores: &Scores) -> Option<Score> {
+    fn score(&self, entry: &ListingEntry, scores: &Scores) -> Option<Score> {
         let search = self.search.as_deref()?;
         if entry.names.contains(search) {
             return Some(Score::MAX);
@@ -110,7 +110,7 @@ impl ListQuery {
         best.filter(|score| *score >= Score::RELEVANT)
     }
 
-    fn matches(&self, entry: &Entry) -> bool {
+    fn matches(&self, entry: &ListingEntry) -> bool {
         let has_version = self.version.as_deref().is_none_or(|version| match version {
             "latest" => entry.is_latest,
             exact => entry.version == exact,
@@ -118,7 +118,7 @@ impl ListQuery {
         has_version && self.updated_since.is_none_or(|since| entry.updated_at >= since)
     }
 
-    fn is_after(&self, score: Option<Score>, entry: &Entry) -> bool {
+    fn is_after(&self, score: Option<Score>, entry: &ListingEntry) -> bool {
         self.after.as_ref().is_none_or(|(name, age, version)| {
             (Reverse(score), &entry.name, entry.published_at, &entry.version)
                 > (Reverse(self.after_score), name, *age, version)
@@ -126,7 +126,11 @@ impl ListQuery {
     }
 
     /// Returns the entries of one page, and the cursor of the next. With a search, the best match comes first.
-    pub(super) fn page(&self, listing: &Listing, scores: &Scores) -> (Vec<Arc<Entry>>, Option<String>) {
+    pub(super) fn page(
+        &self,
+        listing: &Listing,
+        scores: &Scores,
+    ) -> (Vec<Arc<ListingEntry>>, Option<String>) {
         let limit = self.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
         let entries = listing.entries().iter().filter(|entry| self.matches(entry));
         let rated = entries.map(|entry| (self.score(entry, scores), entry));

@@ -6,7 +6,7 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
 use utoipa::openapi::{Ref, RefOr, Required};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::model::{FieldDefinition, FilterField, Record, ServerState, ToolEntry};
+use crate::model::{FieldDefinition, FilterField, Record, ServerState};
 
 /// The body of a registration. `registration.schema.json` contains its schema, which is more exact than Rust types can be.
 #[derive(ToSchema)]
@@ -69,17 +69,6 @@ pub(in crate::http) struct ServerPage {
     /// The revision of the registry: `<epoch>-<n>`.
     #[schema(example = "8f3a1c02-17")]
     revision: String,
-}
-
-/// A page of tools.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes how model/server.rs writes")]
-pub(in crate::http) struct ToolPage {
-    /// The matching tools.
-    tools: Vec<ToolEntry>,
-    /// The cursor of the next page; null on the last page.
-    #[schema(required)]
-    next_cursor: Option<String>,
 }
 
 /// The filters, as query parameters. All can be repeated, except `tags`.

@@ -31,7 +31,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::http::metrics::Metrics;
 use crate::http::problem::{Code, Problem};
 
-/// Handles the requests of a [`Server`](crate::http::Server).
+/// Handles the requests of a [`HttpServer`](crate::http::HttpServer).
 #[derive(Clone)]
 pub(in crate::http) struct Pipeline(Arc<Shared>);
 

@@ -35,7 +35,7 @@ use crate::registry::Registry;
 
 /// An HTTP server for a registry, and its configuration.
 #[derive(Debug)]
-pub struct Server {
+pub struct HttpServer {
     registry: Registry,
     limits: Limits,
     allowed_hosts: Vec<String>,
@@ -49,7 +49,7 @@ pub struct Server {
 /// The largest size of a connection's buffer, and so of a request header.
 const MAX_BUFFER_SIZE: usize = 64 * 1024;
 
-impl Server {
+impl HttpServer {
     /// Returns a server for a registry, with default settings.
     #[must_use]
     pub fn new(registry: Registry, limits: Limits) -> Self {

@@ -48,11 +48,12 @@ pub struct TlsError {
 }
 
 /// The byte stream of a connection.
-pub(in crate::http) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+pub(in crate::http) trait ConnectionStream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> ConnectionStream for S {}
 
 /// A connection whose TLS handshake may not be complete.
-pub(in crate::http) type Handshake = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send>>;
+pub(in crate::http) type Handshake =
+    Pin<Box<dyn Future<Output = io::Result<Box<dyn ConnectionStream>>> + Send>>;
 
 impl Listener {
     /// Listens on an address and port; port 0 selects a free one.
@@ -152,12 +153,12 @@ impl Listener {
         }
     }
 
-    fn handshake<S: Stream + 'static>(&self, stream: S) -> Handshake {
+    fn handshake<S: ConnectionStream + 'static>(&self, stream: S) -> Handshake {
         match self.tls.clone() {
-            None => Box::pin(std::future::ready(Ok(Box::new(stream) as Box<dyn Stream>))),
+            None => Box::pin(std::future::ready(Ok(Box::new(stream) as Box<dyn ConnectionStream>))),
             Some(tls) => Box::pin(async move {
                 let stream = tls.accept(stream).await?;
-                Ok(Box::new(stream) as Box<dyn Stream>)
+                Ok(Box::new(stream) as Box<dyn ConnectionStream>)
             }),
         }
     }

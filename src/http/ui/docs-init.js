@@ -13,11 +13,15 @@ globalThis.trustedTypes?.createPolicy("default", {
   createHTML: (html) => (ALLOWED_HTML.test(html) ? html : html.replaceAll("<", "&lt;")),
 });
 
-/** Makes the paths of the document relative to this page, which a proxy may serve under a prefix. */
+/** Adapts the document to Swagger UI, and its paths to this page, which a proxy may serve under a prefix. */
 function adapt(document_) {
   document_.servers = [{ url: new URL(".", document.baseURI).href.replace(/\/$/, "") }];
+  // Swagger UI links an identifier to spdx.org, which has no page for an expression.
+  delete document_.info.license?.identifier;
   for (const item of Object.values(document_.paths)) {
     for (const operation of Object.values(item)) {
+      // Swagger UI shows an operation with an optional token as locked, even without a token.
+      operation.security = operation.security?.filter((requirement) => SCHEME in requirement);
       for (const parameter of operation.parameters ?? []) {
         // Swagger UI fills in and sends examples. All filters at once find nothing.
         if (parameter.required || parameter.example === undefined) continue;
@@ -107,6 +111,18 @@ function addAccessibleNames(root) {
   set(".modal-ux h4", { "aria-level": "3" });
   set(".modal-ux h6", { "aria-level": "4" });
   set(".auth-container input", { type: "password", autocomplete: "off", spellcheck: "false" });
+  // Its label names it better.
+  each(".auth-container input[aria-label]", (input) => input.removeAttribute("aria-label"));
+}
+
+/** Keeps the focus in the token dialog. */
+function wrapFocus(event) {
+  const controls = [...event.currentTarget.querySelectorAll(".modal-ux :is(input, button)")];
+  if (event.key !== "Tab" || controls.length === 0) return;
+  const [leaving, next] = event.shiftKey ? [controls[0], controls.at(-1)] : [controls.at(-1), controls[0]];
+  if (document.activeElement !== leaving && controls.includes(document.activeElement)) return;
+  event.preventDefault();
+  next.focus();
 }
 
 function notice(text, retry) {
@@ -137,6 +153,7 @@ async function show() {
     // When the token dialog closes, the focus returns to the button that opened it.
     if (wasDialogOpen && !isDialogOpen && document.activeElement === document.body) root.querySelector(".scheme-container .authorize")?.focus();
   }).observe(root, { childList: true, subtree: true });
+  root.addEventListener("keydown", wrapFocus);
   const ui = SwaggerUIBundle({
     spec,
     domNode: root,
@@ -153,6 +170,12 @@ async function show() {
     },
   });
 }
+
+// Not by the fragment: the fragment names the open operation.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  document.getElementById("main").focus();
+});
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const setColorScheme = () => document.documentElement.classList.toggle("dark-mode", dark.matches);

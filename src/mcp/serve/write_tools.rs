@@ -9,12 +9,12 @@ use crate::model::{Actor, Registration};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Register {
+struct RegisterArguments {
     registration: Value,
 }
 
 pub(super) async fn register(backend: &Backend, arguments: Value, actor: Actor) -> RequestResult<ToolOutput> {
-    let Register { registration } = parse_arguments(arguments)?;
+    let RegisterArguments { registration } = parse_arguments(arguments)?;
     let valid = Registration::from_json(registration.to_string().as_bytes())?;
     let registered = backend.register(valid, actor).await?;
     let server = &registered.server;
@@ -30,7 +30,7 @@ pub(super) async fn register(backend: &Backend, arguments: Value, actor: Actor) 
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Deregister {
+struct DeregisterArguments {
     id: String,
 }
 
@@ -39,7 +39,7 @@ pub(super) async fn deregister(
     arguments: Value,
     actor: Actor,
 ) -> RequestResult<ToolOutput> {
-    let Deregister { id } = parse_arguments(arguments)?;
+    let DeregisterArguments { id } = parse_arguments(arguments)?;
     if id.is_empty() {
         return Err(RequestError("the id is empty".to_owned()));
     }

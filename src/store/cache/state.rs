@@ -34,7 +34,7 @@ pub(crate) enum InitialState {
 
 /// See the [module](self).
 pub(crate) struct CommittedState {
-    state: RwLock<State>,
+    state: RwLock<GuardedState>,
     responses: ResponseCache,
     /// The latest lease time of a query.
     latest_query_at: AtomicI64,
@@ -45,7 +45,7 @@ pub(crate) struct CommittedState {
 }
 
 /// The part of the state that the lock guards.
-pub(in crate::store) struct State {
+pub(in crate::store) struct GuardedState {
     pub(in crate::store) leases: LeaseTable,
     pub(in crate::store) revision: Revision,
     pub(in crate::store) tokens: Arc<Tokens>,
@@ -88,7 +88,7 @@ pub(in crate::store) enum LeaseChange {
     Remove(i64),
 }
 
-impl State {
+impl GuardedState {
     /// Applies changes of leases. Returns whether a query may have seen a lease as expired that this commit renewed: a
     /// query that began after the batch uses a later time. Its response lacks a healthy server, although none of its keys
     /// was invalidated.
@@ -138,8 +138,12 @@ impl CommittedState {
         cache_bytes: u64,
     ) -> Self {
         let revision_number = watch::Sender::new(revision.number);
-        let state =
-            State { leases, revision, tokens: Arc::new(tokens), invalidation: InvalidationTable::default() };
+        let state = GuardedState {
+            leases,
+            revision,
+            tokens: Arc::new(tokens),
+            invalidation: InvalidationTable::default(),
+        };
         Self {
             state: RwLock::new(state),
             responses: ResponseCache::new(cache_bytes),
@@ -166,11 +170,11 @@ impl CommittedState {
         self.watchers.subscribe(slot)
     }
 
-    pub(in crate::store) fn read(&self) -> RwLockReadGuard<'_, State> {
+    pub(in crate::store) fn read(&self) -> RwLockReadGuard<'_, GuardedState> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, State> {
+    fn write(&self) -> RwLockWriteGuard<'_, GuardedState> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -317,7 +321,10 @@ impl CommittedState {
     }
 
     /// Returns a valid cached response, and the state.
-    fn valid_entry(&self, key: CacheKeyRef<'_>) -> Option<(Arc<CacheEntry>, RwLockReadGuard<'_, State>)> {
+    fn valid_entry(
+        &self,
+        key: CacheKeyRef<'_>,
+    ) -> Option<(Arc<CacheEntry>, RwLockReadGuard<'_, GuardedState>)> {
         let entry = self.responses.get(key)?;
         let state = self.read();
         state.invalidation.is_valid(entry.version, &entry.keys).then_some((entry, state))

@@ -19,7 +19,7 @@ const MAILBOX_BYTES: usize = 1024 * 1024;
 
 /// A row of the table `changes`, shared by all watchers.
 #[derive(Debug)]
-pub(crate) struct Event {
+pub(crate) struct ChangeEvent {
     pub(crate) revision: u64,
     pub(crate) kind: ChangeKind,
     /// The wall time, in milliseconds.
@@ -50,7 +50,7 @@ impl Side {
     }
 }
 
-impl Event {
+impl ChangeEvent {
     fn bytes(&self) -> usize {
         self.before.iter().chain(&self.after).map(|side| side.json.len()).sum()
     }
@@ -117,7 +117,7 @@ struct Watcher {
 /// The undelivered events of a watcher.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
-    events: VecDeque<Arc<Event>>,
+    events: VecDeque<Arc<ChangeEvent>>,
     bytes: usize,
     /// Events were dropped; the table `changes` contains them.
     pub(crate) overflowed: bool,
@@ -126,7 +126,7 @@ pub(crate) struct Mailbox {
 }
 
 impl Mailbox {
-    pub(crate) fn take(&mut self) -> VecDeque<Arc<Event>> {
+    pub(crate) fn take(&mut self) -> VecDeque<Arc<ChangeEvent>> {
         self.bytes = 0;
         std::mem::take(&mut self.events)
     }
@@ -150,7 +150,7 @@ impl Watchers {
     }
 
     /// Delivers events to the watchers of these keys, or to all.
-    pub(in crate::store) fn publish(&self, events: &[Arc<Event>], slots: &mut Vec<Slot>, to_all: bool) {
+    pub(in crate::store) fn publish(&self, events: &[Arc<ChangeEvent>], slots: &mut Vec<Slot>, to_all: bool) {
         slots.sort_unstable();
         slots.dedup();
         let by_slot = self.lock();
@@ -184,7 +184,7 @@ impl Watcher {
         self.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn deliver(&self, events: &[Arc<Event>]) {
+    fn deliver(&self, events: &[Arc<ChangeEvent>]) {
         let mut mailbox = self.mailbox();
         mailbox.bytes += events.iter().map(|event| event.bytes()).sum::<usize>();
         if mailbox.events.len() + events.len() > MAILBOX_CAPACITY || mailbox.bytes > MAILBOX_BYTES {

@@ -16,7 +16,7 @@ use crate::store::moment::Moment;
 use crate::store::record::{Entry, SEPARATOR};
 
 /// See the [module](self).
-pub(in crate::store) struct Page {
+pub(in crate::store) struct PageRows {
     pub(in crate::store) rows: Vec<Entry>,
     /// The number of the server after the page, if there is one.
     pub(in crate::store) next_number: Option<i64>,
@@ -32,7 +32,7 @@ pub(in crate::store) async fn fetch_joined(
     filter: &Filter,
     ranked: Option<&str>,
     now: Moment,
-) -> Result<Option<Page>, StoreError> {
+) -> Result<Option<PageRows>, StoreError> {
     let mut statement = query::servers(filter, ranked, now);
     let page = statement.build().fetch_one(connection).await?;
     let texts: Option<&str> = page.try_get("servers")?;
@@ -47,7 +47,7 @@ pub(in crate::store) async fn fetch_joined(
     let limit = filter.limit as usize;
     let next_number = rows.get(limit).map(|row| row.rendered.number);
     rows.truncate(limit);
-    Ok(Some(Page { rows, next_number, revision: revision(&page)? }))
+    Ok(Some(PageRows { rows, next_number, revision: revision(&page)? }))
 }
 
 /// Streams a page row by row, until its limit or until it is large enough.
@@ -56,11 +56,11 @@ pub(in crate::store) async fn fetch_streamed(
     filter: &Filter,
     ranked: Option<&str>,
     now: Moment,
-) -> Result<Page, StoreError> {
+) -> Result<PageRows, StoreError> {
     let mut statement = query::servers_as_rows(filter, ranked, now);
     let mut rows = statement.build().fetch(connection);
     let first = rows.try_next().await?.ok_or_else(|| StoreError::Failed(sqlx::Error::RowNotFound))?;
-    let mut page = Page { rows: Vec::new(), next_number: None, revision: revision(&first)? };
+    let mut page = PageRows { rows: Vec::new(), next_number: None, revision: revision(&first)? };
     let (mut bytes, mut previous) = (0, None);
     let mut next = Some(first);
     while let Some(row) = next {

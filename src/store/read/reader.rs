@@ -13,7 +13,7 @@ use sqlx::{Connection, Row as _};
 use tokio::sync::OwnedMutexGuard;
 
 use super::lookup::{self, ServerKey};
-use super::page::{self, Page};
+use super::page::{self, PageRows};
 use super::query;
 use crate::model::{
     Filter, FilterField, Health, HealthFilter, PAGE_LIMITS, Position, Revision, Score, SearchText,
@@ -86,7 +86,7 @@ impl Readers {
             None => page::fetch_streamed(&mut connection, &filter, numbers.as_deref(), now).await?,
         };
         drop(connection);
-        let Page { rows, mut next_number, revision } = page;
+        let PageRows { rows, mut next_number, revision } = page;
         self.state.wait_for_revision(&revision).await;
         let ranked = ranked.unwrap_or_default();
         let score_of: HashMap<i64, f64> = ranked.iter().map(|found| (found.item, found.score)).collect();

@@ -7,7 +7,7 @@ use sqlx::{Connection, SqliteConnection};
 
 use super::multi_statement::MultiStatement;
 use crate::model::{ChangeKind, Revision};
-use crate::store::cache::subscriptions::{Event, Side};
+use crate::store::cache::subscriptions::{ChangeEvent, Side};
 use crate::store::error::StoreError;
 use crate::store::moment::Moment;
 
@@ -80,9 +80,9 @@ impl ChangeLog {
     }
 
     /// Returns the written changes, for watchers.
-    pub(in crate::store) fn into_events(self, now: Moment) -> impl Iterator<Item = Arc<Event>> {
+    pub(in crate::store) fn into_events(self, now: Moment) -> impl Iterator<Item = Arc<ChangeEvent>> {
         self.written.into_iter().map(move |change| {
-            Arc::new(Event {
+            Arc::new(ChangeEvent {
                 revision: u64::try_from(change.revision).unwrap_or_default(),
                 kind: change.kind,
                 at: now.wall,
@@ -95,7 +95,7 @@ impl ChangeLog {
 
 /// Consecutive changes, and the current revision.
 pub(crate) struct ChangePage {
-    pub(crate) events: Vec<Arc<Event>>,
+    pub(crate) events: Vec<Arc<ChangeEvent>>,
     pub(crate) revision: Revision,
 }
 
@@ -120,7 +120,7 @@ pub(in crate::store) async fn after(
         while let Some(row) = rows.try_next().await? {
             let unreadable = |()| sqlx::Error::Decode("a change of an unknown kind".into());
             bytes += [&row.before, &row.after].into_iter().flatten().map(String::len).sum::<usize>();
-            events.push(Arc::new(Event {
+            events.push(Arc::new(ChangeEvent {
                 revision: u64::try_from(row.revision).unwrap_or_default(),
                 kind: row.kind.parse().map_err(unreadable)?,
                 at: row.at,

@@ -45,7 +45,7 @@ pub(crate) struct BatchCounts {
 }
 
 /// A command for the writer.
-pub(crate) enum Command {
+pub(crate) enum WriteCommand {
     /// Registers a server, replaces it, or renews its lease.
     Register(Box<Job<PreparedRegistration, RegisterOutcome>>),
     /// Refreshes leases.
@@ -64,7 +64,7 @@ pub(crate) enum Command {
     Commit(Job<(), ()>),
 }
 
-impl Command {
+impl WriteCommand {
     pub(crate) fn is_prune(&self) -> bool {
         matches!(self, Self::Prune(_))
     }
@@ -163,7 +163,7 @@ impl Command {
 }
 
 /// Fails all commands of a batch with copies of an error.
-pub(in crate::store) fn fail_all(batch: &mut [Command], error: StoreError) -> StoreError {
+pub(in crate::store) fn fail_all(batch: &mut [WriteCommand], error: StoreError) -> StoreError {
     let copy_of = |error: &StoreError| match error {
         StoreError::Full => StoreError::Full,
         StoreError::Busy => StoreError::Busy,
@@ -176,19 +176,21 @@ pub(in crate::store) fn fail_all(batch: &mut [Command], error: StoreError) -> St
 }
 
 /// Returns the leases that the refreshes of a batch name, and the actors.
-pub(in crate::store) fn refresh_requests(batch: &[Command]) -> impl Iterator<Item = (&LeaseRef, &Actor)> {
+pub(in crate::store) fn refresh_requests(
+    batch: &[WriteCommand],
+) -> impl Iterator<Item = (&LeaseRef, &Actor)> {
     let jobs = batch.iter().filter_map(|command| match command {
-        Command::Refresh(job) => Some(&job.input),
+        WriteCommand::Refresh(job) => Some(&job.input),
         _ => None,
     });
     jobs.flat_map(|request| request.leases.iter().map(|lease| (lease, &request.actor)))
 }
 
 /// Sets the outcomes of the refreshes of a batch.
-pub(in crate::store) fn set_refresh_outcomes(batch: &mut [Command], outcomes: Vec<RefreshOutcome>) {
+pub(in crate::store) fn set_refresh_outcomes(batch: &mut [WriteCommand], outcomes: Vec<RefreshOutcome>) {
     let mut outcomes = outcomes.into_iter();
     for command in batch {
-        if let Command::Refresh(job) = command {
+        if let WriteCommand::Refresh(job) = command {
             job.outcome = Some(Ok(outcomes.by_ref().take(job.input.leases.len()).collect()));
         }
     }

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 use super::pending::PendingChanges;
 use crate::model::{Actor, ChangeKind, Health, LeaseRef, Refreshed, View};
 use crate::store::cache::lease_table::Lease;
-use crate::store::cache::state::{State, expiry};
+use crate::store::cache::state::{GuardedState, expiry};
 use crate::store::error::StoreError;
 use crate::store::moment::Moment;
 use crate::store::read::lookup::{self, ServerKey};
@@ -78,7 +78,7 @@ pub(in crate::store) struct RefreshPlan {
 
 /// Resolves refreshes from the state in memory.
 pub(in crate::store) fn resolve<'a>(
-    state: &State,
+    state: &GuardedState,
     leases: impl Iterator<Item = (&'a LeaseRef, &'a Actor)>,
     now: Moment,
 ) -> RefreshPlan {

@@ -6,7 +6,7 @@
 use sqlx::SqliteConnection;
 
 use super::changelog::ChangeLog;
-use super::command::{Command, Job, refresh_requests, set_refresh_outcomes};
+use super::command::{Job, WriteCommand, refresh_requests, set_refresh_outcomes};
 use super::leases::{DeregisterOutcome, DeregisterRequest, PruneOutcome};
 use super::multi_statement::MultiStatement;
 use super::pending::PendingChanges;
@@ -42,7 +42,10 @@ impl<'a, 'b> Transaction<'a, 'b> {
     }
 
     /// Runs all refreshes of a batch.
-    pub(in crate::store) async fn refresh_all(&mut self, batch: &mut [Command]) -> Result<(), StoreError> {
+    pub(in crate::store) async fn refresh_all(
+        &mut self,
+        batch: &mut [WriteCommand],
+    ) -> Result<(), StoreError> {
         let plan = leases::resolve(&self.pending.state().read(), refresh_requests(batch), self.now);
         if !plan.numbers.is_empty() {
             if !leases::refresh(self.connection, &plan.numbers, self.now).await? {

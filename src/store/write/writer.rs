@@ -11,14 +11,14 @@ use std::sync::Arc;
 use sqlx::{Connection, SqliteConnection};
 
 use super::changelog::ChangeLog;
-use super::command::{Command, fail_all, refresh_requests, set_refresh_outcomes};
+use super::command::{WriteCommand, fail_all, refresh_requests, set_refresh_outcomes};
 use super::transaction::{Begun, Transaction, begin};
 use super::{leases, search_text, summaries, tokens};
 use crate::model::Revision;
 use crate::store::cache::invalidation::Slot;
 use crate::store::cache::lease_table::LeaseTable;
 use crate::store::cache::state::{CommitEffects, CommittedState, Indexed, InitialState};
-use crate::store::cache::subscriptions::Event;
+use crate::store::cache::subscriptions::ChangeEvent;
 use crate::store::database::checkpoint::Checkpointer;
 use crate::store::database::connect::SharedConnection;
 use crate::store::error::StoreError;
@@ -54,7 +54,7 @@ pub(crate) struct Writer {
 /// Committed changes and the keys of their servers.
 #[derive(Default)]
 struct PendingEvents {
-    events: Vec<Arc<Event>>,
+    events: Vec<Arc<ChangeEvent>>,
     slots: Vec<Slot>,
     /// Whether the keys of a server are unknown.
     to_all: bool,
@@ -176,7 +176,7 @@ impl Writer {
 
     /// Runs a batch and sets the outcome of each command. Returns whether anything was committed; the error means that nothing
     /// could be.
-    pub(crate) async fn run(&mut self, batch: &mut [Command], now: Moment) -> Result<bool, StoreError> {
+    pub(crate) async fn run(&mut self, batch: &mut [WriteCommand], now: Moment) -> Result<bool, StoreError> {
         match self.try_refresh_only(batch, now).await {
             Ok(FastPath::Done { wrote }) => return Ok(wrote),
             Ok(FastPath::NotApplicable) => {}
@@ -189,7 +189,11 @@ impl Writer {
         self.retry_one_by_one(batch, now).await
     }
 
-    async fn retry_one_by_one(&mut self, batch: &mut [Command], now: Moment) -> Result<bool, StoreError> {
+    async fn retry_one_by_one(
+        &mut self,
+        batch: &mut [WriteCommand],
+        now: Moment,
+    ) -> Result<bool, StoreError> {
         let mut last = None;
         let mut committed = false;
         for command in batch {
@@ -207,8 +211,12 @@ impl Writer {
     }
 
     /// Runs a batch of refreshes that change nothing but leases, as a single statement, which is its own transaction.
-    async fn try_refresh_only(&mut self, batch: &mut [Command], now: Moment) -> Result<FastPath, StoreError> {
-        if !batch.iter().all(Command::is_refresh) || now.lease - self.committed >= MAX_CLOCK_LAG {
+    async fn try_refresh_only(
+        &mut self,
+        batch: &mut [WriteCommand],
+        now: Moment,
+    ) -> Result<FastPath, StoreError> {
+        if !batch.iter().all(WriteCommand::is_refresh) || now.lease - self.committed >= MAX_CLOCK_LAG {
             return Ok(FastPath::NotApplicable);
         }
         let plan = leases::resolve(&self.state.read(), refresh_requests(batch), now);
@@ -248,8 +256,8 @@ impl Writer {
         }
     }
 
-    async fn commit(&mut self, batch: &mut [Command], now: Moment) -> Result<(), StoreError> {
-        let durable = batch.iter().any(Command::is_durable) || self.revives_expired(batch);
+    async fn commit(&mut self, batch: &mut [WriteCommand], now: Moment) -> Result<(), StoreError> {
+        let durable = batch.iter().any(WriteCommand::is_durable) || self.revives_expired(batch);
         self.set_synchronous(if durable { Synchronous::Full } else { Synchronous::Normal }).await?;
         let connection = Arc::clone(&self.connection);
         let mut connection = connection.lock().await;
@@ -271,7 +279,7 @@ impl Writer {
     async fn execute_batch(
         &mut self,
         connection: &mut SqliteConnection,
-        batch: &mut [Command],
+        batch: &mut [WriteCommand],
         now: Moment,
     ) -> Result<(CommitEffects, ChangeLog), StoreError> {
         let Begun { data_version, next_server } = begin(connection).await?;
@@ -285,17 +293,17 @@ impl Writer {
         for command in batch {
             match command {
                 // Refreshed above.
-                Command::Refresh(_) => {}
-                Command::Register(job) => transaction.register(job).await?,
-                Command::Deregister(job) => transaction.deregister(job).await?,
-                Command::Prune(job) => {
+                WriteCommand::Refresh(_) => {}
+                WriteCommand::Register(job) => transaction.register(job).await?,
+                WriteCommand::Deregister(job) => transaction.deregister(job).await?,
+                WriteCommand::Prune(job) => {
                     let servers = self.take_prunable(job.input, now);
                     transaction.prune(job, &servers, !self.prunable.is_empty()).await?;
                 }
-                Command::Token(job) => transaction.change_token(job).await?,
-                Command::Trim(job) => transaction.trim(job).await?,
-                Command::Index(job) => transaction.index(job, self.unindexed).await?,
-                Command::Commit(job) => job.outcome = Some(Ok(())),
+                WriteCommand::Token(job) => transaction.change_token(job).await?,
+                WriteCommand::Trim(job) => transaction.trim(job).await?,
+                WriteCommand::Index(job) => transaction.index(job, self.unindexed).await?,
+                WriteCommand::Commit(job) => job.outcome = Some(Ok(())),
             }
         }
         transaction.commit().await
@@ -317,7 +325,7 @@ impl Writer {
         &mut self,
         effects: CommitEffects,
         change_log: ChangeLog,
-        batch: &[Command],
+        batch: &[WriteCommand],
         now: Moment,
     ) {
         let revision = change_log.revision;
@@ -334,7 +342,7 @@ impl Writer {
         self.state.apply(effects, Some(revision), now);
         self.committed = now.lease;
         if let Some(checkpointer) = &mut self.checkpointer {
-            checkpointer.record_pages(batch.iter().map(Command::pages).sum());
+            checkpointer.record_pages(batch.iter().map(WriteCommand::pages).sum());
         }
     }
 
@@ -348,7 +356,7 @@ impl Writer {
     }
 
     /// Returns whether a refresh revives a server that was recorded as expired: this is a change with a revision.
-    fn revives_expired(&self, batch: &[Command]) -> bool {
+    fn revives_expired(&self, batch: &[WriteCommand]) -> bool {
         let state = self.state.read();
         refresh_requests(batch)
             .any(|(lease, _)| state.leases.get(&lease.id).is_some_and(|current| current.expired))

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use paulina::clock::ManualClock;
-use paulina::http::{Limits, Listener, Server};
+use paulina::http::{HttpServer, Limits, Listener};
 use paulina::{Options, Registry, Role};
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::Value;
@@ -166,7 +166,7 @@ impl Api {
         Self::serving(limits, |server| server.allowed_hosts(hosts)).await
     }
 
-    pub(crate) async fn serving(limits: Limits, configure: impl FnOnce(Server) -> Server) -> Self {
+    pub(crate) async fn serving(limits: Limits, configure: impl FnOnce(HttpServer) -> HttpServer) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let registry = Registry::open(folder.path().join("paulina.db")).await.unwrap();
         Self::of(registry, folder, limits, configure)
@@ -177,11 +177,11 @@ impl Api {
         registry: Registry,
         folder: TempDir,
         limits: Limits,
-        configure: impl FnOnce(Server) -> Server,
+        configure: impl FnOnce(HttpServer) -> HttpServer,
     ) -> Self {
         let listener = Listener::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.address().unwrap();
-        let server = configure(Server::new(registry.clone(), limits));
+        let server = configure(HttpServer::new(registry.clone(), limits));
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         tokio::spawn(async move {
             let stop = async {

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Checks the imports between the files of src/: no file imports from a layer above its own, and no files import each other
-in a circle.
+"""Checks the structure of src/: no file imports from a layer above its own, no files import each other in a circle, and no two
+types have the same name, unless each is private to its file.
 
 Re-exports in a mod.rs are followed to the file that defines the item. Test modules and comments do not count.
 """
@@ -17,9 +17,11 @@ LAYERS = ["model", "search", "store", "registry", "http", "cli"]
 ALLOWED = {"client": {"model", "client"}, "mcp": {"model", "search", "store", "registry", "client", "mcp"}}
 
 TESTS = re.compile(r"#\[cfg\((?:all\()?test[^\n]*\]\n(?:#\[[^\n]*\]\n)*mod \w+ \{.*?^\}", re.M | re.S)
+TEST_FILE = re.compile(r"#\[cfg\((?:all\()?test[^\n]*\]\n\s*(?:pub(?:\([^)]*\))? )?mod (\w+);")
 COMMENT = re.compile(r"^\s*//[^\n]*", re.M)
 USE = re.compile(r"^[ \t]*(?P<visibility>pub(?:\([^)]*\))? )?use (?P<tree>[^;]+);", re.M)
 MOD = re.compile(r"^\s*(?:pub(?:\([^)]*\))? )?mod (\w+);", re.M)
+TYPE = re.compile(r"^[ \t]*(?P<visibility>pub(?:\([^)]*\))? )?(?:struct|enum|trait|union|type) (?P<name>\w+)", re.M)
 PATH = re.compile(r"(?<![\w:])(?:super|crate)(?:::\w+)+")
 
 
@@ -51,9 +53,13 @@ def leaves(tree, prefix=()):
 class Crate:
     def __init__(self):
         self.texts = {}
+        tests = set()
         for file in sorted(SOURCE.rglob("*.rs")):
             text = COMMENT.sub("", TESTS.sub("", file.read_text()))
-            self.texts[module_of(file)] = (file.name in ("mod.rs", "lib.rs"), text)
+            tests.update((*module_of(file), name) for name in TEST_FILE.findall(text))
+            self.texts[module_of(file)] = (file.name in ("mod.rs", "lib.rs"), TEST_FILE.sub("", text))
+        for module in tests:
+            del self.texts[module]
         self.exports = {}
         for module, (is_parent, text) in self.texts.items():
             for use in USE.finditer(text) if is_parent else ():
@@ -121,10 +127,26 @@ def upward(imports):
                     yield module, target
 
 
+def homonyms(crate):
+    """The types that share a name, and at least one of them is visible to other files."""
+    found = {}
+    for module, (_, text) in crate.texts.items():
+        # An associated type is part of a trait, and a local type of a function: both are indented and private.
+        for match in TYPE.finditer(text):
+            if match["visibility"] or not match[0].startswith((" ", "\t")):
+                found.setdefault(match["name"], {}).setdefault(module, match["visibility"])
+    for name, places in sorted(found.items()):
+        if len(places) > 1 and any(places.values()):
+            yield name, places
+
+
 def main():
-    imports = Crate().imports()
+    crate = Crate()
+    imports = crate.imports()
     faults = [f"{'::'.join(module)} imports from {'::'.join(target)}, a layer above" for module, target in upward(imports)]
     faults += [f"these import each other: {', '.join(sorted(circle))}" for circle in circles(imports)]
+    for name, places in homonyms(crate):
+        faults.append(f"different types are named {name}: in {', '.join('::'.join(place) for place in places)}")
     for fault in faults:
         print(fault, file=sys.stderr)
     edges = sum(map(len, imports.values()))
