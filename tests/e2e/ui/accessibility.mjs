@@ -3,6 +3,21 @@
 import assert from "node:assert/strict";
 import { sleep } from "../harness.mjs";
 import { checkAccessibility, close, fitsWidth, screenshot, shows, showsIds, openPage } from "./browser.mjs";
+import { execute, openForm, openTokenDialog, operation, showsOperations } from "./swagger_ui.mjs";
+
+/** Returns what the test needs to know about the focused element. */
+const focused = (page) =>
+  page.evaluate(() => {
+    const { activeElement: element } = document;
+    return {
+      id: element.id,
+      tagName: element.tagName,
+      className: element.className,
+      text: element.textContent,
+      outline: getComputedStyle(element).outlineStyle,
+      isInDialog: element.closest("[role=dialog]") !== null,
+    };
+  });
 
 export async function keyboard(registry) {
   const page = await openPage(registry);
@@ -58,10 +73,6 @@ export async function colorSchemesAndPhone(registry) {
     await sleep(200);
     await screenshot(page, `server-${colorScheme}`);
     await checkAccessibility(page, `one server, ${colorScheme}`);
-    await page.goto(`${registry.url}/docs`);
-    await shows(page, "#register");
-    await screenshot(page, `docs-${colorScheme}`);
-    await checkAccessibility(page, `API, ${colorScheme}`);
     await close(page);
   }
   const phone = await openPage(registry, "/", {
@@ -86,9 +97,81 @@ export async function colorSchemesAndPhone(registry) {
   await phone.evaluate(() => scrollTo(0, 0));
   await screenshot(phone, "phone-server");
   await phone.goto(`${registry.url}/docs`);
-  await shows(phone, "#register");
-  await phone.click("#register .trial summary");
-  await shows(phone, "#register .try");
+  await showsOperations(phone);
+  await openForm(phone, "register");
   await fitsWidth(phone, "the API page");
   await close(phone);
+}
+
+export async function apiPageKeyboard(registry) {
+  const page = await openPage(registry, "/docs");
+  await showsOperations(page);
+  await page.keyboard.press("Tab");
+  assert.equal((await focused(page)).className, "skip");
+  await page.keyboard.press("Enter");
+  assert.equal((await focused(page)).id, "main");
+  const tabToButton = async (wanted) => {
+    for (let steps = 0; ; steps += 1) {
+      assert(steps < 50, `the button ${wanted} is not reached with Tab`);
+      await page.keyboard.press("Tab");
+      const { tagName, text, outline, className } = await focused(page);
+      assert.notEqual(outline, "none", `the focus on ${className} must be visible`);
+      if (tagName === "BUTTON" && text.includes(wanted)) return;
+    }
+  };
+  await tabToButton("Authorize");
+  await page.keyboard.press("Enter");
+  await shows(page, "[role=dialog]");
+  assert.equal((await focused(page)).tagName, "INPUT");
+  for (const key of [...Array(5).fill("Tab"), ...Array(5).fill("Shift+Tab")]) {
+    await page.keyboard.press(key);
+    const { isInDialog, outline, className } = await focused(page);
+    assert(isInDialog, `${key} leaves the dialog for ${className}`);
+    assert.notEqual(outline, "none", `the focus on ${className} must be visible`);
+  }
+  await page.keyboard.press("Escape");
+  await page.locator("[role=dialog]").waitFor({ state: "detached" });
+  assert.match((await focused(page)).text, /Authorize/, "the focus must return to the button that opened the dialog");
+
+  await tabToButton("/v1/stats");
+  await page.keyboard.press("Enter");
+  await shows(page, `${operation("stats")} .try-out__btn`);
+  await tabToButton("Try it out");
+  await page.keyboard.press("Enter");
+  await tabToButton("Execute");
+  await page.keyboard.press("Enter");
+  await shows(page, `${operation("stats")} .live-responses-table`);
+  assert.match(page.url(), /#\/discovery\/stats$/, "the URL must follow the open operation");
+  await page.reload();
+  await shows(page, `${operation("stats")}.is-open`, 20);
+  await close(page);
+}
+
+export async function apiPageColorSchemesAndPhone(registry) {
+  for (const colorScheme of ["light", "dark"]) {
+    for (const [name, options] of Object.entries({
+      wide: {},
+      phone: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true },
+    })) {
+      const page = await openPage(registry, "/docs", { colorScheme, ...options });
+      const check = async (what) => {
+        await screenshot(page, `docs-${name}-${colorScheme}-${what.replaceAll(" ", "-")}`);
+        await fitsWidth(page, `the API page, ${what}, ${name}`);
+        await checkAccessibility(page, `API, ${what}, ${name}, ${colorScheme}`);
+      };
+      await showsOperations(page);
+      await check("operations");
+      await openTokenDialog(page);
+      await check("token dialog");
+      await page.keyboard.press("Escape");
+      await openForm(page, "find");
+      await execute(page, "find", "200");
+      await page.click(`${operation("register")} .opblock-summary-control`);
+      await page.click(`${operation("register")} .opblock-section-request-body button:has-text("Schema")`);
+      await page.click(".models-control");
+      await shows(page, ".models .json-schema-2020-12");
+      await check("answer and schemas");
+      await close(page);
+    }
+  }
 }

@@ -8,8 +8,8 @@
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
-import { keyboard, colorSchemesAndPhone } from "./accessibility.mjs";
-import { apiPage } from "./api_page.mjs";
+import { apiPageColorSchemesAndPhone, apiPageKeyboard, keyboard, colorSchemesAndPhone } from "./accessibility.mjs";
+import { apiPage, apiPageUnderPathPrefix, untrustedDocument } from "./api_page.mjs";
 import { SCREENSHOTS, close, closeBrowser, errors, launch, screenshot, shows, openPage } from "./browser.mjs";
 import { thousandServers } from "./many_servers.mjs";
 import { Registry, TEMPORARY, announceAll, processes } from "./processes.mjs";
@@ -46,6 +46,10 @@ async function main() {
   await check("keyboard navigation", keyboard, registry);
   await check("light, dark, phone", colorSchemesAndPhone, registry);
   await check("API page", apiPage, registry);
+  await check("API page: keyboard navigation", apiPageKeyboard, registry);
+  await check("API page: light, dark, phone", apiPageColorSchemesAndPhone, registry);
+  await check("API page: under a path prefix", apiPageUnderPathPrefix, registry);
+  await check("API page: a changed or unreachable document", untrustedDocument, registry);
   await check("the registry is down and restarts", restart, page);
   await page.goto(registry.url);
   await shows(page, "#rows tr");

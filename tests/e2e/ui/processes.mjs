@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import fs from "node:fs";
+import http from "node:http";
 import os from "node:os";
 import path from "node:path";
 import { BINARY, ROOT, WORK, freePort, until } from "../harness.mjs";
@@ -71,6 +72,28 @@ export class Registry {
     const answer = await fetch(`${this.url}/v1/servers/${id}`, { method: "DELETE" });
     assert.equal(answer.status, 204);
   }
+}
+
+/** Starts a proxy that serves the registry under a path prefix. */
+export async function proxyUnder(registry, prefix) {
+  const server = http.createServer((request, response) => {
+    const { method, headers, url } = request;
+    if (!url.startsWith(`${prefix}/`)) return void response.writeHead(404).end();
+    const forwarded = http.request(registry.url + url.slice(prefix.length), { method, headers }, (answer) => {
+      response.writeHead(answer.statusCode, answer.headers);
+      answer.pipe(response);
+    });
+    forwarded.on("error", () => response.destroy());
+    response.on("close", () => forwarded.destroy());
+    request.pipe(forwarded);
+  });
+  const port = await freePort();
+  await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
+  const close = () => {
+    server.closeAllConnections();
+    return new Promise((resolve) => server.close(resolve));
+  };
+  return { origin: `http://127.0.0.1:${port}`, close };
 }
 
 /** Announces all installed servers. Returns the announcing process of each id. */

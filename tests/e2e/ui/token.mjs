@@ -5,6 +5,7 @@ import { spawnSync } from "node:child_process";
 import { BINARY, until } from "../harness.mjs";
 import { checkAccessibility, close, errors, isVisible, showsText, shows, showsIds, openPage } from "./browser.mjs";
 import { Registry, end } from "./processes.mjs";
+import { authorize, curlCommand, execute, openForm, openTokenDialog, showsOperations } from "./swagger_ui.mjs";
 
 export async function token() {
   const registry = await Registry.make("token");
@@ -35,25 +36,39 @@ export async function token() {
   await page.keyboard.press("Enter");
   await showsIds(page, ["secret"]);
   await showsText(page, "#connection", "live");
-  assert.deepEqual(await page.evaluate(() => [Object.values(sessionStorage), localStorage.length, document.cookie]), [
-    [text],
-    0,
-    "",
-  ]);
+  const stored = () => page.evaluate(() => [Object.values(sessionStorage), localStorage.length, document.cookie]);
+  assert.deepEqual(await stored(), [[text], 0, ""]);
   assert(!page.url().includes(text));
   await page.reload();
   await showsIds(page, ["secret"]);
   await page.goto(`${registry.url}/docs`);
-  await shows(page, "#stats");
-  for (const [id, status] of [
-    ["stats", "200"],
-    ["register", "403"],
-  ]) {
-    await page.click(`#${id} .trial summary`);
-    await page.click(`#${id} .try button[type=submit]`);
-    await showsText(page, `#${id} .status`, status);
-  }
-  assert(!(await page.textContent("#stats .try pre")).includes(text), "the command to copy must not contain the token");
+  await showsOperations(page);
+  await openForm(page, "stats");
+  await execute(page, "stats", "200");
+  await openForm(page, "register");
+  await execute(page, "register", "403");
+  assert.match(await curlCommand(page, "stats"), /"Authorization: Bearer \$PAULINA_TOKEN"/);
+  const isHidden = async () => {
+    assert(!(await page.content()).includes(text), "the page must not contain the token");
+    assert(!page.url().includes(text));
+  };
+  await isHidden();
+  await openTokenDialog(page);
+  await isHidden();
+  await checkAccessibility(page, "API with a token");
+  await page.click(".auth-btn-wrapper button:has-text('Logout')");
+  await page.click(".auth-btn-wrapper .btn-done");
+  assert.deepEqual(await stored(), [[], 0, ""]);
+  await execute(page, "stats", "401");
+  await authorize(page, "paulina_wrong");
+  await execute(page, "stats", "401");
+  await openTokenDialog(page);
+  await page.click(".auth-btn-wrapper button:has-text('Logout')");
+  await page.keyboard.press("Escape");
+  await authorize(page, text);
+  await execute(page, "stats", "200");
+  await isHidden();
+  assert.deepEqual(await stored(), [[text], 0, ""]);
 
   await page.goto(registry.url);
   await showsIds(page, ["secret"]);
