@@ -147,16 +147,9 @@ async fn an_older_database_gets_summaries_when_it_is_migrated() {
     let written = summaries(&fixture.path()).await;
     let found = records(&fixture.registry).await;
     fixture.registry.close().await;
-    let tables = ["tools", "prompts", "resources", "capabilities", "tags", "metadata"];
     let mut downgrade = String::from(DOWNGRADE_TO_SCHEMA_3);
     downgrade.push_str("DROP TABLE tokens; ALTER TABLE settings DROP COLUMN tokens;");
-    downgrade.push_str("DROP TABLE summaries; DROP TRIGGER servers_leave;");
-    downgrade.push_str("DROP TRIGGER servers_add_summary; DROP TRIGGER servers_change_summary;");
-    for table in tables {
-        for verb in ["add_to", "change", "leave"] {
-            downgrade.extend(["DROP TRIGGER ", table, "_", verb, "_summary;"]);
-        }
-    }
+    downgrade.push_str("DROP TABLE summaries;");
     downgrade.push_str("DELETE FROM refinery_schema_history WHERE version >= 2;");
     edit(&fixture.path(), &downgrade).await;
     fixture.reopen_after(std::time::Duration::ZERO).await;

@@ -28,7 +28,8 @@ pub(crate) enum TokenChange {
 
 /// Loads all tokens.
 pub(in crate::store) async fn load(connection: &mut SqliteConnection) -> Result<Tokens, StoreError> {
-    let version = sqlx::query_scalar!("SELECT tokens FROM settings").fetch_one(&mut *connection).await?;
+    let version =
+        sqlx::query_scalar!("SELECT token_version FROM settings").fetch_one(&mut *connection).await?;
     let rows = sqlx::query!("SELECT name, role, hash, created_at FROM tokens").fetch_all(connection).await?;
     let tokens = rows.into_iter().map(|row| {
         let token = || {
