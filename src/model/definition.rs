@@ -4,14 +4,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Json;
-
-/// Returns an object of the members that have a value, in this order.
-pub(super) fn object<'a>(members: impl IntoIterator<Item = (&'a str, Option<Json>)>) -> Json {
-    let present = members.into_iter().filter_map(|(key, value)| Some((key, value?)));
-    let text: Vec<String> = present.map(|(key, value)| format!("{}:{value}", Json::string(key))).collect();
-    let text = format!("{{{}}}", text.join(","));
-    Json::parse(&text).unwrap_or_else(|_| Json::from(serde_json::Value::Null))
-}
+use super::json::object;
 
 macro_rules! definition {
     ($(#[$doc:meta])* $name:ident) => {

@@ -80,3 +80,17 @@ impl Filter {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_text_is_split_only_if_it_is_short_enough() {
+        for (text, is_valid) in [("read a file".to_owned(), true), ("a ".repeat(MAX_QUERY), false)] {
+            let filter = Filter::new().search(text);
+            assert_eq!(filter.check().is_ok(), is_valid);
+            assert_eq!(filter.search.unwrap().is_split(), is_valid);
+        }
+    }
+}

@@ -65,6 +65,22 @@ impl Json {
     }
 }
 
+/// Returns an object of the members that have a value, in this order.
+pub(super) fn object<'a>(members: impl IntoIterator<Item = (&'a str, Option<Json>)>) -> Json {
+    let mut text = String::from("{");
+    for (key, value) in members.into_iter().filter_map(|(key, value)| Some((key, value?))) {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        text.push_str(Json::string(key).as_str());
+        text.push(':');
+        text.push_str(value.as_str());
+    }
+    text.push('}');
+    // Members that are JSON make an object that is JSON.
+    Json(RawValue::from_string(text).unwrap_or_else(|_| RawValue::NULL.to_owned()))
+}
+
 impl From<serde_json::Value> for Json {
     fn from(value: serde_json::Value) -> Self {
         let text = RawValue::from_string(value.to_string());

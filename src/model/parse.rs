@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::capabilities::Flags;
-use super::definition::object;
+use super::json::object;
 use super::json_node::Node;
 use super::violation::Violations;
 use super::{

@@ -90,6 +90,17 @@ impl Record {
 
     /// Returns the record without what a summary leaves out: schemas and unknown members of definitions.
     pub(crate) fn summary(&self) -> Self {
-        Self { capabilities: self.capabilities.summary(), ..self.clone() }
+        Self {
+            id: self.id.clone(),
+            name: self.name.clone(),
+            title: self.title.clone(),
+            version: self.version.clone(),
+            description: self.description.clone(),
+            transport: self.transport.clone(),
+            capabilities: self.capabilities.summary(),
+            tags: self.tags.clone(),
+            metadata: self.metadata.clone(),
+            owner: self.owner.clone(),
+        }
     }
 }

@@ -4,7 +4,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Json;
-use super::definition::object;
+use super::json::object;
 
 /// The maximum length of a template's literal prefix, by which templates are indexed.
 const PREFIX_CHARACTERS: usize = 64;
@@ -200,7 +200,14 @@ impl Resource {
             ("mimeType", self.mime_type.as_deref()),
         ];
         let definition = object(members.map(|(key, value)| (key, value.map(Json::string))));
-        Self { definition, ..self.clone() }
+        Self {
+            address: self.address.clone(),
+            name: self.name.clone(),
+            title: self.title.clone(),
+            description: self.description.clone(),
+            mime_type: self.mime_type.clone(),
+            definition,
+        }
     }
 }
 

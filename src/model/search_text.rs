@@ -1,7 +1,7 @@
 //! The text of a search, split into words once.
 
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::tokenizer::{Word, words};
 
@@ -9,20 +9,26 @@ use super::tokenizer::{Word, words};
 #[derive(Debug, Clone)]
 pub(crate) struct SearchText {
     text: String,
-    words: Arc<[Word]>,
+    words: OnceLock<Arc<[Word]>>,
 }
 
 impl SearchText {
     pub(crate) fn new(text: String) -> Self {
-        Self { words: words(&text).into(), text }
+        Self { text, words: OnceLock::new() }
     }
 
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
+    /// Returns the words of the text. The first call splits it, which takes long for a long text: check its length before.
     pub(crate) fn words(&self) -> &[Word] {
-        &self.words
+        self.words.get_or_init(|| words(&self.text).into())
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_split(&self) -> bool {
+        self.words.get().is_some()
     }
 }
 

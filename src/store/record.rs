@@ -314,10 +314,10 @@ impl Rendered {
         })
     }
 
-    /// Returns its approximate size in bytes in the cache: the text, plus about twice that for the parsed record.
+    /// Returns its approximate size in bytes in the cache: the text, plus about three times that for the parsed record.
     pub(super) fn cached_bytes(&self) -> usize {
         match self.view {
-            View::Summary => self.bytes() * 3,
+            View::Summary => self.bytes() * 4,
             View::Full => self.bytes(),
         }
     }

@@ -7,7 +7,8 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
 use crate::search::{described, first, found};
-use crate::support::{DOWNGRADE_TO_SCHEMA_3, Fixture, edit};
+use crate::support::older::downgrade;
+use crate::support::{Fixture, edit};
 
 async fn stored_texts(fixture: &Fixture) -> Vec<(Vec<u8>, i64, Vec<u8>)> {
     let mut connection = SqliteConnectOptions::new().filename(fixture.path()).connect().await.unwrap();
@@ -118,15 +119,17 @@ async fn an_older_database_can_be_searched_at_once_and_is_upgraded() {
     let written = stored_texts(&fixture).await;
     assert_eq!(written.len(), 20);
     fixture.registry.close().await;
-    for older in [
-        DOWNGRADE_TO_SCHEMA_3,
-        "UPDATE search_texts SET version = 1, documents = x'00'; UPDATE settings SET search_version = 1",
-    ] {
-        edit(&fixture.path(), older).await;
+    for has_texts in [false, true] {
+        if has_texts {
+            let older = "UPDATE search_texts SET version = 1, documents = x'00'; UPDATE settings SET search_version = 1";
+            edit(&fixture.path(), older).await;
+        } else {
+            downgrade(&fixture.path(), 3).await;
+        }
         fixture.reopen_after(Duration::ZERO).await;
         assert_eq!(found(&fixture.registry, "water the plants").await.len(), 20);
         fixture.run_for(Duration::from_secs(70)).await;
-        assert_eq!(stored_texts(&fixture).await, written, "{older}");
+        assert_eq!(stored_texts(&fixture).await, written, "older texts: {has_texts}");
         assert_eq!(found(&fixture.registry, "plants").await.len(), 20);
         fixture.registry.close().await;
     }

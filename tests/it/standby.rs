@@ -9,7 +9,8 @@ use paulina::{
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
-use crate::support::{DOWNGRADE_TO_SCHEMA_3, Fixture, NEVER};
+use crate::support::older::downgrade;
+use crate::support::{Fixture, NEVER};
 
 /// Copies a database that is in use, like a replica does.
 async fn copy(from: &Path, to: PathBuf) -> PathBuf {
@@ -226,8 +227,7 @@ async fn promotion_ignores_the_lease_file_of_an_earlier_database() {
 async fn a_copy_with_an_older_schema_is_migrated() {
     let pair = Pair::new().await;
     let older = pair.copy_primary().await;
-    let downgrade = "DROP TABLE tokens; ALTER TABLE settings DROP COLUMN tokens; DELETE FROM refinery_schema_history WHERE version = 3";
-    crate::support::edit(&older, &[DOWNGRADE_TO_SCHEMA_3, downgrade].concat()).await;
+    downgrade(&older, 2).await;
     pair.standby.follow(older).await.unwrap();
     assert_eq!(ids(&pair.registry, Filter::new()).await, ["files"]);
 }

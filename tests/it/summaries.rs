@@ -8,7 +8,8 @@ use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
-use crate::support::{DOWNGRADE_TO_SCHEMA_3, Fixture, edit};
+use crate::support::older::{OLDER_VERSIONS, downgrade};
+use crate::support::{Fixture, edit};
 
 const SPECIAL_CHARACTERS: &str =
     "\"quoted\" \\ back\\slash / \n\t\r line \u{7f} \u{2028} \u{1F980} é 'single' </script> \u{1e}";
@@ -147,15 +148,37 @@ async fn an_older_database_gets_summaries_when_it_is_migrated() {
     let written = summaries(&fixture.path()).await;
     let found = records(&fixture.registry).await;
     fixture.registry.close().await;
-    let mut downgrade = String::from(DOWNGRADE_TO_SCHEMA_3);
-    downgrade.push_str("DROP TABLE tokens; ALTER TABLE settings DROP COLUMN tokens;");
-    downgrade.push_str("DROP TABLE summaries;");
-    downgrade.push_str("DELETE FROM refinery_schema_history WHERE version >= 2;");
-    edit(&fixture.path(), &downgrade).await;
+    downgrade(&fixture.path(), 1).await;
     fixture.reopen_after(std::time::Duration::ZERO).await;
     assert_eq!(summaries(&fixture.path()).await, written);
     assert_eq!(records(&fixture.registry).await, found);
     fixture.registry.close().await;
+}
+
+#[tokio::test]
+async fn a_migrated_database_has_the_schema_of_a_new_one_and_its_data() {
+    let mut fixture = Fixture::new().await;
+    for registration in registrations_with_special_characters() {
+        fixture.registry.register(registration).await.unwrap();
+    }
+    let found = records(&fixture.registry).await;
+    let schema = schema(&fixture.path()).await;
+    for version in OLDER_VERSIONS {
+        fixture.registry.close().await;
+        downgrade(&fixture.path(), version).await;
+        assert_ne!(self::schema(&fixture.path()).await, schema, "version {version}");
+        fixture.reopen_after(std::time::Duration::ZERO).await;
+        assert_eq!(self::schema(&fixture.path()).await, schema, "version {version}");
+        assert_eq!(records(&fixture.registry).await, found, "version {version}");
+    }
+    fixture.registry.close().await;
+}
+
+/// Returns the definition of every table, index, trigger and view.
+async fn schema(path: &std::path::Path) -> Vec<(String, Option<String>)> {
+    let mut connection = SqliteConnectOptions::new().filename(path).read_only(true).connect().await.unwrap();
+    let schema = "SELECT name, sql FROM sqlite_schema ORDER BY name";
+    sqlx::query_as(schema).fetch_all(&mut connection).await.unwrap()
 }
 
 /// Deleted summaries are computed again. A damaged record does not stop other servers from expiring, and registering it again

@@ -12,7 +12,8 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::support::binary::{self, Binary};
-use crate::support::{DOWNGRADE_TO_SCHEMA_3, edit, redact};
+use crate::support::older::downgrade;
+use crate::support::{edit, redact};
 
 fn token(database: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_paulina"));
@@ -102,8 +103,12 @@ async fn token_commands_report_errors() {
         assert!(text.contains(message), "{text}");
         assert!(output.stdout.is_empty());
     }
-    let older = "DROP TABLE tokens; DELETE FROM refinery_schema_history WHERE version = 3";
-    edit(&path, &[DOWNGRADE_TO_SCHEMA_3, older].concat()).await;
+    for version in [4, 3] {
+        downgrade(&path, version).await;
+        let listed = String::from_utf8(token(&path, &["list"]).stdout).unwrap();
+        assert!(listed.contains("one"), "schema {version}: {listed}");
+    }
+    downgrade(&path, 2).await;
     let before = std::fs::read(&path).unwrap();
     let listed = token(&path, &["list"]);
     assert!(

@@ -1,14 +1,14 @@
 // Requests to the registry. URLs are relative, so that the pages work behind a path prefix. The token is stored only for this tab
 // (sessionStorage), and sent only in the header `Authorization`.
 
-const KEY = "paulina.token";
-const PATIENCE_MS = 15_000;
+const STORAGE_KEY = "paulina.token";
+const TIMEOUT_MS = 15_000;
 
 let token = "";
 try {
-  token = sessionStorage.getItem(KEY) ?? "";
+  token = sessionStorage.getItem(STORAGE_KEY) ?? "";
 } catch {
-  // Storage is disabled: the token is kept until the page is closed.
+  // Storage is disabled: the token is lost when the page is closed.
 }
 
 export const currentToken = () => token;
@@ -16,8 +16,8 @@ export const currentToken = () => token;
 export function setToken(text) {
   token = text.trim();
   try {
-    if (token) sessionStorage.setItem(KEY, token);
-    else sessionStorage.removeItem(KEY);
+    if (token) sessionStorage.setItem(STORAGE_KEY, token);
+    else sessionStorage.removeItem(STORAGE_KEY);
   } catch {
     // As above.
   }
@@ -31,8 +31,8 @@ export class Problem extends Error {
     this.code = body?.code ?? "";
   }
 
-  /** Whether a token, or another one, is needed. */
-  get wantsToken() {
+  /** Whether the request needs a token, or a different one. */
+  get needsToken() {
     return this.status === 401 || this.code === "forbidden";
   }
 }
@@ -40,20 +40,20 @@ export class Problem extends Error {
 /** The registry is not reachable: it is down, starting or stopping. */
 export class Unreachable extends Error {}
 
-export function headers(more = {}) {
-  return token ? { authorization: `Bearer ${token}`, ...more } : more;
+function withToken(headers) {
+  return token ? { authorization: `Bearer ${token}`, ...headers } : headers;
 }
 
-/** Sends a GET and returns the response, or throws `Problem` or `Unreachable`. */
-export async function open(path, { signal, ...more } = {}) {
+/** Sends a GET with these headers and returns the response, or throws `Problem` or `Unreachable`. */
+export async function open(path, { signal, ...headers } = {}) {
   let response;
   try {
-    response = await fetch(path, { headers: headers(more), cache: "no-store", signal });
+    response = await fetch(path, { headers: withToken(headers), cache: "no-store", signal });
   } catch (error) {
     if (signal?.aborted) throw signal.reason;
     throw new Unreachable(error.message);
   }
-  // The data of a standby may be stale; the style sheet shows a notice.
+  // The data of a standby can be stale; the style sheet shows a notice.
   document.body.dataset.role = response.headers.get("paulina-role") ?? "primary";
   if (response.ok || response.status === 304) return response;
   const body = await response.json().catch(() => null);
@@ -62,10 +62,10 @@ export async function open(path, { signal, ...more } = {}) {
 }
 
 /** Sends a GET and returns `{status, text, etag, date}`. */
-export async function get(path, { signal, ...more } = {}) {
-  const timeout = AbortSignal.timeout(PATIENCE_MS);
+export async function get(path, { signal, ...headers } = {}) {
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
   try {
-    const response = await open(path, { signal: signal ? AbortSignal.any([signal, timeout]) : timeout, ...more });
+    const response = await open(path, { signal: signal ? AbortSignal.any([signal, timeout]) : timeout, ...headers });
     const text = await response.text();
     return { status: response.status, text, etag: response.headers.get("etag"), date: response.headers.get("date") };
   } catch (error) {
@@ -79,19 +79,19 @@ export async function getJson(path, options) {
   return JSON.parse((await get(path, options)).text);
 }
 
-/** A resource that is polled: `ask` returns null if it has not changed since the last time. */
-export class Question {
+/** A GET that is repeated: `send` returns null if the response has not changed. */
+export class ConditionalRequest {
   #etag = null;
 
   constructor(path) {
     this.path = path;
   }
 
-  async ask(signal) {
-    const condition = this.#etag ? { "if-none-match": this.#etag } : {};
-    const answer = await get(this.path, { signal, ...condition });
-    if (answer.status === 304) return null;
-    this.#etag = answer.etag;
-    return answer.text;
+  async send(signal) {
+    const headers = this.#etag ? { "if-none-match": this.#etag } : {};
+    const response = await get(this.path, { signal, ...headers });
+    if (response.status === 304) return null;
+    this.#etag = response.etag;
+    return response.text;
   }
 }

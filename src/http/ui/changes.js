@@ -1,11 +1,11 @@
 // The list of changes, newest first.
 
-import { h, moment } from "./dom.js";
-import { serverAddress } from "./list.js";
+import { h, timeElement } from "./dom.js";
+import { serverHref } from "./list.js";
 
-const SHOWN = 200;
+const DISPLAY_LIMIT = 200;
 
-export class Changes {
+export class ChangeList {
   #list;
   #items = new Map();
 
@@ -13,12 +13,12 @@ export class Changes {
     this.#list = list;
   }
 
-  /** Shows the latest of these; `isHere` returns whether a server is registered, so that its name is a link. */
-  show(changes, isHere) {
-    const shown = changes.slice(0, SHOWN);
-    const wanted = new Set(shown.map(({ revision }) => revision));
+  /** Shows the latest changes; the name of a server for which `isRegistered` returns true is a link. */
+  show(changes, isRegistered) {
+    const shown = changes.slice(0, DISPLAY_LIMIT);
+    const revisions = new Set(shown.map(({ revision }) => revision));
     for (const [revision, item] of this.#items) {
-      if (wanted.has(revision)) continue;
+      if (revisions.has(revision)) continue;
       item.remove();
       this.#items.delete(revision);
     }
@@ -26,7 +26,7 @@ export class Changes {
     for (const change of shown) {
       let item = this.#items.get(change.revision);
       if (!item) {
-        item = changeItem(change, isHere(change.id));
+        item = changeItem(change, isRegistered(change.id));
         this.#items.set(change.revision, item);
       }
       if (item === next) next = next.nextElementSibling;
@@ -35,20 +35,20 @@ export class Changes {
   }
 
   /** Updates the links of servers that were registered or deregistered. */
-  relink(touched, isHere) {
+  updateLinks(changedIds, isRegistered) {
     for (const item of this.#list.children) {
-      if (touched.has(item.dataset.id)) item.querySelector(".who").replaceChildren(who(item.dataset, isHere(item.dataset.id)));
+      if (changedIds.has(item.dataset.id)) item.querySelector(".who").replaceChildren(serverName(item.dataset, isRegistered(item.dataset.id)));
     }
   }
 }
 
-const who = ({ id, name }, isHere) => (isHere ? h("a", { href: serverAddress(id), text: name }) : h("span", { text: name }));
+const serverName = ({ id, name }, isRegistered) => (isRegistered ? h("a", { href: serverHref(id), text: name }) : h("span", { text: name }));
 
-export function changeItem(change, isHere) {
+export function changeItem(change, isRegistered) {
   const item = h("li", { class: `change ${change.kind}` },
-    moment(change.at),
+    timeElement(change.at),
     h("span", { class: "what" }, h("span", { class: "kind", text: change.kind }), " ",
-      h("span", { class: "who" }, who(change, isHere)), " ",
+      h("span", { class: "who" }, serverName(change, isRegistered)), " ",
       h("span", { class: "mono muted ident", text: change.id })));
   Object.assign(item.dataset, { id: change.id, name: change.name });
   return item;

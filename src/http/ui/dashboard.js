@@ -2,63 +2,63 @@
 // in its fragment (`#server=ID`, `#changes`, or the list).
 
 import { currentToken } from "./api.js";
-import { Changes } from "./changes.js";
+import { ChangeList } from "./changes.js";
 import { Detail } from "./detail.js";
-import { $, copyable, count, h, put } from "./dom.js";
-import * as filtering from "./filters.js";
-import { List, summary } from "./list.js";
+import { $, copyable, formatNumber, h, setText } from "./dom.js";
+import { formatFilters, isEmpty, matches, NO_FILTERS, parseFilters, serversPath } from "./filters.js";
+import { ServerList, serverCountText } from "./list.js";
 import { Search } from "./search.js";
 import { Store } from "./store.js";
 import { tokenForm } from "./token.js";
 
 const TICK_MS = 1000;
-const ANNOUNCE_MS = 800;
+const ANNOUNCE_DELAY_MS = 800;
 
 const store = new Store();
-const list = new List($("rows"), store.leases, (tag) => change({ tags: [...new Set([...filters.tags, tag])] }));
-const changes = new Changes($("changes"));
+const serverList = new ServerList($("rows"), store.leases, (tag) => updateFilters({ tags: [...new Set([...filters.tags, tag])] }));
+const changeList = new ChangeList($("changes"));
 const detail = new Detail($("server"), store);
-const search = new Search(() => showList(new Set()));
+const search = new Search(() => showList());
 
-let filters = filtering.read(location.search);
+let filters = parseFilters(location.search);
 let view = "servers";
 let listScroll = 0;
-let lastId = null;
-let announcing;
+let lastOpenedId = null;
+let announceTimer;
 
 // ---- The list
 
-function showList(touched, lightUp = false) {
-  const total = store.complete ? store.servers.size : Math.max(store.servers.size, store.stats?.servers.total ?? 0);
-  const isNarrowed = !filtering.isNone(filters);
-  const servers = candidates().filter((server) => filtering.matches(server, filters));
-  list.show(servers, touched, lightUp);
-  const isLoading = store.servers.size === 0 && !store.complete;
-  const isSearching = !search.settled && servers.length === 0;
+function showList(highlightedIds = []) {
+  const total = store.isComplete ? store.servers.size : Math.max(store.servers.size, store.stats?.servers.total ?? 0);
+  const isFiltered = !isEmpty(filters);
+  const servers = serversMatchingSearch().filter((server) => matches(server, filters));
+  serverList.show(servers, highlightedIds);
+  const isLoading = store.servers.size === 0 && !store.isComplete;
+  const isSearching = !search.isComplete && servers.length === 0;
   $("table").hidden = servers.length === 0;
   $("loading").hidden = !(isLoading || (isSearching && store.servers.size > 0));
-  $("empty").hidden = !(store.complete && store.servers.size === 0);
+  $("empty").hidden = !(store.isComplete && store.servers.size === 0);
   $("nothing").hidden = servers.length > 0 || isLoading || isSearching || store.servers.size === 0;
-  put($("nothing-why"), search.problem ? `The search failed: ${search.problem}.` : `None of ${count(total)} servers matches the search and filters.`);
-  $("clear").hidden = !isNarrowed;
-  const text = isLoading || isSearching ? "" : summary(isNarrowed ? servers.length : total, total, isNarrowed);
-  put($("shown"), text);
+  setText($("nothing-why"), search.problem ? `The search failed: ${search.problem}.` : `None of ${formatNumber(total)} servers matches the search and filters.`);
+  $("clear").hidden = !isFiltered;
+  const text = isLoading || isSearching ? "" : serverCountText(isFiltered ? servers.length : total, total, isFiltered);
+  setText($("shown"), text);
   // Announced to screen readers with a delay, so that a busy registry does not announce continuously.
-  clearTimeout(announcing);
-  announcing = setTimeout(() => put($("announce"), text), ANNOUNCE_MS);
+  clearTimeout(announceTimer);
+  announceTimer = setTimeout(() => setText($("announce"), text), ANNOUNCE_DELAY_MS);
   showTitle();
 }
 
-function candidates() {
-  if (search.found === null) return [...store.servers.values()];
-  return search.found.map((server) => store.servers.get(server.id) ?? (store.complete ? null : server)).filter(Boolean);
+function serversMatchingSearch() {
+  if (search.results === null) return [...store.servers.values()];
+  return search.results.map((server) => store.servers.get(server.id) ?? (store.isComplete ? null : server)).filter(Boolean);
 }
 
 // ---- Filters
 
-function change(some, isTyping = false) {
-  filters = { ...filters, ...some };
-  const address = location.pathname + filtering.write(filters) + location.hash;
+function updateFilters(updates, isTyping = false) {
+  filters = { ...filters, ...updates };
+  const address = location.pathname + formatFilters(filters) + location.hash;
   // Each choice is a history entry; each typed letter is not.
   if (isTyping) history.replaceState(null, "", address);
   else history.pushState(null, "", address);
@@ -69,37 +69,37 @@ function applyFilters() {
   if ($("q").value !== filters.q) $("q").value = filters.q;
   $("transport").value = filters.transport;
   $("health").value = filters.health;
-  showChoices();
-  search.look(filters);
-  showList(new Set());
+  showFilterMenus();
+  search.update(filters);
+  showList();
 }
 
-function showChoices() {
-  const known = store.stats?.servers ?? { by_tag: {}, by_capability: {} };
-  menu($("tag-menu"), "Tags", known.by_tag, filters.tags, (tags) => change({ tags }));
-  menu($("capability-menu"), "Capabilities", known.by_capability, filters.capabilities, (capabilities) => change({ capabilities }));
+function showFilterMenus() {
+  const counts = store.stats?.servers ?? { by_tag: {}, by_capability: {} };
+  showMenu($("tag-menu"), "Tags", counts.by_tag, filters.tags, (tags) => updateFilters({ tags }));
+  showMenu($("capability-menu"), "Capabilities", counts.by_capability, filters.capabilities, (capabilities) => updateFilters({ capabilities }));
 }
 
-function menu(element, name, counts, chosen, choose) {
-  const number = (one) => (Object.hasOwn(counts, one) ? counts[one] : 0);
-  put(element.querySelector("summary"), chosen.length ? `${name}: ${chosen.join(", ")}` : name);
-  const names = [...new Set([...Object.keys(counts), ...chosen])].sort((a, b) => a.localeCompare(b));
-  const box = element.querySelector(".choices");
-  const drawn = JSON.stringify([names.map((one) => [one, number(one)]), chosen]);
-  if (box.dataset.drawn === drawn) return;
-  box.dataset.drawn = drawn;
-  const focused = box.contains(document.activeElement) ? document.activeElement.value : null;
-  box.replaceChildren(...names.map((one) => {
-    const input = h("input", { type: "checkbox", value: one, checked: chosen.includes(one) });
-    input.addEventListener("change", () => choose(input.checked ? [...chosen, one] : chosen.filter((other) => other !== one)));
-    if (one === focused) queueMicrotask(() => input.focus());
-    return h("label", {}, input, h("span", { class: "choice", text: one }), h("span", { class: "muted", text: count(number(one)) }));
+function showMenu(element, name, counts, selected, onSelect) {
+  const countOf = (value) => (Object.hasOwn(counts, value) ? counts[value] : 0);
+  setText(element.querySelector("summary"), selected.length ? `${name}: ${selected.join(", ")}` : name);
+  const values = [...new Set([...Object.keys(counts), ...selected])].sort((a, b) => a.localeCompare(b));
+  const choices = element.querySelector(".choices");
+  const rendered = JSON.stringify([values.map((value) => [value, countOf(value)]), selected]);
+  if (choices.dataset.rendered === rendered) return;
+  choices.dataset.rendered = rendered;
+  const focused = choices.contains(document.activeElement) ? document.activeElement.value : null;
+  choices.replaceChildren(...values.map((value) => {
+    const input = h("input", { type: "checkbox", value, checked: selected.includes(value) });
+    input.addEventListener("change", () => onSelect(input.checked ? [...selected, value] : selected.filter((other) => other !== value)));
+    if (value === focused) queueMicrotask(() => input.focus());
+    return h("label", {}, input, h("span", { class: "choice", text: value }), h("span", { class: "muted", text: formatNumber(countOf(value)) }));
   }));
-  if (names.length === 0) box.append(h("p", { class: "muted", text: "None." }));
+  if (values.length === 0) choices.append(h("p", { class: "muted", text: "None." }));
 }
 
-const clear = () => {
-  change(filtering.NONE);
+const clearFilters = () => {
+  updateFilters(NO_FILTERS);
   $("q").focus();
 };
 
@@ -115,15 +115,15 @@ function route() {
   $("servers-view").hidden = view === "server";
   $("server-view").hidden = view !== "server";
   $("page-title").hidden = view === "server";
-  put($("page-title"), view === "changes" ? "Changes" : "Servers");
+  setText($("page-title"), view === "changes" ? "Changes" : "Servers");
   for (const [name, element] of [["servers", $("nav-servers")], ["changes", $("nav-changes")]]) {
     if (name === view) element.setAttribute("aria-current", "page");
     else element.removeAttribute("aria-current");
   }
   if (view === "server") {
     if (!isSame) {
-      lastId = decode(id);
-      detail.open(lastId);
+      lastOpenedId = decode(id);
+      detail.open(lastOpenedId);
       scrollTo(0, 0);
     }
     $("server-title")?.focus({ preventScroll: true });
@@ -133,8 +133,8 @@ function route() {
   if (view === "changes") $("changes-title").focus();
   if (view === "servers" && !isSame) {
     scrollTo(0, listScroll);
-    if (lastId) list.focusOn(lastId);
-    lastId = null;
+    if (lastOpenedId) serverList.focusOn(lastOpenedId);
+    lastOpenedId = null;
   }
   showTitle();
 }
@@ -149,7 +149,7 @@ function decode(text) {
 
 function showTitle() {
   const name = view === "server" ? (store.servers.get(detail.id)?.name ?? detail.id) : view === "changes" ? "Changes" : null;
-  document.title = name ? `${name} · Paulina` : store.stats ? `Paulina · ${count(store.stats.servers.total)}` : "Paulina";
+  document.title = name ? `${name} · Paulina` : store.stats ? `Paulina · ${formatNumber(store.stats.servers.total)}` : "Paulina";
 }
 
 function goHome() {
@@ -163,8 +163,8 @@ function showState() {
   const { state, problem } = store;
   const isRefused = state === "refused";
   document.body.dataset.state = state;
-  put($("connection"), { loading: "loading", live: "live", gone: "not connected", refused: problem?.wantsToken ? "no access" : "rejected" }[state]);
-  put($("banner"), state === "gone" ? "The registry is not reachable. This page shows the last known state, and reconnects automatically." : "");
+  setText($("connection"), { loading: "loading", live: "live", gone: "not connected", refused: problem?.needsToken ? "no access" : "rejected" }[state]);
+  setText($("banner"), state === "gone" ? "The registry is not reachable. This page shows the last known state, and reconnects automatically." : "");
   $("access").hidden = !isRefused;
   $("page-title").hidden = isRefused || view === "server";
   $("servers-view").hidden = isRefused || view === "server";
@@ -178,14 +178,14 @@ function showState() {
 }
 
 function showAccess(problem) {
-  const known = {
+  const titles = {
     unauthorized: currentToken() ? "Unknown token" : "This registry requires a token",
     forbidden: "This token does not permit reading",
     another_token: "Use another token",
   };
-  put($("access-title"), known[problem.code] ?? "The registry rejected the request");
-  put($("access-why"), `${problem.message}.`);
-  $("access-form").replaceChildren(problem.wantsToken ? tokenForm(begin) : h("button", { type: "button", onclick: begin, text: "Try again" }));
+  setText($("access-title"), titles[problem.code] ?? "The registry rejected the request");
+  setText($("access-why"), `${problem.message}.`);
+  $("access-form").replaceChildren(problem.needsToken ? tokenForm(start) : h("button", { type: "button", onclick: start, text: "Try again" }));
   $("access-form").querySelector("input, button").focus();
 }
 
@@ -194,54 +194,54 @@ function showTotals() {
   $("totals").hidden = !stats || store.state === "refused";
   if (!stats) return;
   const { total, by_health: health } = stats.servers;
-  const figures = [["servers", total, ""], ["healthy", health.healthy, "healthy"], ["unhealthy", health.unhealthy, "unhealthy"],
+  const totals = [["servers", total, ""], ["healthy", health.healthy, "healthy"], ["unhealthy", health.unhealthy, "unhealthy"],
     ["tools", stats.tools, ""], ["resources", stats.resources, ""], ["prompts", stats.prompts, ""]];
-  $("totals").replaceChildren(...figures.map(([name, value, kind]) =>
-    h("div", { class: value ? kind : "" }, h("dt", { text: value === 1 ? name.replace(/s$/, "") : name }), h("dd", { text: count(value) }))));
+  $("totals").replaceChildren(...totals.map(([name, value, kind]) =>
+    h("div", { class: value ? kind : "" }, h("dt", { text: value === 1 ? name.replace(/s$/, "") : name }), h("dd", { text: formatNumber(value) }))));
 }
 
-function showChanges(touched, areNew) {
-  const isHere = (id) => store.servers.has(id);
-  if (areNew) changes.show(store.changes, isHere);
-  changes.relink(touched, isHere);
+function showChanges(changedIds, hasNewChanges) {
+  const isRegistered = (id) => store.servers.has(id);
+  if (hasNewChanges) changeList.show(store.changes, isRegistered);
+  changeList.updateLinks(changedIds, isRegistered);
   $("no-changes").hidden = store.changes.length > 0;
   $("changes").hidden = store.changes.length === 0;
 }
 
-function begin() {
-  store.start(filtering.query({ ...filters, q: "" }, 100));
+function start() {
+  store.start(serversPath({ ...filters, q: "" }, 100));
   search.restart();
 }
 
 let wasComplete = false;
 
-store.subscribe(({ touched, kinds }) => {
-  if (kinds.has("state")) showState();
-  if (kinds.has("stats")) {
+store.subscribe(({ changedIds, changedParts }) => {
+  if (changedParts.has("state")) showState();
+  if (changedParts.has("stats")) {
     showTotals();
-    showChoices();
+    showFilterMenus();
   }
-  if (kinds.has("servers") || kinds.has("stats") || kinds.has("state")) {
-    showList(touched, wasComplete);
-    wasComplete = store.complete;
+  if (changedParts.has("servers") || changedParts.has("stats") || changedParts.has("state")) {
+    showList(wasComplete ? changedIds : []);
+    wasComplete = store.isComplete;
   }
-  if (kinds.has("servers")) search.again();
-  if (kinds.has("changes") || touched.size) showChanges(touched, kinds.has("changes"));
-  if (view === "server" && touched.has(detail.id)) detail.load();
-  if (view === "server" && kinds.has("changes")) detail.showChanges();
+  if (changedParts.has("servers")) search.scheduleRepeat();
+  if (changedParts.has("changes") || changedIds.size) showChanges(changedIds, changedParts.has("changes"));
+  if (view === "server" && changedIds.has(detail.id)) detail.load();
+  if (view === "server" && changedParts.has("changes")) detail.showChanges();
 });
 
-$("q").addEventListener("input", () => change({ q: $("q").value }, Boolean(filters.q) === Boolean($("q").value)));
+$("q").addEventListener("input", () => updateFilters({ q: $("q").value }, Boolean(filters.q) === Boolean($("q").value)));
 $("q").addEventListener("keydown", (event) => {
   if (event.key !== "ArrowDown") return;
   event.preventDefault();
-  list.focusFirst();
+  serverList.focusFirst();
 });
 $("filters").addEventListener("submit", (event) => event.preventDefault());
-$("transport").addEventListener("change", () => change({ transport: $("transport").value }));
-$("health").addEventListener("change", () => change({ health: $("health").value }));
-$("clear").addEventListener("click", clear);
-$("clear-all").addEventListener("click", clear);
+$("transport").addEventListener("change", () => updateFilters({ transport: $("transport").value }));
+$("health").addEventListener("change", () => updateFilters({ health: $("health").value }));
+$("clear").addEventListener("click", clearFilters);
+$("clear-all").addEventListener("click", clearFilters);
 for (const id of ["home", "nav-servers", "back"]) {
   $(id).addEventListener("click", (event) => {
     event.preventDefault();
@@ -252,7 +252,7 @@ $("skip").addEventListener("click", (event) => {
   event.preventDefault();
   $(view === "changes" ? "changes-title" : "main").focus();
 });
-$("token-button").addEventListener("click", () => store.refuse());
+$("token-button").addEventListener("click", () => store.changeToken());
 document.addEventListener("click", (event) => {
   for (const open of document.querySelectorAll("details.menu[open]")) if (!open.contains(event.target)) open.open = false;
 });
@@ -273,14 +273,14 @@ document.addEventListener("keydown", (event) => {
       goHome();
     } else if (event.target === $("q") && filters.q) {
       event.preventDefault();
-      change({ q: "" });
+      updateFilters({ q: "" });
     }
   }
 });
 
 addEventListener("hashchange", route);
 addEventListener("popstate", () => {
-  filters = filtering.read(location.search);
+  filters = parseFilters(location.search);
   applyFilters();
   route();
 });
@@ -288,15 +288,15 @@ history.scrollRestoration = "manual";
 
 setInterval(() => {
   if (document.hidden || store.state !== "live") return;
-  store.leases.ask(() => store.doubt());
-  list.tick();
+  store.leases.poll(() => store.restartStream());
+  serverList.tick();
   detail.tick();
 }, TICK_MS);
 
-const here = new URL(".", location.href).href.replace(/\/$/, "");
-const elsewhere = here === "http://127.0.0.1:7285" ? "" : `--registry ${here} `;
-$("empty-command").append(copyable(`paulina announce ${elsewhere}-- npx -y @modelcontextprotocol/server-everything`, "the command"));
+const baseUrl = new URL(".", location.href).href.replace(/\/$/, "");
+const registryOption = baseUrl === "http://127.0.0.1:7285" ? "" : `--registry ${baseUrl} `;
+$("empty-command").append(copyable(`paulina announce ${registryOption}-- npx -y @modelcontextprotocol/server-everything`, "the command"));
 
 applyFilters();
-begin();
+start();
 route();

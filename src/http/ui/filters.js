@@ -1,23 +1,23 @@
 // The filters, which are stored in the URL of the page, so that a copied URL shows the same view.
 
-export const NONE = Object.freeze({ q: "", transport: "", health: "", tags: [], capabilities: [] });
+export const NO_FILTERS = Object.freeze({ q: "", transport: "", health: "", tags: [], capabilities: [] });
 export const TRANSPORTS = ["stdio", "streamable-http", "sse"];
 export const HEALTHS = ["healthy", "unhealthy"];
 
-export function read(search) {
+export function parseFilters(search) {
   const parameters = new URLSearchParams(search);
-  const one = (name, allowed) => (allowed.includes(parameters.get(name)) ? parameters.get(name) : "");
-  const all = (name) => [...new Set(parameters.getAll(name).filter(Boolean))];
+  const allowedValue = (name, allowed) => (allowed.includes(parameters.get(name)) ? parameters.get(name) : "");
+  const values = (name) => [...new Set(parameters.getAll(name).filter(Boolean))];
   return {
     q: parameters.get("q") ?? "",
-    transport: one("transport", TRANSPORTS),
-    health: one("health", HEALTHS),
-    tags: all("tag"),
-    capabilities: all("capability"),
+    transport: allowedValue("transport", TRANSPORTS),
+    health: allowedValue("health", HEALTHS),
+    tags: values("tag"),
+    capabilities: values("capability"),
   };
 }
 
-export function write({ q, transport, health, tags, capabilities }) {
+export function formatFilters({ q, transport, health, tags, capabilities }) {
   const parameters = new URLSearchParams();
   if (q) parameters.set("q", q);
   if (transport) parameters.set("transport", transport);
@@ -27,11 +27,11 @@ export function write({ q, transport, health, tags, capabilities }) {
   return parameters.size ? `?${parameters}` : "";
 }
 
-export const isNone = (filters) => write({ ...filters, q: filters.q.trim() }) === "";
+export const isEmpty = (filters) => formatFilters({ ...filters, q: filters.q.trim() }) === "";
 
-/** Returns the path of the same query in the API. */
-export function query(filters, limit) {
-  const parameters = new URLSearchParams(write({ ...filters, q: filters.q.trim() }));
+/** Returns the path of the request to the API with these filters. */
+export function serversPath(filters, limit) {
+  const parameters = new URLSearchParams(formatFilters({ ...filters, q: filters.q.trim() }));
   parameters.delete("health");
   parameters.set("healthy", { healthy: "true", unhealthy: "false" }[filters.health] ?? "any");
   parameters.set("limit", limit);

@@ -6,26 +6,26 @@
 
 import { getJson, Problem, Unreachable } from "./api.js";
 
-const AT_ONCE = 4;
+const IN_FLIGHT_LIMIT = 4;
 
 export class Leases {
-  /** Id to `{ttl, ends, asked}`, by the clock of `performance.now()`. */
+  /** `{ttl, expiresAt, polledAt}` by id. The times are those of `performance.now()`. */
   #leases = new Map();
   #visible = new Set();
-  #asking = new Set();
-  #offset = Date.now() - performance.now();
-  #exact = false;
+  #inFlight = new Set();
+  #clockOffset = Date.now() - performance.now();
+  #isClockExact = false;
 
-  /** Sets the registry's clock, to the second, until a response gives it more exactly. */
-  clockSaid(date) {
+  /** Sets the registry's clock from a header `Date`, unless a lease has already set it more exactly. */
+  setClock(date) {
     const time = Date.parse(date);
-    if (!this.#exact && !Number.isNaN(time)) this.#offset = time + 500 - performance.now();
+    if (!this.#isClockExact && !Number.isNaN(time)) this.#clockOffset = time + 500 - performance.now();
   }
 
-  /** Takes the lease from a record. Records of a resumed stream are old, so it is polled at the next opportunity. */
+  /** Sets the lease from a record. Records of a resumed stream are old, so the lease is polled at the next opportunity. */
   set(server) {
-    const ends = Date.parse(server.expires_at) - this.#offset;
-    this.#leases.set(server.id, { ttl: server.ttl, ends, asked: 0 });
+    const expiresAt = Date.parse(server.expires_at) - this.#clockOffset;
+    this.#leases.set(server.id, { ttl: server.ttl, expiresAt, polledAt: 0 });
   }
 
   delete(id) {
@@ -37,7 +37,7 @@ export class Leases {
     this.#leases.clear();
   }
 
-  see(id, isVisible) {
+  setVisible(id, isVisible) {
     if (isVisible) this.#visible.add(id);
     else this.#visible.delete(id);
   }
@@ -46,41 +46,41 @@ export class Leases {
     return this.#visible;
   }
 
-  /** Returns `{ms, part}`: the remaining time, and its fraction of the ttl. */
-  left(id) {
+  /** Returns `{ms, fraction}`: the remaining time, and its fraction of the ttl. */
+  remaining(id) {
     const lease = this.#leases.get(id);
     if (!lease) return null;
-    const ms = Math.min(Math.max(0, lease.ends - performance.now()), lease.ttl * 1000);
-    return { ms, part: ms / (lease.ttl * 1000) };
+    const ms = Math.min(Math.max(0, lease.expiresAt - performance.now()), lease.ttl * 1000);
+    return { ms, fraction: ms / (lease.ttl * 1000) };
   }
 
-  /** Polls the visible leases that are due; `unreachable` is called if the registry is not reachable. */
-  ask(unreachable) {
+  /** Polls the visible leases that are due; calls `onUnreachable` if the registry is not reachable. */
+  poll(onUnreachable) {
     const now = performance.now();
     for (const id of this.#visible) {
-      if (this.#asking.size >= AT_ONCE) return;
+      if (this.#inFlight.size >= IN_FLIGHT_LIMIT) return;
       const lease = this.#leases.get(id);
-      const every = lease && Math.min(30_000, Math.max(1_000, (lease.ttl * 1000) / 6));
-      if (lease && !this.#asking.has(id) && (lease.asked === 0 || now - lease.asked >= every)) this.#askOne(id, unreachable);
+      const interval = lease && Math.min(30_000, Math.max(1_000, (lease.ttl * 1000) / 6));
+      if (lease && !this.#inFlight.has(id) && (lease.polledAt === 0 || now - lease.polledAt >= interval)) this.#pollLease(id, onUnreachable);
     }
   }
 
-  async #askOne(id, unreachable) {
-    this.#asking.add(id);
+  async #pollLease(id, onUnreachable) {
+    this.#inFlight.add(id);
     try {
       const state = await getJson(`v1/servers/${encodeURIComponent(id)}/health`);
       const now = performance.now();
-      this.#offset = Date.parse(state.expires_at) - state.expires_in_ms - now;
-      this.#exact = true;
-      if (this.#leases.has(id)) this.#leases.set(id, { ttl: state.ttl, ends: now + state.expires_in_ms, asked: now });
+      this.#clockOffset = Date.parse(state.expires_at) - state.expires_in_ms - now;
+      this.#isClockExact = true;
+      if (this.#leases.has(id)) this.#leases.set(id, { ttl: state.ttl, expiresAt: now + state.expires_in_ms, polledAt: now });
     } catch (error) {
       // The stream reports it if the server was deregistered.
       const lease = this.#leases.get(id);
-      if (lease) lease.asked = performance.now();
+      if (lease) lease.polledAt = performance.now();
       if (error instanceof Problem && error.status === 404) this.#leases.delete(id);
-      if (error instanceof Unreachable) unreachable();
+      if (error instanceof Unreachable) onUnreachable();
     } finally {
-      this.#asking.delete(id);
+      this.#inFlight.delete(id);
     }
   }
 }

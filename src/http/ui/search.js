@@ -2,95 +2,95 @@
 // come from the store, where they are newer.
 
 import { get, Problem, Unreachable } from "./api.js";
-import { query } from "./filters.js";
+import { serversPath } from "./filters.js";
 
-const PAUSE_MS = 120;
-const AGAIN_MS = 400;
-const PAGE = 100;
+const DEBOUNCE_MS = 120;
+const REPEAT_DELAY_MS = 400;
+const PAGE_SIZE = 100;
 
 export class Search {
   /** The servers that match, best first, or null when there is no `q`. */
-  found = null;
+  results = null;
   /** Why the registry rejected the query, or an empty string. */
   problem = "";
-  /** Whether `found` is complete and belongs to the current query. */
-  settled = true;
+  /** Whether `results` is complete and belongs to the current query. */
+  isComplete = true;
 
-  #done;
-  #asked = "";
+  #onResults;
+  #path = "";
   #abort = null;
-  #due = null;
+  #timer = null;
 
-  constructor(done) {
-    this.#done = done;
+  constructor(onResults) {
+    this.#onResults = onResults;
   }
 
   /** Searches again if the query or the filters have changed. */
-  look(filters) {
-    const path = filters.q.trim() ? query(filters, PAGE) : "";
-    if (path === this.#asked) return;
-    const wasNone = !this.#asked;
-    this.#asked = path;
-    this.#stop();
+  update(filters) {
+    const path = filters.q.trim() ? serversPath(filters, PAGE_SIZE) : "";
+    if (path === this.#path) return;
+    const wasInactive = !this.#path;
+    this.#path = path;
+    this.#cancel();
     if (!path) {
-      this.found = null;
+      this.results = null;
       this.problem = "";
-      this.settled = true;
+      this.isComplete = true;
       return;
     }
-    this.settled = false;
-    this.#due = setTimeout(() => this.#run(), wasNone && this.found === null ? 0 : PAUSE_MS);
+    this.isComplete = false;
+    this.#timer = setTimeout(() => this.#run(), wasInactive && this.results === null ? 0 : DEBOUNCE_MS);
   }
 
-  /** Repeats the search, since servers have changed. */
-  again() {
-    if (this.#asked && this.#due === null && this.#abort === null) this.#due = setTimeout(() => this.#run(), AGAIN_MS);
+  /** Schedules the same search again, since servers have changed. */
+  scheduleRepeat() {
+    if (this.#path && this.#timer === null && this.#abort === null) this.#timer = setTimeout(() => this.#run(), REPEAT_DELAY_MS);
   }
 
   /** Repeats the search at once: with another token, or after a reconnect. */
   restart() {
-    if (!this.#asked) return;
-    this.#stop();
+    if (!this.#path) return;
+    this.#cancel();
     this.#run();
   }
 
-  #stop() {
-    clearTimeout(this.#due);
-    this.#due = null;
+  #cancel() {
+    clearTimeout(this.#timer);
+    this.#timer = null;
     this.#abort?.abort();
     this.#abort = null;
   }
 
   async #run() {
-    this.#due = null;
+    this.#timer = null;
     const abort = new AbortController();
     this.#abort = abort;
     try {
-      const first = JSON.parse((await get(this.#asked, { signal: abort.signal })).text);
+      const first = JSON.parse((await get(this.#path, { signal: abort.signal })).text);
       const servers = first.servers;
-      if (!this.settled && first.next_cursor) {
-        this.found = [...servers];
-        this.#done();
+      if (!this.isComplete && first.next_cursor) {
+        this.results = [...servers];
+        this.#onResults();
       }
       for (let cursor = first.next_cursor; cursor;) {
         const page = JSON.parse((await get(`v1/servers?cursor=${encodeURIComponent(cursor)}`, { signal: abort.signal })).text);
         servers.push(...page.servers);
         cursor = page.next_cursor;
       }
-      this.found = servers;
+      this.results = servers;
       this.problem = "";
-      this.settled = true;
+      this.isComplete = true;
     } catch (error) {
       if (abort.signal.aborted) return;
       if (error instanceof Problem && error.status === 400) {
-        this.found = [];
+        this.results = [];
         this.problem = error.message;
-        this.settled = true;
+        this.isComplete = true;
       } else if (!(error instanceof Problem || error instanceof Unreachable)) {
         throw error;
       }
     }
     this.#abort = null;
-    this.#done();
+    this.#onResults();
   }
 }

@@ -2,80 +2,80 @@
 
 import { open, Problem, Unreachable } from "./api.js";
 
-const SILENCE_MS = 40_000;
-const FIRST_DELAY_MS = 250;
-const LONGEST_DELAY_MS = 5_000;
+const STREAM_TIMEOUT_MS = 40_000;
+const INITIAL_RECONNECT_WAIT_MS = 250;
+const RECONNECT_WAIT_LIMIT_MS = 5_000;
 
 /** Parses events from chunks of text. A snapshot can be megabytes long, so each character is read only once. */
 export class EventParser {
-  #pieces = [];
-  #afterReturn = false;
-  #event = { event: "message", data: [], id: null };
+  #lineParts = [];
+  #isAfterCr = false;
+  #event = { kind: "message", data: [], id: null };
 
-  push(text) {
+  feed(text) {
     const events = [];
     let start = 0;
-    for (const { 0: end, index } of text.matchAll(/\r\n|\n|\r/g)) {
-      if (index === 0 && end === "\n" && this.#afterReturn) {
+    for (const { 0: lineEnd, index } of text.matchAll(/\r\n|\n|\r/g)) {
+      if (index === 0 && lineEnd === "\n" && this.#isAfterCr) {
         start = 1;
         continue;
       }
-      this.#pieces.push(text.slice(start, index));
-      const line = this.#pieces.join("");
-      this.#pieces = [];
-      start = index + end.length;
-      if (line) this.#field(line);
-      else this.#finish(events);
+      this.#lineParts.push(text.slice(start, index));
+      const line = this.#lineParts.join("");
+      this.#lineParts = [];
+      start = index + lineEnd.length;
+      if (line) this.#takeField(line);
+      else this.#finishEvent(events);
     }
-    this.#pieces.push(text.slice(start));
-    this.#afterReturn = text.endsWith("\r");
+    this.#lineParts.push(text.slice(start));
+    this.#isAfterCr = text.endsWith("\r");
     return events;
   }
 
-  #field(line) {
+  #takeField(line) {
     const colon = line.indexOf(":");
     if (colon === 0) return;
     const name = colon < 0 ? line : line.slice(0, colon);
     const value = colon < 0 ? "" : line.slice(line[colon + 1] === " " ? colon + 2 : colon + 1);
     if (name === "data") this.#event.data.push(value);
-    else if (name === "event") this.#event.event = value;
+    else if (name === "event") this.#event.kind = value;
     else if (name === "id") this.#event.id = value;
   }
 
-  #finish(events) {
-    const { event, data, id } = this.#event;
-    this.#event = { event: "message", data: [], id: null };
-    if (data.length) events.push({ event, data: data.join("\n"), id });
+  #finishEvent(events) {
+    const { kind, data, id } = this.#event;
+    this.#event = { kind: "message", data: [], id: null };
+    if (data.length) events.push({ kind, data: data.join("\n"), id });
   }
 }
 
-/** Reads a response as events; `heard` is called whenever data arrives, comments included. */
-export async function* events(response, heard = () => {}) {
+/** Reads a response as events; calls `onData` whenever data arrives, comments included. */
+export async function* events(response, onData = () => {}) {
   const parser = new EventParser();
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   try {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
-      heard();
-      yield* parser.push(value);
+      onData();
+      yield* parser.feed(value);
     }
   } finally {
     reader.cancel().catch(() => {});
   }
 }
 
-/** A stream that reconnects and resumes automatically. */
-export class Watch {
+/** A stream of events that reconnects and resumes automatically. */
+export class WatchStream {
   #path;
-  #on;
-  #last = null;
+  #handlers;
+  #lastRevision = null;
   #abort = null;
 
-  /** `on` has `event(name, data)`, `connected()`, `lost(error)` and `refused(problem)`; after `refused` it stays closed. */
-  constructor(path, on) {
+  /** `handlers` has `onEvent(kind, data)`, `onConnect()`, `onDisconnect()` and `onReject(problem)`. A rejected stream stays closed. */
+  constructor(path, handlers) {
     this.#path = path;
-    this.#on = on;
+    this.#handlers = handlers;
   }
 
   get isOpen() {
@@ -97,10 +97,10 @@ export class Watch {
     this.#abort = null;
   }
 
-  /** Discards the position: the next stream begins with a snapshot. */
+  /** Stops, and discards the position: the next stream begins with a snapshot. */
   reset() {
     this.stop();
-    this.#last = null;
+    this.#lastRevision = null;
   }
 
   async #run(abort) {
@@ -109,38 +109,38 @@ export class Watch {
         await this.#read(abort, () => {
           failures = 0;
         });
-        this.#on.lost(new Unreachable("the stream ended"));
+        this.#handlers.onDisconnect();
       } catch (error) {
         if (abort.signal.aborted) return;
         if (error instanceof Problem && error.status < 500) {
           this.#abort = null;
-          this.#on.refused(error);
+          this.#handlers.onReject(error);
           return;
         }
-        this.#on.lost(error);
+        this.#handlers.onDisconnect();
       }
-      const delay = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(failures, 10));
-      await new Promise((resolve) => setTimeout(resolve, delay * (0.5 + Math.random() / 2)));
+      const wait = Math.min(RECONNECT_WAIT_LIMIT_MS, INITIAL_RECONNECT_WAIT_MS * 2 ** Math.min(failures, 10));
+      await new Promise((resolve) => setTimeout(resolve, wait * (0.5 + Math.random() / 2)));
     }
   }
 
-  async #read(abort, arrived) {
+  async #read(abort, onResponse) {
     const attempt = new AbortController();
     const signal = AbortSignal.any([abort.signal, attempt.signal]);
     let timer;
-    const heard = () => {
+    const onData = () => {
       clearTimeout(timer);
-      timer = setTimeout(() => attempt.abort(new Unreachable("the registry sends no data")), SILENCE_MS);
+      timer = setTimeout(() => attempt.abort(new Unreachable("the registry sends no data")), STREAM_TIMEOUT_MS);
     };
-    heard();
+    onData();
     try {
-      const response = await open(this.#path, { signal, ...(this.#last ? { "last-event-id": this.#last } : {}) });
-      arrived();
-      this.#on.connected();
-      for await (const { event, data, id } of events(response, heard)) {
+      const response = await open(this.#path, { signal, ...(this.#lastRevision ? { "last-event-id": this.#lastRevision } : {}) });
+      onResponse();
+      this.#handlers.onConnect();
+      for await (const { kind, data, id } of events(response, onData)) {
         const body = JSON.parse(data);
-        this.#on.event(event, body);
-        this.#last = id ?? body.revision ?? this.#last;
+        this.#handlers.onEvent(kind, body);
+        this.#lastRevision = id ?? body.revision ?? this.#lastRevision;
       }
     } finally {
       clearTimeout(timer);

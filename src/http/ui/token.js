@@ -3,8 +3,8 @@
 import { currentToken, setToken } from "./api.js";
 import { h } from "./dom.js";
 
-/** A form that sets the token and calls `changed`. `label` is the text of its button. */
-export function tokenForm(changed, label = "Use this token") {
+/** Creates a form that sets the token and calls `onChange`. */
+export function tokenForm(onChange) {
   const input = h("input", {
     type: "password", name: "token", autocomplete: "off", spellcheck: "false", required: true, "aria-describedby": "token-help",
   });
@@ -12,16 +12,16 @@ export function tokenForm(changed, label = "Use this token") {
   const submit = (event) => {
     event.preventDefault();
     setToken(input.value);
-    changed();
+    onChange();
   };
-  const forget = () => {
+  const clear = () => {
     input.value = "";
     setToken("");
-    changed();
+    onChange();
   };
   return h("form", { class: "token-form", onsubmit: submit },
     h("label", {}, "Token", input),
-    h("button", { type: "submit", class: "primary", text: label }),
-    h("button", { type: "button", onclick: forget, text: "Clear token" }),
+    h("button", { type: "submit", class: "primary", text: "Use this token" }),
+    h("button", { type: "button", onclick: clear, text: "Clear token" }),
     h("p", { id: "token-help", class: "muted small", text: "Stored in this tab until it is closed. Create a token with paulina token create." }));
 }

@@ -18,14 +18,15 @@ pub(crate) struct TokenAdmin {
     connection: SqliteConnection,
 }
 
-/// Reads the tokens of a database. One from before tokens were introduced has none.
+/// Reads the tokens of a database, which is not migrated. One from before tokens were introduced has none.
 pub(crate) async fn tokens_in(path: &Path) -> Result<Tokens, OpenError> {
     const FIRST_WITH_TOKENS: i32 = 3;
     if inspect::inspect(path).await?.is_none_or(|schema| schema < FIRST_WITH_TOKENS) {
         return Ok(Tokens::default());
     }
     let mut connection = connect::connect_reader(path).await?;
-    let tokens = tokens::load(&mut connection).await;
+    // The version of the tokens is for a process that serves the database.
+    let tokens = tokens::load_with_version(&mut connection, 0).await;
     let closed = connection.close().await;
     closed.map_err(|error| OpenError::from_sqlite(path, &error))?;
     tokens.map_err(|error| OpenError::from_store(path, &error))

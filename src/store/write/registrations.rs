@@ -12,7 +12,7 @@ use super::multi_statement::MultiStatement;
 use super::pending::PendingChanges;
 use super::prepared::{PreparedRegistration, summary};
 use super::search_text;
-use crate::model::{ChangeKind, Health, LeaseId, Registered, Server, View};
+use crate::model::{ChangeKind, Health, LeaseId, Record, Registered, Server, View};
 use crate::store::cache::lease_table::Lease;
 use crate::store::cache::state::expiry;
 use crate::store::error::StoreError;
@@ -107,7 +107,10 @@ pub(in crate::store) async fn replace(
     }
     let stored = load(connection, ServerKey::Number(before.number), View::Full).await?;
     let stored = stored.ok_or(sqlx::Error::RowNotFound)?;
-    let changed = prepared.inherit_from(&stored, prepared.actor.owner(before.owner.as_deref()), now)?;
+    // None if the row was edited so that it cannot be parsed any more. Then it is replaced.
+    let old = stored.rendered.record().ok();
+    let owner = prepared.actor.owner(before.owner.as_deref());
+    let changed = prepared.inherit_from(&stored, old.as_deref(), owner, now)?;
     let lease = LeaseId::random();
     let after = entry(prepared, before.number, now)?;
     if changed {
@@ -134,7 +137,7 @@ pub(in crate::store) async fn replace(
     if before.expired {
         pending.change_log.record(ChangeKind::Registered, prepared.id(), None, Some(after.json(now)));
     } else if changed {
-        let before = summary_json(&stored, now)?;
+        let before = old.map(|old| summary_json(&stored, &old, now)).transpose()?;
         pending.change_log.record(ChangeKind::Updated, prepared.id(), before, Some(after.json(now)));
     }
     pending.set_lease(lease_of(before.number, lease, prepared, now));
@@ -147,6 +150,7 @@ impl PreparedRegistration {
     fn inherit_from(
         &mut self,
         stored: &Entry,
+        old: Option<&Record>,
         owner: Option<String>,
         now: Moment,
     ) -> Result<bool, StoreError> {
@@ -158,9 +162,7 @@ impl PreparedRegistration {
             record.owner = owner;
             self.summary = summary(record)?;
         }
-        // A row that was edited and cannot be parsed any more is replaced.
-        let same = stored.rendered.record().is_ok_and(|stored| stored == self.record);
-        let changed = !same || before.ttl != self.times.ttl;
+        let changed = old != Some(&*self.record) || before.ttl != self.times.ttl;
         if changed {
             self.times.updated_at = time(now.wall);
         }
@@ -168,12 +170,11 @@ impl PreparedRegistration {
     }
 }
 
-/// Returns the summary of a server that was read in full; none if it cannot be parsed any more.
-fn summary_json(stored: &Entry, now: Moment) -> Result<Option<String>, StoreError> {
-    let Ok(record) = stored.rendered.record() else { return Ok(None) };
+/// Returns the summary of a server that was read in full.
+fn summary_json(stored: &Entry, record: &Record, now: Moment) -> Result<String, StoreError> {
     let Entry { rendered, lease } = stored;
-    let entry = Entry::new(rendered.number, &record.id, &summary(&record)?, rendered.times, *lease)?;
-    Ok(Some(entry.json(now)))
+    let entry = Entry::new(rendered.number, &record.id, &summary(record)?, rendered.times, *lease)?;
+    Ok(entry.json(now))
 }
 
 fn entry(prepared: &PreparedRegistration, number: i64, now: Moment) -> Result<Entry, StoreError> {

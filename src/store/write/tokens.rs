@@ -26,10 +26,18 @@ pub(crate) enum TokenChange {
     Revoke(TokenName),
 }
 
-/// Loads all tokens.
+/// Loads all tokens and their version.
 pub(in crate::store) async fn load(connection: &mut SqliteConnection) -> Result<Tokens, StoreError> {
     let version =
         sqlx::query_scalar!("SELECT token_version FROM settings").fetch_one(&mut *connection).await?;
+    load_with_version(connection, version).await
+}
+
+/// Loads all tokens of a database, which can have the schema of an older version that has tokens.
+pub(in crate::store) async fn load_with_version(
+    connection: &mut SqliteConnection,
+    version: i64,
+) -> Result<Tokens, StoreError> {
     let rows = sqlx::query!("SELECT name, role, hash, created_at FROM tokens").fetch_all(connection).await?;
     let tokens = rows.into_iter().map(|row| {
         let token = || {

@@ -1,6 +1,7 @@
 //! Shared fixtures: a registry on a file with a manual clock, the API on a socket, the real binary, a TCP proxy.
 
 pub(crate) mod binary;
+pub(crate) mod older;
 pub(crate) mod tcp_proxy;
 
 use std::net::SocketAddr;
@@ -86,34 +87,6 @@ pub(crate) async fn edit(path: &Path, sql: &str) {
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
 }
-
-/// Reverts a database to schema version 3, the last one without semantic search, except that it has no triggers for summaries
-/// and tokens.
-pub(crate) const DOWNGRADE_TO_SCHEMA_3: &str = "
-    DROP TRIGGER tokens_insert; DROP TRIGGER tokens_update; DROP TRIGGER tokens_delete;
-    DROP TRIGGER servers_insert_summary; DROP TRIGGER servers_update_summary;
-    DROP TRIGGER servers_delete_children; DROP TRIGGER search_entries_delete;
-    DROP TRIGGER tools_insert_summary; DROP TRIGGER tools_update_summary; DROP TRIGGER tools_delete_summary;
-    DROP TRIGGER prompts_insert_summary; DROP TRIGGER prompts_update_summary;
-    DROP TRIGGER prompts_delete_summary; DROP TRIGGER resources_insert_summary;
-    DROP TRIGGER resources_update_summary; DROP TRIGGER resources_delete_summary;
-    DROP TRIGGER capabilities_insert_summary; DROP TRIGGER capabilities_update_summary;
-    DROP TRIGGER capabilities_delete_summary; DROP TRIGGER tags_insert_summary;
-    DROP TRIGGER tags_update_summary; DROP TRIGGER tags_delete_summary;
-    DROP TRIGGER metadata_insert_summary; DROP TRIGGER metadata_update_summary;
-    DROP TRIGGER metadata_delete_summary;
-    ALTER TABLE settings RENAME COLUMN token_version TO tokens;
-    DROP TABLE search_texts; DROP TABLE search_entries; DROP TABLE search_unused;
-    ALTER TABLE settings DROP COLUMN search_version;
-    CREATE VIRTUAL TABLE server_text USING fts5 (name, tags, tools, text, content = '', contentless_delete = 1);
-    CREATE VIRTUAL TABLE tool_text USING fts5 (name, text, content = '', contentless_delete = 1);
-    CREATE TRIGGER servers_leave_text AFTER DELETE ON servers BEGIN
-      DELETE FROM server_text WHERE rowid = old.number;
-    END;
-    CREATE TRIGGER tools_leave_text AFTER DELETE ON tools BEGIN
-      DELETE FROM tool_text WHERE rowid = old.number;
-    END;
-    DELETE FROM refinery_schema_history WHERE version >= 4;";
 
 /// Returns a plain HTTP client. The feature `cli` builds reqwest without a TLS provider, so this installs one.
 pub(crate) fn http_client() -> reqwest::Client {
