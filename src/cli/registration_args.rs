@@ -25,7 +25,7 @@ impl FromStr for KeyValue {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Registration")]
 pub(super) struct RegistrationArgs {
-    /// Name of the server; if not set, the name that the server reports.
+    /// Name of the server; if not set, `announce` and `inspect` use the name that the server reports.
     #[arg(long)]
     pub(super) name: Option<String>,
 

@@ -33,7 +33,7 @@ pub use error::{ApiError, ClientError};
 pub use heartbeat::{Heartbeat, HeartbeatStatus};
 pub use options::ClientOptions;
 #[cfg(feature = "cli")]
-pub(crate) use transport::{root_cause, tls_config};
+pub(crate) use transport::root_cause;
 pub use watch::ClientWatch;
 
 use std::sync::Arc;

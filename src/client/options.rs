@@ -7,10 +7,10 @@ use std::time::Duration;
 use http::header::HeaderValue;
 
 use super::failover::Failover;
-use super::transport;
 use super::transport::HttpTransport;
 use super::{Client, ClientError};
 use crate::clock::{Clock, SystemClock};
+use crate::net::tls;
 
 /// How long a response may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -96,7 +96,7 @@ impl ClientOptions {
             |address: &str, detail: String| ClientError::Address { address: address.to_owned(), detail };
         let first = self.addresses.first().ok_or_else(|| wrong("", "no address is given".to_owned()))?;
         let uses_tls = self.addresses.iter().any(|address| address.starts_with("https:"));
-        let tls = transport::tls_config(uses_tls).map_err(|error| wrong(first, error.to_string()))?;
+        let tls = tls::client_config(uses_tls).map_err(|error| wrong(first, error.to_string()))?;
         let transports = self.addresses.iter().map(|address| HttpTransport::new(address, &tls));
         let transports = transports.collect::<Result<Vec<_>, _>>()?;
         let token = self.token.map(|token| {

@@ -14,8 +14,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::ClientConfig;
 use url::Url;
 
 use super::ClientError;
@@ -216,16 +215,4 @@ pub(crate) fn root_cause(error: &dyn std::error::Error) -> String {
         at = source;
     }
     at.to_string()
-}
-
-/// Returns a TLS configuration that trusts the certificates of the system. Without an https address they are not loaded, which
-/// takes a while.
-pub(crate) fn tls_config(uses_tls: bool) -> Result<Arc<ClientConfig>, tokio_rustls::rustls::Error> {
-    let mut roots = RootCertStore::empty();
-    if uses_tls {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let config = config.with_safe_default_protocol_versions()?;
-    Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
 }

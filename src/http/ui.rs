@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use tokio::task::spawn_blocking;
 
 use super::pipeline::compression::accepts_gzip;
 use super::problem::{Code, Problem};
@@ -56,7 +57,7 @@ static DASHBOARD: Asset = asset!("dashboard.html");
 static DOCS: Asset = asset!("docs.html", DOCS_POLICY);
 
 /// The files below `/assets/`. Those in `vendor/` are from swagger-ui-dist 5.35.0, with its licenses next to them.
-static ASSETS: [Asset; 19] = [
+static ASSETS: [Asset; 22] = [
     asset!("api.js"),
     asset!("base.css"),
     asset!("changes.js"),
@@ -75,38 +76,44 @@ static ASSETS: [Asset; 19] = [
     asset!("stream.js"),
     asset!("token.js"),
     asset!("vendor/swagger-ui-bundle.js"),
+    asset!("vendor/swagger-ui-bundle.js.LICENSE.txt"),
+    asset!("vendor/swagger-ui.LICENSE.txt"),
+    asset!("vendor/swagger-ui.NOTICE.txt"),
     asset!("vendor/swagger-ui.css"),
 ];
 
 pub(super) async fn dashboard(headers: HeaderMap) -> Response {
-    DASHBOARD.respond(&headers)
+    DASHBOARD.respond(&headers).await
 }
 
 pub(super) async fn docs(headers: HeaderMap) -> Response {
-    DOCS.respond(&headers)
+    DOCS.respond(&headers).await
 }
 
 pub(super) async fn asset(headers: HeaderMap, Path(name): Path<String>) -> Result<Response, Problem> {
     let asset = ASSETS.iter().find(|asset| asset.name == name);
     let asset = asset.ok_or_else(|| Problem::new(Code::NotFound, format!("no asset named {name:?}")))?;
-    Ok(asset.respond(&headers))
+    Ok(asset.respond(&headers).await)
 }
 
 /// From this size on, the compressed form is kept: to compress the largest asset takes 50 ms.
 const KEEP_COMPRESSED_BYTES: usize = 64 * 1024;
 
 impl Asset {
-    fn respond(&'static self, request: &HeaderMap) -> Response {
-        let etag = self.etag.get_or_init(|| format!("\"{:016x}\"", fingerprint(&self.text)));
+    async fn respond(&'static self, request: &HeaderMap) -> Response {
+        // Weak: the compressed form has the same tag.
+        let etag = self.etag.get_or_init(|| format!("W/\"{:016x}\"", fingerprint(&self.text)));
         let mut response = if matches_etag(request, etag) {
             StatusCode::NOT_MODIFIED.into_response()
-        } else if let Some(compressed) = self.gzip().filter(|_| accepts_gzip(request)) {
-            ([(header::CONTENT_ENCODING, "gzip"), (header::VARY, "accept-encoding")], compressed)
-                .into_response()
+        } else if let Some(compressed) = self.compressed_for(request).await {
+            ([(header::CONTENT_ENCODING, "gzip")], compressed).into_response()
         } else {
             self.text.into_response()
         };
         let headers = response.headers_mut();
+        if self.is_large() {
+            headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+        }
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type()));
         headers.extend(HeaderValue::from_str(etag).map(|etag| (header::ETAG, etag)));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -120,18 +127,28 @@ impl Asset {
             Some((_, "html")) => "text/html; charset=utf-8",
             Some((_, "css")) => "text/css; charset=utf-8",
             Some((_, "js")) => "text/javascript; charset=utf-8",
+            Some((_, "txt")) => "text/plain; charset=utf-8",
             _ => "image/svg+xml",
         }
     }
 
-    /// Returns the compressed text of a large asset.
-    fn gzip(&self) -> Option<Bytes> {
+    fn is_large(&self) -> bool {
+        self.text.len() >= KEEP_COMPRESSED_BYTES
+    }
+
+    /// Returns the compressed text of a large asset, if the client accepts it.
+    async fn compressed_for(&'static self, request: &HeaderMap) -> Option<Bytes> {
+        if !self.is_large() || !accepts_gzip(request) {
+            return None;
+        }
         let compress = || {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
             encoder.write_all(self.text.as_bytes()).ok()?;
             encoder.finish().ok().map(Bytes::from)
         };
-        let is_large = self.text.len() >= KEEP_COMPRESSED_BYTES;
-        self.gzip.get_or_init(|| is_large.then(compress).flatten()).clone()
+        match self.gzip.get() {
+            Some(compressed) => compressed.clone(),
+            None => spawn_blocking(move || self.gzip.get_or_init(compress).clone()).await.ok().flatten(),
+        }
     }
 }

@@ -11,7 +11,7 @@ use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig
 use url::Url;
 
 use super::McpError;
-use crate::client::tls_config;
+use crate::net::tls;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -50,7 +50,8 @@ fn same_origin_redirect(attempt: Attempt<'_>) -> Action {
 impl Endpoint {
     fn client(&self, headers: HeaderMap) -> Result<reqwest::Client, McpError> {
         let unusable = |detail: String| McpError::Unreachable { url: self.url.to_string(), reason: detail };
-        let tls = tls_config(self.url.scheme() == "https").map_err(|error| unusable(error.to_string()))?;
+        let tls =
+            tls::client_config(self.url.scheme() == "https").map_err(|error| unusable(error.to_string()))?;
         reqwest::Client::builder()
             .tls_backend_preconfigured(tls.as_ref().clone())
             .connect_timeout(CONNECT_TIMEOUT)

@@ -5,3 +5,5 @@ pub(crate) mod backoff;
 pub(crate) mod media_type;
 #[cfg(feature = "client")]
 pub(crate) mod sse;
+#[cfg(feature = "client")]
+pub(crate) mod tls;

@@ -145,8 +145,8 @@ export function requestTimeout(ttl: number): number {
 
 /** How long a lease lasts, in milliseconds. The registry rejects an invalid `ttl`; the waits need a valid one. */
 export function ttlOf({ ttl }: { ttl?: unknown }): number {
-  const seconds = typeof ttl === "number" && !Number.isNaN(ttl) ? ttl : DEFAULT_TTL;
-  return Math.min(Math.max(seconds, 1), TTL_LIMIT) * 1_000;
+  const seconds = typeof ttl === "number" && ttl >= 1 ? ttl : DEFAULT_TTL;
+  return Math.min(seconds, TTL_LIMIT) * 1_000;
 }
 
 type RegistrationWithId = Registration & { id: string };

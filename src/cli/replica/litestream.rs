@@ -23,6 +23,15 @@ const RESTORE_TIMEOUT: Duration = Duration::from_mins(4);
 #[derive(Debug, Clone)]
 pub(in crate::cli) struct Litestream(PathBuf);
 
+/// Returns the release of a version, which can have more or fewer than three numbers; a pre-release counts as its release. None
+/// for a custom build without a version number.
+fn release_of(version: &str) -> Option<Version> {
+    let release = version.split(['-', '+']).next()?;
+    let numbers: Vec<u64> = release.split('.').map(str::parse).collect::<Result<_, _>>().ok()?;
+    let number = |place: usize| numbers.get(place).copied().unwrap_or_default();
+    Some(Version::new(number(0), number(1), number(2)))
+}
+
 /// A file of a replica, as `litestream ltx -json` lists it.
 #[derive(Deserialize)]
 struct LtxFile {
@@ -36,10 +45,7 @@ impl Litestream {
         let litestream = Self(program.to_owned());
         let version = litestream.run(&[OsStr::new("version")], QUERY_TIMEOUT).await?;
         let version = version.trim().trim_start_matches('v');
-        // Custom builds may have no version number. A pre-release counts as its release.
-        let release =
-            Version::parse(version).map(|found| Version::new(found.major, found.minor, found.patch));
-        if release.is_ok_and(|release| release < MIN_VERSION) {
+        if release_of(version).is_some_and(|release| release < MIN_VERSION) {
             bail!("{} is Litestream {version}: {MIN_VERSION} or newer is required", program.display());
         }
         Ok(litestream)
@@ -193,5 +199,16 @@ mod tests {
             "s3://bucket/a/2?endpoint=http://x:9000"
         );
         assert_eq!(folder("s3://bucket/a", 0), "s3://bucket/a");
+    }
+
+    #[test]
+    fn old_versions_are_recognized_in_every_spelling() {
+        for old in ["0.5", "0.5.16", "0.5.10.1", "0.5.3+build", "0.4.9-rc.1"] {
+            assert!(release_of(old).is_some_and(|release| release < MIN_VERSION), "{old}");
+        }
+        for new in ["0.5.17", "0.5.17-beta", "0.6", "1.0.0+build"] {
+            assert!(release_of(new).is_some_and(|release| release >= MIN_VERSION), "{new}");
+        }
+        assert!(release_of("(development build)").is_none());
     }
 }

@@ -101,6 +101,7 @@ fn refine(document: &mut Value) {
             add_texts(body, &record);
         }
     }
+    remove_unused_schemas(document);
     for path in ["servers", "tools", "watch"] {
         let path = &format!("/paths/~1v1~1{path}/get/parameters");
         for parameter in document.pointer_mut(path).and_then(Value::as_array_mut).into_iter().flatten() {
@@ -115,6 +116,14 @@ fn refine(document: &mut Value) {
                 schema["maxItems"] = json!(crate::model::MAX_FILTERS);
             }
         }
+    }
+}
+
+/// Removes the schemas that are only parts of others, and so are not referenced any more.
+fn remove_unused_schemas(document: &mut Value) {
+    let text = document.to_string();
+    if let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
+        schemas.retain(|name, _| text.contains(&format!("\"#/components/schemas/{name}\"")));
     }
 }
 

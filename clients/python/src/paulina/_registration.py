@@ -104,7 +104,7 @@ def _input(item: str | Mapping[str, Any]) -> Json:
 def ttl_of(fields: Mapping[str, Any]) -> float:
     """Returns how long a lease lasts, in seconds. The registry rejects an invalid `ttl`; the waits need a valid one."""
     ttl = fields.get("ttl")
-    return float(min(max(ttl, 1), TTL_LIMIT)) if isinstance(ttl, int) else DEFAULT_TTL
+    return float(min(ttl, TTL_LIMIT)) if isinstance(ttl, int) and ttl >= 1 else DEFAULT_TTL
 
 
 def encoded(value: Any) -> bytes:
