@@ -1,7 +1,7 @@
 """The file of the registry, read with the same SQLite as the registry itself.
 
 docs/operations.md warns of older SQLite versions, which can corrupt a WAL database that another program writes at the
-same time. The tests therefore use the SQLite that the binary contains: its source is where cargo has unpacked it, and is
+same time. The tests therefore use the SQLite that the binary contains: its source is where cargo has unpacked it. It is
 compiled once.
 """
 
