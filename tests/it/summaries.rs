@@ -8,7 +8,7 @@ use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
-use crate::support::older::{OLDER_VERSIONS, downgrade};
+use crate::support::older::{downgrade, older_versions};
 use crate::support::{Fixture, edit};
 
 const SPECIAL_CHARACTERS: &str =
@@ -163,7 +163,7 @@ async fn a_migrated_database_has_the_schema_of_a_new_one_and_its_data() {
     }
     let found = records(&fixture.registry).await;
     let schema = schema(&fixture.path()).await;
-    for version in OLDER_VERSIONS {
+    for version in older_versions() {
         fixture.registry.close().await;
         downgrade(&fixture.path(), version).await;
         assert_ne!(self::schema(&fixture.path()).await, schema, "version {version}");

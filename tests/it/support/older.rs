@@ -5,17 +5,25 @@ use std::path::Path;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
 
-/// The migrations, from version 1 on.
-const MIGRATIONS: [&str; 5] = [
-    include_str!("../../../migrations/V1__registry.sql"),
-    include_str!("../../../migrations/V2__summaries.sql"),
-    include_str!("../../../migrations/V3__tokens.sql"),
-    include_str!("../../../migrations/V4__search.sql"),
-    include_str!("../../../migrations/V5__names.sql"),
-];
+/// Returns the migrations, from version 1 on.
+fn migrations() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut migrations: Vec<(usize, String)> = files
+        .map(|file| {
+            let name = file.file_name().unwrap().to_str().unwrap();
+            let version = name.strip_prefix('V').unwrap().split("__").next().unwrap();
+            (version.parse().unwrap(), std::fs::read_to_string(&file).unwrap())
+        })
+        .collect();
+    migrations.sort();
+    migrations.into_iter().map(|(_, sql)| sql).collect()
+}
 
-/// The versions before the newest.
-pub(crate) const OLDER_VERSIONS: std::ops::Range<usize> = 1..MIGRATIONS.len();
+/// Returns the versions before the newest.
+pub(crate) fn older_versions() -> std::ops::Range<usize> {
+    1..migrations().len()
+}
 
 /// Replaces a database by one of an older version with the same data, as far as that version can store it.
 pub(crate) async fn downgrade(path: &Path, version: usize) {
@@ -23,7 +31,7 @@ pub(crate) async fn downgrade(path: &Path, version: usize) {
     let options = SqliteConnectOptions::new().filename(&older).create_if_missing(true).foreign_keys(false);
     let mut connection = options.connect().await.unwrap();
     run(&mut connection, "PRAGMA journal_mode = WAL").await;
-    for migration in &MIGRATIONS[..version] {
+    for migration in &migrations()[..version] {
         run(&mut connection, migration).await;
     }
     let newer = path.to_str().unwrap();
