@@ -153,15 +153,18 @@ impl RegistryMetrics {
         self.standby.set(i64::from(registry_stats.standby));
         let Some(stats) = stats else { return };
         let groups = [
-            (&self.servers_by_transport, "transport", &stats.servers.by_transport),
-            (&self.servers_by_health, "health", &stats.servers.by_health),
+            (
+                &self.servers_by_transport,
+                "transport",
+                &["stdio", "streamable-http", "sse"][..],
+                &stats.servers.by_transport,
+            ),
+            (&self.servers_by_health, "health", &["healthy", "unhealthy"], &stats.servers.by_health),
         ];
-        for (family, label, counts) in groups {
+        for (family, label, known, counts) in groups {
             family.clear();
-            if label == "transport" {
-                for kind in ["stdio", "streamable-http", "sse"] {
-                    drop(family.get_or_create(&[(label, kind.to_owned())]));
-                }
+            for value in known {
+                drop(family.get_or_create(&[(label, (*value).to_owned())]));
             }
             for (value, count) in counts {
                 let gauge = family.get_or_create(&[(label, value.clone())]);

@@ -109,6 +109,10 @@ pub(crate) struct ServerState {
     #[cfg_attr(feature = "server", schema(example = "2026-01-08T10:00:30.000Z"))]
     #[serde(serialize_with = "rfc3339")]
     pub(crate) expires_at: DateTime<Utc>,
+    /// Only in the results of a search; the schema of such a result describes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(ignore))]
+    pub(crate) score: Option<Score>,
 }
 
 /// A server's JSON.
@@ -118,19 +122,12 @@ struct ServerJson<'a> {
     record: &'a Record,
     #[serde(flatten)]
     state: ServerState,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    score: Option<Score>,
-}
-
-#[derive(Deserialize)]
-struct ScoreMember {
-    score: Option<Score>,
 }
 
 impl Server {
     pub(crate) fn new(record: Arc<Record>, state: ServerState) -> Self {
-        let ServerState { ttl, health, registered_at, updated_at, refreshed_at, expires_at } = state;
-        Self { record, ttl, health, registered_at, updated_at, refreshed_at, expires_at, score: None }
+        let ServerState { ttl, health, registered_at, updated_at, refreshed_at, expires_at, score } = state;
+        Self { record, ttl, health, registered_at, updated_at, refreshed_at, expires_at, score }
     }
 
     pub(crate) fn with_score(self, score: Option<Score>) -> Self {
@@ -148,8 +145,7 @@ impl Server {
     pub(super) fn from_json(raw: &RawValue) -> serde_json::Result<Self> {
         let record = serde_json::from_str(raw.get())?;
         let state = serde_json::from_str(raw.get())?;
-        let ScoreMember { score } = serde_json::from_str(raw.get())?;
-        Ok(Self::new(Arc::new(record), state).with_score(score))
+        Ok(Self::new(Arc::new(record), state))
     }
 }
 
@@ -157,8 +153,8 @@ impl Serialize for Server {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { ref record, ttl, health, registered_at, updated_at, refreshed_at, expires_at, score } =
             *self;
-        let state = ServerState { ttl, health, registered_at, updated_at, refreshed_at, expires_at };
-        ServerJson { record, state, score }.serialize(serializer)
+        let state = ServerState { ttl, health, registered_at, updated_at, refreshed_at, expires_at, score };
+        ServerJson { record, state }.serialize(serializer)
     }
 }
 

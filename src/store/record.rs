@@ -172,6 +172,7 @@ impl RecordTimes {
             updated_at,
             refreshed_at: time(lease.refreshed_at),
             expires_at: now.wall_of(lease.expires_at),
+            score: None,
         }
     }
 }

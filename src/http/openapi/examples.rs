@@ -84,6 +84,7 @@ fn server() -> Server {
         updated_at: at(0),
         refreshed_at: at(0),
         expires_at: at(30),
+        score: None,
     };
     Server::new(Arc::new(record), state)
 }

@@ -38,7 +38,7 @@ impl Cors {
         request: Request,
         route: Route,
         host_policy: &HostPolicy,
-        inner: impl FnOnce(Request) -> F,
+        inner: impl Fn(Request) -> F,
     ) -> Response {
         if self.is_public(route) {
             let is_preflight = request.method() == Method::OPTIONS;
@@ -51,15 +51,9 @@ impl Cors {
         else {
             return inner(request).await;
         };
-        let mut inner = Some(inner);
         let service = service_fn(|request| {
-            let response = inner.take().map(|inner| inner(request));
-            async {
-                Ok::<_, Infallible>(match response {
-                    Some(response) => response.await,
-                    None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-                })
-            }
+            let response = inner(request);
+            async { Ok::<_, Infallible>(response.await) }
         });
         layer.layer(service).oneshot(request).await.unwrap_or_else(|never| match never {})
     }

@@ -2,7 +2,7 @@
 //!
 //! A watcher is registered under one key of its filter. A change is delivered only to watchers under one of its server's
 //! keys, so all others cost nothing, however many there are. Each watcher has a bounded mailbox. On overflow it is cleared,
-//! and the watcher catches up from the table `changes`, so a slow watcher delays nobody and takes no memory.
+//! and the watcher catches up from the table `changes`, so a slow watcher does not delay others and takes no memory.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
