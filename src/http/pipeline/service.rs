@@ -41,7 +41,6 @@ struct Shared {
     host_policy: HostPolicy,
     authenticator: Authenticator,
     cors: Cors,
-    clock: SystemClock,
 }
 
 impl Pipeline {
@@ -54,29 +53,19 @@ impl Pipeline {
         public_catalog: bool,
     ) -> io::Result<Self> {
         let cors = Cors::new(origins, public_catalog)?;
-        let clock = SystemClock::new();
-        Ok(Self(Arc::new(Shared { router, admission, host_policy, authenticator, cors, clock })))
+        Ok(Self(Arc::new(Shared { router, admission, host_policy, authenticator, cors })))
     }
 
     /// Handles a request.
     pub(in crate::http) async fn handle(self, request: Request) -> Response {
-        let id = request_id::of(request.headers());
-        let route = Route::of(request.uri().path());
-        let level = route.log_level(request.method());
-        let span = request_id::span(&request, id.as_ref(), route, level);
-        let handling = async move {
-            let begin = self.0.clock.monotonic();
-            let Shared { cors, host_policy, .. } = &*self.0;
+        let Shared { admission, host_policy, authenticator, cors, .. } = &*self.0;
+        observe(request, authenticator, admission.metrics(), async |request, route| {
             let inner = |request| self.check(request, route);
             let mut response = cors.apply(request, route, host_policy, inner).await;
             add_security_headers(&mut response);
-            self.0.authenticator.add_role_header(response.headers_mut());
-            let took = self.0.clock.monotonic().saturating_sub(begin);
-            self.0.admission.metrics().request_completed(route, response.status(), took);
-            request_id::finish(&mut response, id, level, took);
             response
-        };
-        handling.instrument(span).await
+        })
+        .await
     }
 
     /// Applies all checks and the time limit.
@@ -149,21 +138,19 @@ fn timed_out(limit: Duration) -> Problem {
     Problem::new(Code::Overloaded, detail)
 }
 
-/// The part of the pipeline that applies to a router nested in another application.
-pub(in crate::http) async fn nested(
-    State((authenticator, metrics)): State<(Authenticator, Metrics)>,
-    mut request: Request,
-    next: Next,
+/// Handles a request with `inner` in its span. Adds the headers that every response has, and counts and logs it.
+async fn observe(
+    request: Request,
+    authenticator: &Authenticator,
+    metrics: &Metrics,
+    inner: impl AsyncFnOnce(Request, Route) -> Response,
 ) -> Response {
     let id = request_id::of(request.headers());
     let route = Route::of(request.uri().path());
     let level = route.log_level(request.method());
     let (clock, span) = (SystemClock::new(), request_id::span(&request, id.as_ref(), route, level));
     async move {
-        let mut response = match authenticator.authorize(&mut request, route) {
-            Ok(()) => next.run(request).await,
-            Err(problem) => problem.into_response_in(route.error_format()),
-        };
+        let mut response = inner(request, route).await;
         authenticator.add_role_header(response.headers_mut());
         let took = clock.monotonic();
         metrics.request_completed(route, response.status(), took);
@@ -171,5 +158,20 @@ pub(in crate::http) async fn nested(
         response
     }
     .instrument(span)
+    .await
+}
+
+/// The part of the pipeline that applies to a router nested in another application.
+pub(in crate::http) async fn nested(
+    State((authenticator, metrics)): State<(Authenticator, Metrics)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    observe(request, &authenticator, &metrics, async |mut request, route| {
+        match authenticator.authorize(&mut request, route) {
+            Ok(()) => next.run(request).await,
+            Err(problem) => problem.into_response_in(route.error_format()),
+        }
+    })
     .await
 }
